@@ -1,0 +1,42 @@
+import js from '@eslint/js';
+import tseslint from 'typescript-eslint';
+
+/** Which folders of src a folder may import from: the architecture, checked. */
+const layers = {
+  'src/engine': ['server', 'memory', 'redis', 'handler'],
+  'src/memory': ['server', 'engine', 'redis', 'handler'],
+  'src/redis': ['server', 'engine', 'memory', 'handler']
+};
+
+export default tseslint.config(
+  { ignores: ['dist', 'node_modules', 'coverage'] },
+  js.configs.recommended,
+  ...tseslint.configs.recommendedTypeChecked,
+  {
+    languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
+    rules: {
+      '@typescript-eslint/no-explicit-any': 'error',
+      '@typescript-eslint/consistent-type-imports': 'error',
+      '@typescript-eslint/require-await': 'off',
+      '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_' }]
+    }
+  },
+  { files: ['src/**'], rules: { 'no-console': 'error' } },
+  ...Object.entries(layers).map(([folder, forbidden]) => ({
+    files: [`${folder}/**`],
+    rules: {
+      'no-restricted-imports': [
+        'error',
+        {
+          patterns: [
+            {
+              group: [...forbidden.map(name => `../${name}/**`), 'node:*'],
+              message: `${folder} knows neither a runtime nor these folders`
+            }
+          ]
+        }
+      ]
+    }
+  })),
+  { files: ['**/*.js', '**/*.mjs'], ...tseslint.configs.disableTypeChecked }
+);

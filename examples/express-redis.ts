@@ -1,0 +1,56 @@
+/**
+ * Express and several pods: start as many as you like, put any load balancer in front, and stop them as you like.
+ *
+ *   PORT=3001 REDIS_URL=redis://127.0.0.1:6379 npx tsx examples/express-redis.ts
+ *   PORT=3002 REDIS_URL=redis://127.0.0.1:6379 npx tsx examples/express-redis.ts
+ *
+ * A session that began on one goes on, on the other: http://127.0.0.1:3001/mcp, http://127.0.0.1:3002/mcp.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import type { AddressInfo } from 'node:net';
+import express from 'express';
+import { Redis } from 'ioredis';
+import { createMcpHandler, RedisSessionStore } from 'mcp-sdk-anypod/server';
+import { McpServer } from 'mcp-sdk-upstream/server/mcp.js'; // in your code: @modelcontextprotocol/sdk/server/mcp.js
+import { z } from 'zod';
+
+const redis = new Redis(process.env.REDIS_URL ?? 'redis://127.0.0.1:6379');
+redis.on('error', error => console.error(`Redis: ${error.message}`));
+
+const handler = createMcpHandler(createMcpServer, {
+  sessionStore: new RedisSessionStore({ redis, ttlSeconds: 3600 }),
+  onerror: error => console.error(error.message)
+});
+
+const app = express();
+app.use(express.json({ limit: '4mb' }));
+app.all('/mcp', (req, res) => handler.node(req, res, req.body));
+const listener = app.listen(Number(process.env.PORT ?? 3000), '127.0.0.1', () => {
+  console.log(`listening ${(listener.address() as AddressInfo).port}`);
+});
+
+process.once('SIGTERM', () => void shutDown());
+
+/** A deploy loses nothing: what is in flight is answered here, and the sessions go on, on the other pods. */
+async function shutDown(): Promise<void> {
+  listener.close();
+  await handler.close({ drainMs: 10_000 });
+  listener.closeAllConnections();
+  await redis.quit();
+}
+
+function createMcpServer(): McpServer {
+  const mcp = new McpServer({ name: 'express-redis', version: '1.0.0' });
+  mcp.registerTool('whoami', { description: 'Who calls, and which pod answers?' }, () => ({
+    content: [{ type: 'text', text: `${mcp.server.getClientVersion()?.name} on pod ${process.pid}` }]
+  }));
+  mcp.registerTool(
+    'work',
+    { description: 'Takes a while.', inputSchema: { seconds: z.number().max(60) } },
+    async ({ seconds }) => {
+      await delay(seconds * 1000);
+      return { content: [{ type: 'text', text: `done on pod ${process.pid}` }] };
+    }
+  );
+  return mcp;
+}

@@ -1,0 +1,33 @@
+/**
+ * One pod in memory mode: sessions live in this process, as with the stock SDK, but there is no map of transports to
+ * write, to sweep and to close.
+ *
+ *   npx tsx examples/single-pod.ts          # http://127.0.0.1:3000/mcp
+ *   PORT=3001 npx tsx examples/single-pod.ts
+ */
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { createMcpHandler } from 'mcp-sdk-anypod/server';
+import { McpServer } from 'mcp-sdk-upstream/server/mcp.js'; // in your code: @modelcontextprotocol/sdk/server/mcp.js
+
+const handler = createMcpHandler(
+  () => {
+    // Called once for each session, so what is kept here is the session's own.
+    let calls = 0;
+    const mcp = new McpServer({ name: 'single-pod', version: '1.0.0' });
+    mcp.registerTool('count', { description: 'How often has this session called?' }, () => ({
+      content: [{ type: 'text', text: String(++calls) }]
+    }));
+    return mcp;
+  },
+  { onerror: error => console.error(error.message) }
+);
+
+const server = createServer((req, res) => {
+  if (req.url === '/mcp') void handler.node(req, res);
+  else res.writeHead(404).end();
+});
+
+server.listen(Number(process.env.PORT ?? 3000), '127.0.0.1', () => {
+  console.log(`listening ${(server.address() as AddressInfo).port}`);
+});

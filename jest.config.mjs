@@ -1,0 +1,27 @@
+const tsconfig = {
+  module: 'commonjs',
+  moduleResolution: 'bundler',
+  isolatedModules: true,
+  verbatimModuleSyntax: false
+};
+
+const project = name => ({
+  displayName: name,
+  testEnvironment: 'node',
+  testMatch: [`<rootDir>/test/${name}/**/*.test.ts`],
+  transform: { '\\.tsx?$': ['ts-jest', { tsconfig, diagnostics: false }] },
+  moduleNameMapper: {
+    '^mcp-sdk-anypod$': '<rootDir>/src/index.ts',
+    '^mcp-sdk-anypod/server$': '<rootDir>/src/server/index.ts',
+    '^mcp-sdk-anypod/server/(.*)\\.js$': '<rootDir>/src/server/$1.ts',
+    '^(\\.{1,2}/.*)\\.js$': '$1'
+  }
+});
+
+export default {
+  projects: ['unit', 'oracle', 'service', 'cluster', 'balancers', 'soak', 'examples', 'conformance', 'distributed'].map(
+    project
+  ),
+  // Generous, because it is a limit and not a wait: two cores serve every pod, client and Redis of a run.
+  testTimeout: 60_000
+};

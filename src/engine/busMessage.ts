@@ -1,0 +1,77 @@
+import { type JSONRPCMessage, JSONRPCMessageSchema } from 'mcp-sdk-upstream/types.js';
+
+/** The version of what pods say to each other; a pod that hears a newer one drops it and says so. */
+export const BUS_VERSION = 1;
+
+/** What one pod tells the others that have a session live. */
+export type BusBody =
+  /** The client has answered a request of the server at `to`. */
+  | { type: 'response'; to: string; message: JSONRPCMessage }
+  /** The client reports progress of a request of the server at `to`. */
+  | { type: 'progress'; to: string; message: JSONRPCMessage }
+  /** The client cancels a request that is open on another pod, if it is open at all. */
+  | { type: 'cancelled'; message: JSONRPCMessage }
+  /** The client has sent a notification that every server of the session gets. */
+  | { type: 'notification'; message: JSONRPCMessage }
+  /** A server says something on the standalone stream: for the pod that holds it. */
+  | { type: 'standalone'; message: JSONRPCMessage; eventId?: string }
+  /** The client has opened its standalone stream at the sender: others close theirs. */
+  | { type: 'standalone-opened' }
+  /** A client wants its standalone stream at the sender, which does not take over: who holds it objects. */
+  | { type: 'standalone-wanted' }
+  | { type: 'standalone-held'; to: string }
+  /** The server at the sender wants the standalone stream closed, so that the client reconnects. */
+  | { type: 'standalone-close' }
+  /** The client has resumed this request stream at the sender: who runs it says so, and sends there what follows. */
+  | { type: 'stream-resumed'; streamId: string }
+  | { type: 'stream-state'; to: string; streamId: string; open: boolean }
+  | { type: 'stream-event'; streamId: string; message: JSONRPCMessage; eventId?: string }
+  /** Nothing follows on this request stream, for now or for ever. */
+  | { type: 'stream-close'; streamId: string }
+  /** The record has changed: log level, subscriptions. */
+  | { type: 'changed' }
+  /** The session has ended. */
+  | { type: 'ended' };
+
+export type BusMessage = BusBody & { v: number; from: string };
+
+/** The fields of each type, beside version, sender and type; the event id is optional where there is a message. */
+const FIELDS: Record<BusBody['type'], readonly ('to' | 'message' | 'streamId' | 'open')[]> = {
+  response: ['to', 'message'],
+  progress: ['to', 'message'],
+  cancelled: ['message'],
+  notification: ['message'],
+  standalone: ['message'],
+  'standalone-opened': [],
+  'standalone-wanted': [],
+  'standalone-held': ['to'],
+  'standalone-close': [],
+  'stream-resumed': ['streamId'],
+  'stream-state': ['to', 'streamId', 'open'],
+  'stream-event': ['streamId', 'message'],
+  'stream-close': ['streamId'],
+  changed: [],
+  ended: []
+};
+
+/** @throws Error in words where the text is no message that this version understands */
+export function parseBusMessage(text: string): BusMessage {
+  const message = JSON.parse(text) as Record<string, unknown> | null;
+  if (typeof message !== 'object' || message === null) throw new Error('it is no object');
+  const { v, from, type, eventId } = message;
+  if (v !== BUS_VERSION) throw new Error(`it is of version ${String(v)}, this pod speaks ${BUS_VERSION}`);
+  if (typeof from !== 'string' || typeof type !== 'string') throw new Error('it has no sender or no type');
+  if (!Object.hasOwn(FIELDS, type)) throw new Error(`its type '${type.slice(0, 40)}' is unknown`);
+  if (eventId !== undefined && typeof eventId !== 'string') throw new Error('its event id is no string');
+  for (const field of FIELDS[type as BusBody['type']]) {
+    if (field === 'message') message.message = parseJsonRpc(message.message);
+    else if (typeof message[field] !== (field === 'open' ? 'boolean' : 'string')) throw new Error(`it has no ${field}`);
+  }
+  return message as unknown as BusMessage;
+}
+
+function parseJsonRpc(message: unknown): JSONRPCMessage {
+  const { data } = JSONRPCMessageSchema.safeParse(message);
+  if (!data) throw new Error('its message is no JSON-RPC message');
+  return data;
+}

@@ -1,0 +1,108 @@
+import { armSseKeepAlive } from 'mcp-sdk-upstream/server/sseKeepAlive.js';
+import type { JSONRPCMessage } from 'mcp-sdk-upstream/types.js';
+import { SlowClientError } from '../errors.js';
+import type { EventSink, ReportError } from './exchange.js';
+import { messageEvent } from './sse.js';
+
+/** A client that leaves so much unread is disconnected: what it does not read is held in this pod's memory. */
+const MAX_UNREAD_BYTES = 4 * 1024 * 1024;
+
+export interface ConnectionHooks {
+  /** Called once when the client holds the stream open; an answer that is ready at once never opens one. */
+  onopen: () => void;
+  /** Called once, whichever side ends the connection. */
+  onended: (connection: Connection) => void;
+  report: ReportError;
+}
+
+/** A client's connection for one stream: from the reply that opened it until either side ends it. */
+export class Connection {
+  readonly #sink: EventSink;
+  readonly #hooks: ConnectionHooks;
+  #keepAlive: ReturnType<typeof setInterval> | undefined;
+  #ended = false;
+  /** While a resume replays: what happens meanwhile, to follow behind it. */
+  #held: { message: JSONRPCMessage; eventId: string | undefined }[] | undefined;
+  #endsWhenReleased = false;
+  /** On a connection that resumed its stream: whether the client has not had this message yet. */
+  #isNew: ((message: JSONRPCMessage, eventId: string | undefined) => boolean) | undefined;
+
+  constructor(sink: EventSink, keepAliveMs: number, hooks: ConnectionHooks) {
+    this.#sink = sink;
+    this.#hooks = hooks;
+    sink.ongone = () => this.#end();
+    sink.onopen = () => {
+      if (this.#ended) return;
+      // Comment frames at an interval, so that proxies do not take a quiet stream for a dead one.
+      this.#keepAlive = armSseKeepAlive(keepAliveMs, () => void this.write(': keepalive\n\n'));
+      hooks.onopen();
+    };
+  }
+
+  /** Whether a resume is still replaying on it. */
+  get replaying(): boolean {
+    return this.#held !== undefined;
+  }
+
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  /**
+   * Delivers a message, unless the client has had it.
+   * @returns a promise where the client should be given time to read what it has been sent
+   * @throws TypeError where the message cannot be written as JSON
+   */
+  deliver(message: JSONRPCMessage, eventId: string | undefined): void | Promise<void> {
+    if (this.#held) this.#held.push({ message, eventId });
+    else if (!this.#isNew || this.#isNew(message, eventId)) return this.write(messageEvent(message, eventId));
+  }
+
+  write(text: string): void | Promise<void> {
+    if (this.#ended) return;
+    if (this.#sink.bufferedBytes > MAX_UNREAD_BYTES) {
+      const problem = `The client left more than ${MAX_UNREAD_BYTES} bytes of its stream unread`;
+      this.#hooks.report(new SlowClientError(problem));
+      return this.close();
+    }
+    return this.#sink.write(text);
+  }
+
+  /**
+   * From now on deliveries wait for {@link release}, and a replay goes before them.
+   * @param isNew - asked for each message, replayed or live
+   */
+  hold(isNew: (message: JSONRPCMessage, eventId: string | undefined) => boolean): void {
+    this.#held = [];
+    this.#isNew = isNew;
+  }
+
+  replay(message: JSONRPCMessage, eventId: string): void {
+    if (!this.#ended && this.#isNew?.(message, eventId)) void this.#sink.write(messageEvent(message, eventId));
+  }
+
+  release(): void {
+    if (!this.#held) return;
+    const held = this.#held;
+    this.#held = undefined;
+    for (const { message, eventId } of held) void this.deliver(message, eventId);
+    if (this.#endsWhenReleased) this.close();
+  }
+
+  close(): void {
+    if (this.#ended) return;
+    if (this.#held) {
+      this.#endsWhenReleased = true;
+      return;
+    }
+    this.#end();
+    this.#sink.end();
+  }
+
+  #end(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    clearInterval(this.#keepAlive);
+    this.#hooks.onended(this);
+  }
+}

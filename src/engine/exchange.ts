@@ -1,0 +1,46 @@
+import type { AuthInfo } from 'mcp-sdk-upstream/server/auth/types.js';
+import type { RequestInfo } from 'mcp-sdk-upstream/types.js';
+
+/** The body of a request as text, or the fact that it is over the limit. */
+export type BodyRead = { tooLarge: true } | { tooLarge: false; text: string };
+
+/**
+ * One HTTP request and the means to answer it: all that the engine knows of a runtime.
+ * Adapters make one of it per request; see `server/streamableHttp.ts` and `server/webStandardStreamableHttp.ts`.
+ */
+export interface Exchange {
+  readonly method: string;
+  readonly authInfo: AuthInfo | undefined;
+  /** The body where a framework has parsed it already, else undefined. */
+  readonly parsedBody: unknown;
+  /** Headers and URL for the application; built when somebody looks. */
+  readonly requestInfo: RequestInfo;
+  /** A request header as the Fetch standard's `Headers.get` gives it. */
+  header(name: string): string | null;
+  readBody(maxBytes: number): Promise<BodyRead>;
+  /** A sink for an event stream; nothing reaches the client before the engine replies with it. */
+  openEventStream(): EventSink;
+}
+
+/** The server's end of one SSE response. */
+export interface EventSink {
+  /** Called once when the head of the response has gone out and the stream stays open. */
+  onopen?: () => void;
+  /** Called once when the client goes away before `end`. */
+  ongone?: () => void;
+  /** Bytes that the client has not taken yet. */
+  readonly bufferedBytes: number;
+  /** @returns nothing while there is room, else a promise that settles when there is room again or the client is gone */
+  write(text: string): void | Promise<void>;
+  end(): void;
+}
+
+/** What an exchange is answered with: one body, none, or a stream of events. */
+export interface Reply {
+  readonly status: number;
+  /** Names in lower case, in alphabetical order. */
+  readonly headers: Record<string, string>;
+  readonly body: string | EventSink | null;
+}
+
+export type ReportError = (error: Error) => void;

@@ -1,0 +1,184 @@
+import {
+  type InitializeRequest,
+  type JSONRPCMessage,
+  type MessageExtraInfo,
+  SUPPORTED_PROTOCOL_VERSIONS
+} from 'mcp-sdk-upstream/types.js';
+import type { SessionData } from '../sessionStore.js';
+import { findSession, isReply, principalOf, storeFailure } from './admission.js';
+import type { Exchange, Reply, ReportError } from './exchange.js';
+import type { ResolvedOptions } from './options.js';
+import {
+  emptyReply,
+  errorReply,
+  INTERNAL_ERROR,
+  INVALID_REQUEST,
+  sessionNotFound,
+  TRANSPORT_ERROR
+} from './replies.js';
+import type { Routing } from './routing.js';
+import { fitsHeader, isSessionId } from './sessionId.js';
+import type { StoredSession } from './storedSession.js';
+
+/** What the gate needs of the engine that it guards. */
+export interface Guarded {
+  readonly options: ResolvedOptions;
+  readonly closed: boolean;
+  readonly report: ReportError;
+  sessionId: string | undefined;
+  close(): Promise<void>;
+}
+
+/**
+ * Decides which exchanges are this session's: opens the session for the first, lets later ones pass or refuses
+ * them, and ends it. In external mode the store decides, at every exchange.
+ */
+export class SessionGate {
+  readonly #engine: Guarded;
+  /** In external mode: the session as the store has it. */
+  readonly #stored: StoredSession | undefined;
+  /** In external mode: the session's servers on other pods. */
+  readonly #routing: Routing | undefined;
+  #state: 'new' | 'opening' | 'open' = 'new';
+
+  constructor(engine: Guarded, stored: StoredSession | undefined, routing: Routing | undefined) {
+    this.#engine = engine;
+    this.#stored = stored;
+    this.#routing = routing;
+  }
+
+  /** Opens the session: in the store first, then for the application, and only then for the client. */
+  async open(exchange: Exchange, request: InitializeRequest, batchSize: number): Promise<Reply | undefined> {
+    const engine = this.#engine;
+    const { options } = engine;
+    if (this.#state === 'opening' || (this.#state === 'open' && engine.sessionId !== undefined)) {
+      return this.#problem(400, INVALID_REQUEST, 'Invalid Request: Server already initialized');
+    }
+    if (batchSize > 1) {
+      return this.#problem(400, INVALID_REQUEST, 'Invalid Request: Only one initialization request is allowed');
+    }
+    const sessionId = options.sessionIdGenerator?.();
+    const wanted = this.#stored ? isSessionId(sessionId) : sessionId === undefined || fitsHeader(sessionId);
+    if (!wanted) {
+      engine.report(new Error('sessionIdGenerator must return 1 to 256 visible ASCII characters'));
+      return errorReply(500, INTERNAL_ERROR, 'Internal error');
+    }
+    if (this.#stored && sessionId !== undefined) {
+      this.#state = 'opening';
+      try {
+        await this.#stored.create(sessionId, request.params, principalOf(exchange, options));
+      } catch (error) {
+        this.#state = 'new';
+        return storeFailure(error, engine.report);
+      }
+    }
+    engine.sessionId = sessionId;
+    this.#state = 'open';
+    if (sessionId) await this.#routing?.join(sessionId);
+    if (sessionId) await options.onsessioninitialized?.(sessionId);
+    return undefined;
+  }
+
+  /**
+   * The answer to an exchange that is not this session's, or speaks another version; undefined when it may pass.
+   * @param found - the session's record, where the caller has asked the store already
+   * @param recover - whether the server must know the session for what follows
+   */
+  async refuse(exchange: Exchange, found?: SessionData, recover = true): Promise<Reply | undefined> {
+    if (this.#engine.options.sessionIdGenerator) {
+      const sessionId = exchange.header('mcp-session-id');
+      const refusal =
+        this.#stored && sessionId
+          ? await this.#refuseStored(exchange, sessionId, this.#stored, found, recover)
+          : this.#refuseLocally(sessionId);
+      if (refusal) return refusal;
+    }
+    const version = exchange.header('mcp-protocol-version');
+    if (version === null || SUPPORTED_PROTOCOL_VERSIONS.includes(version)) return undefined;
+    return this.#problem(
+      400,
+      TRANSPORT_ERROR,
+      `Bad Request: Unsupported protocol version: ${version} (supported versions: ${SUPPORTED_PROTOCOL_VERSIONS.join(', ')})`
+    );
+  }
+
+  /** The store learns that the client has completed the handshake before the server does. */
+  async recordHandshake(messages: JSONRPCMessage[]): Promise<Reply | undefined> {
+    try {
+      await this.#stored?.beforeDispatch(messages);
+      return undefined;
+    } catch (error) {
+      return storeFailure(error, this.#engine.report);
+    }
+  }
+
+  /** Ends the session: gone from the store before the client is told so. */
+  async end(): Promise<Reply> {
+    const { options, report, sessionId } = this.#engine;
+    if (options.directory && sessionId !== undefined) {
+      try {
+        await options.directory.remove(sessionId);
+      } catch (error) {
+        return storeFailure(error, report);
+      }
+      await this.#routing?.ended();
+    }
+    try {
+      await options.onsessionclosed?.(sessionId as string);
+      return emptyReply(200);
+    } finally {
+      await this.#engine.close();
+    }
+  }
+
+  #refuseLocally(sessionId: string | null): Reply | undefined {
+    if (this.#state !== 'open') return this.#problem(400, TRANSPORT_ERROR, 'Bad Request: Server not initialized');
+    if (!sessionId) return this.#problem(400, TRANSPORT_ERROR, 'Bad Request: Mcp-Session-Id header is required');
+    return sessionId === this.#engine.sessionId ? undefined : this.#notFound();
+  }
+
+  async #refuseStored(
+    exchange: Exchange,
+    sessionId: string,
+    stored: StoredSession,
+    found: SessionData | undefined,
+    recover: boolean
+  ): Promise<Reply | undefined> {
+    const engine = this.#engine;
+    if (this.#servesAnother(sessionId)) return this.#notFound();
+    const record = found ?? (await findSession(sessionId, exchange, engine.options, engine.report, stored.record));
+    if (record === 'missing') {
+      // Deleted or expired elsewhere: what this pod holds for it goes, and the server learns of it.
+      if (engine.sessionId === sessionId) await engine.close();
+      return this.#notFound();
+    }
+    if (record === 'foreign') return this.#notFound();
+    if (isReply(record)) return record;
+    // While the store was asked, another exchange may have closed this transport or bound it to another session.
+    if (this.#servesAnother(sessionId)) return this.#notFound();
+    engine.sessionId ??= sessionId;
+    this.#state = 'open';
+    if (recover) await stored.adopt(record, extraOf(exchange));
+    return undefined;
+  }
+
+  #servesAnother(sessionId: string): boolean {
+    const { closed, sessionId: served } = this.#engine;
+    return closed || (served !== undefined && served !== sessionId);
+  }
+
+  #notFound(): Reply {
+    this.#engine.report(new Error('Session not found'));
+    return sessionNotFound();
+  }
+
+  #problem(status: number, code: number, message: string): Reply {
+    this.#engine.report(new Error(message));
+    return errorReply(status, code, message);
+  }
+}
+
+/** What the server is told about the exchange that brought a message. */
+export function extraOf(exchange: Exchange): MessageExtraInfo {
+  return { authInfo: exchange.authInfo, requestInfo: exchange.requestInfo };
+}

@@ -1,0 +1,168 @@
+import type { AuthInfo } from 'mcp-sdk-upstream/server/auth/types.js';
+import { resolveMaxRequestBodySize } from 'mcp-sdk-upstream/server/requestBody.js';
+import { DEFAULT_SSE_KEEP_ALIVE_MS } from 'mcp-sdk-upstream/server/sseKeepAlive.js';
+import type {
+  EventStore,
+  WebStandardStreamableHTTPServerTransportOptions as UpstreamOptions
+} from 'mcp-sdk-upstream/server/webStandardStreamableHttp.js';
+import { InvalidOptionError } from '../errors.js';
+import { SESSION_BUS_METHODS, type SessionBus } from '../sessionBus.js';
+import { SESSION_STORE_METHODS, type SessionStorageMode, type SessionStore } from '../sessionStore.js';
+import { checkFunction, checkMethods, checkNumber, checkOneOf, checkOptionsObject } from '../validate.js';
+import { SessionDirectory } from './directory.js';
+import { defaultPrincipalOf } from './principal.js';
+
+/** The options of the SDK's transports, and what this package adds. */
+export interface TransportOptions extends UpstreamOptions {
+  /**
+   * Where the session lives. `'memory'`: in this process, as with the SDK. `'external'`: in `sessionStore`,
+   * so that any pod serves it.
+   * @default 'external' when `sessionStore` is given, else 'memory'; an explicit `'memory'` wins over a store
+   */
+  sessionStorageMode?: SessionStorageMode;
+  /** The store that all pods share. Required in external mode. */
+  sessionStore?: SessionStore;
+  /**
+   * Carries messages between the pods that serve a session.
+   * @default the session store's own, where it brings one
+   */
+  sessionBus?: SessionBus;
+  /**
+   * What a second GET stream of a session does. `'takeover'`: it replaces the first, whichever pod holds that, because
+   * a slot that outlives its client locks the client out. `'reject'`: it is answered 409, as by the SDK.
+   * @default 'takeover' in external mode, 'reject' in memory mode
+   */
+  standaloneStream?: 'takeover' | 'reject';
+  /**
+   * How long a pod may be silent, in milliseconds, before a client that has resumed one of its streams elsewhere is
+   * told that the server is gone.
+   * @default 5000
+   */
+  leaseMs?: number;
+  /**
+   * How long one call to the session store or the event store may take, in milliseconds. A session store that
+   * takes longer counts as unavailable (503); an event that takes longer goes out without an id.
+   * @default 2000
+   */
+  storeTimeoutMs?: number;
+  /**
+   * Called once per transport when a session that began on another pod, or before a restart, has been
+   * rebuilt here; `onsessioninitialized` is not called then.
+   */
+  onsessionrecovered?: (sessionId: string) => void | Promise<void>;
+  /**
+   * Names the party behind an authenticated request. A session opened with a principal is found by that
+   * principal alone; for others it does not exist (404). Must be stable across token refreshes.
+   * @default issuer and subject (`extra.iss`, `extra.sub`) where the verifier gives a subject, else `clientId`
+   */
+  principalOf?: (authInfo: AuthInfo) => string | undefined;
+}
+
+const DEFAULT_STORE_TIMEOUT_MS = 2000;
+const DEFAULT_LEASE_MS = 5000;
+
+/** The options of a transport, checked and with their defaults: made once, shared by all sessions of a host. */
+export class ResolvedOptions {
+  readonly mode: SessionStorageMode;
+  /** Defined in external mode. */
+  readonly directory: SessionDirectory | undefined;
+  /** In external mode: for what is not about one session. */
+  readonly store: SessionStore | undefined;
+  /** In external mode, where there is one. */
+  readonly bus: SessionBus | undefined;
+  readonly takeover: boolean;
+  readonly sessionIdGenerator: (() => string) | undefined;
+  readonly enableJsonResponse: boolean;
+  readonly eventStore: EventStore | undefined;
+  readonly allowedHosts: string[] | undefined;
+  readonly allowedOrigins: string[] | undefined;
+  readonly enableDnsRebindingProtection: boolean;
+  readonly retryInterval: number | undefined;
+  readonly keepAliveMs: number;
+  readonly maxRequestBodySize: number;
+  readonly storeTimeoutMs: number;
+  readonly leaseMs: number;
+  readonly principalOf: (authInfo: AuthInfo) => string | undefined;
+  readonly onsessioninitialized: TransportOptions['onsessioninitialized'];
+  readonly onsessionclosed: TransportOptions['onsessionclosed'];
+  readonly onsessionrecovered: TransportOptions['onsessionrecovered'];
+  readonly #busOwner: SessionStore | undefined;
+
+  /** @throws InvalidOptionError where an option is of the wrong kind, or external mode has no store */
+  constructor(options: TransportOptions) {
+    check(options);
+    this.mode = options.sessionStorageMode ?? (options.sessionStore ? 'external' : 'memory');
+    this.storeTimeoutMs = options.storeTimeoutMs ?? DEFAULT_STORE_TIMEOUT_MS;
+    this.leaseMs = options.leaseMs ?? DEFAULT_LEASE_MS;
+    this.directory =
+      this.mode === 'external' && options.sessionStore
+        ? new SessionDirectory(options.sessionStore, this.storeTimeoutMs)
+        : undefined;
+    this.store = this.directory && options.sessionStore;
+    this.bus = this.directory && (options.sessionBus ?? busOf(options.sessionStore));
+    this.takeover = (options.standaloneStream ?? (this.directory ? 'takeover' : 'reject')) === 'takeover';
+    // A store is pointless without sessions, so external mode has an id generator even where none is given.
+    this.sessionIdGenerator =
+      options.sessionIdGenerator ?? (this.directory ? () => globalThis.crypto.randomUUID() : undefined);
+    this.enableJsonResponse = options.enableJsonResponse ?? false;
+    this.eventStore = options.eventStore;
+
+    this.allowedHosts = options.allowedHosts;
+    this.allowedOrigins = options.allowedOrigins;
+    this.enableDnsRebindingProtection = options.enableDnsRebindingProtection ?? false;
+
+    this.retryInterval = options.retryInterval;
+    this.keepAliveMs = options.keepAliveMs ?? DEFAULT_SSE_KEEP_ALIVE_MS;
+    this.maxRequestBodySize = resolveMaxRequestBodySize(options.maxRequestBodySize);
+    this.principalOf = options.principalOf ?? defaultPrincipalOf;
+    this.onsessioninitialized = options.onsessioninitialized;
+    this.onsessionclosed = options.onsessionclosed;
+    this.onsessionrecovered = options.onsessionrecovered;
+    this.#busOwner = options.sessionBus ? undefined : options.sessionStore;
+  }
+
+  /** A host uses the store's own bus from here on, until it calls what is returned; the last one closes it. */
+  retainBus(): () => Promise<void> {
+    const store = this.#busOwner;
+    const shared = store && buses.get(store);
+    if (shared) shared.hosts++;
+    return async () => {
+      if (!shared || --shared.hosts > 0) return;
+      buses.delete(store);
+      await shared.bus.close();
+    };
+  }
+}
+
+const buses = new WeakMap<SessionStore, { bus: SessionBus; hosts: number }>();
+
+/** A store's own bus: one per store object, however many transports share it. */
+function busOf(store: SessionStore | undefined): SessionBus | undefined {
+  if (!store?.createBus) return undefined;
+  const shared = buses.get(store) ?? { bus: store.createBus(), hosts: 0 };
+  buses.set(store, shared);
+  return shared.bus;
+}
+
+/** Options that the SDK has and does not check stay unchecked in kind where the SDK accepts anything. */
+function check(options: TransportOptions): void {
+  checkOptionsObject('options', options);
+  checkOneOf('sessionStorageMode', options.sessionStorageMode, ['memory', 'external']);
+  if (options.sessionStore !== undefined) {
+    checkMethods('sessionStore', options.sessionStore, SESSION_STORE_METHODS);
+  } else if (options.sessionStorageMode === 'external') {
+    throw new InvalidOptionError('sessionStore', 'undefined', "a SessionStore when sessionStorageMode is 'external'");
+  }
+  if (options.sessionBus !== undefined) checkMethods('sessionBus', options.sessionBus, SESSION_BUS_METHODS);
+  checkOneOf('standaloneStream', options.standaloneStream, ['takeover', 'reject']);
+  if (options.eventStore !== undefined) {
+    checkMethods('eventStore', options.eventStore, ['storeEvent', 'replayEventsAfter']);
+  }
+  checkNumber('storeTimeoutMs', options.storeTimeoutMs, { min: 1 });
+  checkNumber('leaseMs', options.leaseMs, { min: 1 });
+  checkFunction('sessionIdGenerator', options.sessionIdGenerator);
+  checkFunction('onsessioninitialized', options.onsessioninitialized);
+  checkFunction('onsessionclosed', options.onsessionclosed);
+  checkFunction('onsessionrecovered', options.onsessionrecovered);
+  checkFunction('principalOf', options.principalOf);
+}

@@ -1,0 +1,53 @@
+import type { EventSink, Reply } from './exchange.js';
+
+/** Error codes of the transport itself; the JSON-RPC ones are those of the specification. */
+export const INVALID_REQUEST = -32600;
+export const INTERNAL_ERROR = -32603;
+export const PARSE_ERROR = -32700;
+export const TRANSPORT_ERROR = -32000;
+export const SESSION_NOT_FOUND = -32001;
+
+export function emptyReply(status: number): Reply {
+  return { status, headers: {}, body: null };
+}
+
+/** A JSON-RPC error that answers no request in particular (`id: null`). */
+export function errorReply(
+  status: number,
+  code: number,
+  message: string,
+  { data, headers }: { data?: unknown; headers?: Record<string, string> } = {}
+): Reply {
+  const error = data === undefined ? { code, message } : { code, message, data };
+  return {
+    status,
+    headers: { ...headers, 'content-type': 'application/json' },
+    body: JSON.stringify({ jsonrpc: '2.0', error, id: null })
+  };
+}
+
+export function sessionNotFound(): Reply {
+  return errorReply(404, SESSION_NOT_FOUND, 'Session not found');
+}
+
+/** Not now, though the session is untouched: RFC 9110 section 15.6.4 with `Retry-After` in seconds. */
+export function serviceUnavailable(message: string): Reply {
+  return errorReply(503, TRANSPORT_ERROR, `Service Unavailable: ${message}`, { headers: { 'retry-after': '1' } });
+}
+
+export function jsonReply(body: unknown, sessionId: string | undefined): Reply {
+  const headers: Record<string, string> = { 'content-type': 'application/json' };
+  if (sessionId !== undefined) headers['mcp-session-id'] = sessionId;
+  return { status: 200, headers, body: JSON.stringify(body) };
+}
+
+export function eventStreamReply(sink: EventSink, sessionId: string | undefined): Reply {
+  const headers: Record<string, string> = {
+    'cache-control': 'no-cache, no-transform',
+    connection: 'keep-alive',
+    'content-type': 'text/event-stream'
+  };
+  if (sessionId !== undefined) headers['mcp-session-id'] = sessionId;
+  headers['x-accel-buffering'] = 'no';
+  return { status: 200, headers, body: sink };
+}

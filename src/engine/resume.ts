@@ -1,0 +1,244 @@
+import { ErrorCode, type JSONRPCMessage, type RequestId } from 'mcp-sdk-upstream/types.js';
+import type { Connection } from './connection.js';
+import type { EventLog } from './eventLog.js';
+import type { EventSink, ReportError } from './exchange.js';
+import { isResponse, type Outbound, type RequestStream, type Stream } from './outbound.js';
+import { primingEvent } from './sse.js';
+import { belongsToSession, parseStreamId, streamIdOf } from './streamId.js';
+
+/** What a pod says of a stream that its server may be running. */
+export type StreamState = 'open' | 'done' | 'gone' | 'unknown';
+
+/** The other pods, for streams that run there. */
+export interface StreamOwners {
+  readonly instance: string;
+  /** Tells the pods that the client has this stream here now. */
+  announce(streamId: string): Promise<void>;
+  /** Tells whoever has the client of this stream attached to let it go. */
+  streamEnded(streamId: string): Promise<void>;
+  /**
+   * Asks the pod that runs a stream's requests, and tells it that the client is here now.
+   * 'gone' when it did not answer within its lease; 'unknown' when nobody could be asked.
+   */
+  ask(streamId: string): Promise<StreamState>;
+}
+
+/** Why a stream is not resumed. */
+export type Refusal = 'unknown' | 'conflict' | 'closed' | 'over';
+
+/** The name of the log of answers that nothing follows, whatever stream they were given on. */
+const LAST_ANSWERS = 'over';
+
+/** Continues streams for clients that come back with a cursor, whichever pod runs what the stream answers. */
+export class Resumption {
+  readonly #outbound: Outbound;
+  readonly #log: EventLog;
+  readonly #owners: StreamOwners | undefined;
+  readonly #takeover: boolean;
+  readonly #leaseMs: number;
+  readonly #retryMs: number | undefined;
+  readonly #report: ReportError;
+
+  constructor(
+    outbound: Outbound,
+    log: EventLog,
+    owners: StreamOwners | undefined,
+    options: { takeover: boolean; leaseMs: number; retryInterval: number | undefined },
+    report: ReportError
+  ) {
+    this.#outbound = outbound;
+    this.#log = log;
+    this.#owners = owners;
+    this.#takeover = options.takeover;
+    this.#leaseMs = options.leaseMs;
+    this.#retryMs = options.retryInterval;
+    this.#report = report;
+  }
+
+  /**
+   * Replays what followed an event, and goes on live on the same stream.
+   * @param primes - whether the client understands an event without data
+   * @returns why not: the id names no stream of this session, its stream has a client, the transport closed, or
+   * nothing follows the event any more
+   * @throws what the event store throws
+   */
+  async resume(lastEventId: string, sink: EventSink, primes: boolean): Promise<Refusal | undefined> {
+    let gone = false;
+    sink.ongone = () => (gone = true);
+    let streamId = this.#log.tellsStreams ? await this.#log.streamOf(lastEventId) : undefined;
+    if (this.#log.tellsStreams && !this.#isOurs(streamId)) return 'unknown';
+    let events: Map<string, JSONRPCMessage> | undefined;
+    if (streamId === undefined) {
+      // This store tells the stream only when it has replayed it.
+      const read = new Map<string, JSONRPCMessage>();
+      streamId = await this.#log.replayAfter(lastEventId, async (eventId, message) => void read.set(eventId, message));
+      events = read;
+      if (!this.#isOurs(streamId)) return 'unknown';
+    }
+    if (streamId === this.#lastAnswers) return 'over';
+    const stream = this.#outbound.streamNamed(streamId);
+    const taken = stream.connection && !stream.connection.replaying;
+    if (taken && this.#log.tellsStreams && !this.#takeover) return 'conflict';
+    if (gone) return 'closed';
+    stream.connection?.close();
+
+    const connection = this.#outbound.attach(stream, sink);
+    // The SDK's client forgets its cursor with the connection that gave it, and this one may end before any event.
+    if (primes && this.#owners) void connection.write(primingEvent(lastEventId, this.#retryMs));
+    const replay = new Replayed(connection, lastEventId, this.#owners !== undefined);
+    events?.forEach((message, eventId) => replay.add(eventId, message));
+    const open = this.#outbound.openStream(stream.id);
+    let over = false;
+    try {
+      if (open || !this.#owners) {
+        if (open) await this.#comeBack(open);
+        // Whoever answers here has waited for the log, so one look is enough.
+        if (!events) await this.#replay(replay);
+      } else {
+        over = await this.#followOwner(stream, replay, this.#owners);
+      }
+    } catch (error) {
+      connection.release();
+      connection.close();
+      throw error;
+    }
+    // close() may have run, or the client may have left, while the store was replaying.
+    if (this.#outbound.closed || connection.ended) return 'closed';
+    connection.release();
+    return over ? 'over' : undefined;
+  }
+
+  /** The client is back on the pod that runs its request; where it was meanwhile, its connection can go. */
+  async #comeBack(stream: RequestStream): Promise<void> {
+    // The resume itself proves that the client has a cursor.
+    stream.resumable = true;
+    if (!stream.moved) return;
+    stream.moved = false;
+    await this.#owners?.streamEnded(stream.id);
+  }
+
+  /**
+   * The stream's events come from another pod, or will come from no pod any more.
+   * @returns whether the client has had them all: some come back after an error, which ended the stream for the server
+   */
+  async #followOwner(stream: Stream, replay: Replayed, owners: StreamOwners): Promise<boolean> {
+    const cursor = replay.lastEventId;
+    await owners.announce(stream.id);
+    await this.#replay(replay);
+    const { owner, requestIds } = parseStreamId(stream.id);
+    if (owner === undefined) return false;
+
+    replay.expect(requestIds);
+    if (!replay.complete) {
+      const state = owner === owners.instance ? 'done' : await owners.ask(stream.id);
+      // What was logged while the owner was asked; from its answer on, everything comes here.
+      await this.#replay(replay);
+      if (state === 'open') this.#watch(stream, replay, owners);
+      if (state === 'open' || state === 'unknown') return false;
+      if (state === 'gone' && replay.unanswered.length > 0) {
+        await this.#answerForTheDead(stream, replay);
+        replay.connection.close();
+        return false;
+      }
+    }
+    replay.connection.close();
+    return replay.lastEventId === cursor;
+  }
+
+  async #replay(replay: Replayed): Promise<void> {
+    await this.#log.replayAfter(replay.lastEventId, async (eventId, message) => replay.add(eventId, message));
+  }
+
+  /** Asks after the owner as long as the client waits here. */
+  #watch(stream: Stream, replay: Replayed, owners: StreamOwners): void {
+    const { connection } = replay;
+    const look = async (): Promise<void> => {
+      const state = await owners.ask(stream.id);
+      if (connection.ended || state === 'open' || state === 'unknown') return;
+      // The last events may have been logged and never told of.
+      await this.#replay(replay);
+      if (state === 'gone') await this.#answerForTheDead(stream, replay);
+      connection.close();
+    };
+    const timer = setInterval(() => {
+      if (connection.ended) clearInterval(timer);
+      else look().catch(this.#report);
+    }, this.#leaseMs);
+    timer.unref?.();
+  }
+
+  /** A client must not wait for a pod that is gone: what it asked is answered with an error, and logged as answered. */
+  async #answerForTheDead(stream: Stream, replay: Replayed): Promise<void> {
+    const { unanswered } = replay;
+    for (const id of unanswered) {
+      const message: JSONRPCMessage = {
+        jsonrpc: '2.0',
+        id,
+        error: { code: ErrorCode.ConnectionClosed, message: 'The server that ran this request is gone' }
+      };
+      let eventId = await this.#log.append(stream, message);
+      // Who comes back with this cursor has had everything, though the pod that could confirm it is gone.
+      if (id === unanswered.at(-1)) eventId = await this.#log.append({ id: this.#lastAnswers }, message);
+      await replay.connection.deliver(message, eventId);
+    }
+  }
+
+  get #lastAnswers(): string {
+    return streamIdOf(this.#outbound.sessionId, LAST_ANSWERS);
+  }
+
+  #isOurs(streamId: string | undefined): boolean {
+    return streamId !== undefined && streamId !== '' && belongsToSession(streamId, this.#outbound.sessionId);
+  }
+}
+
+/** How many events a resumed connection remembers, to know one that comes both from the log and from its sender. */
+const REMEMBERED_EVENTS = 1000;
+
+/** What a resumed connection has been given: each event once, and one answer for each request. */
+class Replayed {
+  readonly connection: Connection;
+  /** What the client has seen last. */
+  lastEventId: string;
+  readonly #events = new Set<string>();
+  /** A pod that was taken for dead may answer after all, behind the error: then the first answer counts. */
+  readonly #oneAnswerEach: boolean;
+  readonly #answered = new Set<RequestId>();
+  #expected: readonly RequestId[] = [];
+
+  constructor(connection: Connection, lastEventId: string, oneAnswerEach: boolean) {
+    this.#oneAnswerEach = oneAnswerEach;
+    this.connection = connection;
+    this.lastEventId = lastEventId;
+    connection.hold((message, eventId) => this.#isNew(message, eventId));
+  }
+
+  add(eventId: string, message: JSONRPCMessage): void {
+    this.connection.replay(message, eventId);
+  }
+
+  expect(requestIds: readonly RequestId[]): void {
+    this.#expected = requestIds;
+  }
+
+  get unanswered(): RequestId[] {
+    return this.#expected.filter(id => !this.#answered.has(id));
+  }
+
+  get complete(): boolean {
+    return this.#expected.length > 0 && this.unanswered.length === 0;
+  }
+
+  #isNew(message: JSONRPCMessage, eventId: string | undefined): boolean {
+    if (eventId !== undefined) {
+      if (this.#events.has(eventId)) return false;
+      this.#events.add(eventId);
+      if (this.#events.size > REMEMBERED_EVENTS) this.#events.delete(this.#events.values().next().value as string);
+      this.lastEventId = eventId;
+    }
+    if (!this.#oneAnswerEach || !isResponse(message) || message.id === undefined) return true;
+    if (this.#answered.has(message.id)) return false;
+    this.#answered.add(message.id);
+    return true;
+  }
+}

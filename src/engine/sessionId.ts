@@ -1,0 +1,20 @@
+const SESSION_ID = /^[\x21-\x7e]{1,256}$/;
+
+/** Whether a string can be a session id: 1 to 256 visible ASCII characters (MCP, Streamable HTTP, Session Management). */
+export function isSessionId(value: string | undefined): boolean {
+  return typeof value === 'string' && SESSION_ID.test(value);
+}
+
+/** Whether an HTTP header can carry a string (RFC 9110 section 5.5): all that the SDK asks of a session id. */
+export function fitsHeader(value: string): boolean {
+  return /^[\t\x20-\x7e\x80-\xff]*$/.test(value);
+}
+
+/** A short fingerprint (FNV-1a) to name a session in logs and errors: a session id is a secret. */
+export function fingerprint(sessionId: string): string {
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < sessionId.length; i++) {
+    hash = Math.imul(hash ^ sessionId.charCodeAt(i), 0x01000193);
+  }
+  return (hash >>> 0).toString(16).padStart(8, '0');
+}

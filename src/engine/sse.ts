@@ -1,0 +1,18 @@
+import type { JSONRPCMessage } from 'mcp-sdk-upstream/types.js';
+
+/** One message as an event of the stream (WHATWG HTML, section 9.2.6), in the SDK's own spelling. */
+export function messageEvent(message: JSONRPCMessage, eventId: string | undefined): string {
+  return eventId
+    ? `event: message\nid: ${eventId}\ndata: ${JSON.stringify(message)}\n\n`
+    : `event: message\ndata: ${JSON.stringify(message)}\n\n`;
+}
+
+/** An event without data that gives the client a cursor to resume from (MCP 2025-11-25, Sending Messages, 6). */
+export function primingEvent(eventId: string, retryMs: number | undefined): string {
+  return retryMs === undefined ? `id: ${eventId}\ndata: \n\n` : `id: ${eventId}\nretry: ${retryMs}\ndata: \n\n`;
+}
+
+/** Clients of older versions cannot read an event without data. */
+export function understandsPriming(protocolVersion: string): boolean {
+  return protocolVersion >= '2025-11-25';
+}

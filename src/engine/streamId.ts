@@ -1,0 +1,52 @@
+import type { RequestId } from 'mcp-sdk-upstream/types.js';
+
+/** The name of the stream that a GET opens. */
+export const STANDALONE = 'standalone';
+
+/** Longer lists of request ids are left out of a stream's name. */
+const MAX_IDS_LENGTH = 400;
+
+/** What a stream's id tells about it. */
+export interface StreamName {
+  /** The instance that runs the stream's requests; undefined for the standalone stream, and in memory mode. */
+  readonly owner: string | undefined;
+  /** The requests that the stream answers, where the name has them. */
+  readonly requestIds: readonly RequestId[];
+}
+
+/**
+ * An event store may serve many sessions, so the ids of a session's streams begin with the session's.
+ * The name behind it has no colon.
+ */
+export function streamIdOf(sessionId: string | undefined, name: string): string {
+  return sessionId === undefined ? name : `${sessionId}:${name}`;
+}
+
+export function belongsToSession(streamId: string, sessionId: string | undefined): boolean {
+  return streamId === streamIdOf(sessionId, streamId.slice(streamId.lastIndexOf(':') + 1));
+}
+
+/** The name of a request stream: with it any pod knows whom to ask about the stream, and what it has to answer. */
+export function requestStreamName(owner: string, requestIds: RequestId[]): string {
+  const ids = hexOf(JSON.stringify(requestIds));
+  return `${owner}.${ids.length > MAX_IDS_LENGTH ? '' : ids}.${globalThis.crypto.randomUUID()}`;
+}
+
+export function parseStreamId(streamId: string): StreamName {
+  const [owner, ids, nonce] = streamId.slice(streamId.lastIndexOf(':') + 1).split('.');
+  if (nonce === undefined) return { owner: undefined, requestIds: [] };
+  try {
+    return { owner, requestIds: ids ? (JSON.parse(textOf(ids)) as RequestId[]) : [] };
+  } catch {
+    return { owner, requestIds: [] };
+  }
+}
+
+function hexOf(text: string): string {
+  return Array.from(new TextEncoder().encode(text), byte => byte.toString(16).padStart(2, '0')).join('');
+}
+
+function textOf(hex: string): string {
+  const bytes = hex.match(/../g)?.map(pair => parseInt(pair, 16)) ?? [];
+  return new TextDecoder().decode(new Uint8Array(bytes));
+}

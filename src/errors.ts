@@ -1,0 +1,68 @@
+/** Every error this package throws or reports. `code` is stable across releases, `message` is not. */
+export abstract class AnypodError extends Error {
+  abstract readonly code: string;
+
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = new.target.name;
+  }
+}
+
+/** An option has a value that it cannot have. Thrown where the option is given. */
+export class InvalidOptionError extends AnypodError {
+  readonly code = 'ANYPOD_INVALID_OPTION';
+
+  /** @param kind - what was given, in words; never the value itself, which may be a secret */
+  constructor(
+    readonly option: string,
+    kind: string,
+    allowed: string
+  ) {
+    super(`Invalid option ${option}: got ${kind}, expected ${allowed}`);
+  }
+}
+
+/** The session store failed, refused a write, or did not answer within `storeTimeoutMs`. */
+export class SessionStoreUnavailableError extends AnypodError {
+  readonly code = 'ANYPOD_STORE_UNAVAILABLE';
+}
+
+/** The session's record is there and cannot be understood. It stays in the store for inspection. */
+export class SessionRecordUnreadableError extends AnypodError {
+  readonly code = 'ANYPOD_RECORD_UNREADABLE';
+}
+
+/** `storeSession` was asked to create a session that is there already, or was deleted a moment ago. */
+export class SessionExistsError extends AnypodError {
+  readonly code = 'ANYPOD_SESSION_EXISTS';
+}
+
+/** The event store failed or did not answer in time; the event went out without an id. */
+export class EventStoreUnavailableError extends AnypodError {
+  readonly code = 'ANYPOD_EVENT_STORE_UNAVAILABLE';
+}
+
+/** A cursor (`Last-Event-ID`) names an event that the log does not have: never written, or trimmed, or expired. */
+export class EventCursorError extends AnypodError {
+  readonly code = 'ANYPOD_EVENT_CURSOR_UNKNOWN';
+}
+
+/** The bus between pods failed or did not answer in time, or carried something that this pod does not understand. */
+export class BusUnavailableError extends AnypodError {
+  readonly code = 'ANYPOD_BUS_UNAVAILABLE';
+}
+
+/** A client does not read its stream; the stream was closed rather than buffered without end. */
+export class SlowClientError extends AnypodError {
+  readonly code = 'ANYPOD_SLOW_CLIENT';
+}
+
+/** A session was found and its server could not be brought to where the client left it. */
+export class SessionRecoveryError extends AnypodError {
+  readonly code = 'ANYPOD_RECOVERY_FAILED';
+}
+
+/** The pod is full (`maxLiveSessions`, none idle) or on its way out. */
+export class PodUnavailableError extends AnypodError {
+  readonly code = 'ANYPOD_POD_UNAVAILABLE';
+}

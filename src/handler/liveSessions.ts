@@ -1,0 +1,138 @@
+import type { Transport } from 'mcp-sdk-upstream/shared/transport.js';
+import type { Engine } from '../engine/engine.js';
+import type { ReportError } from '../engine/exchange.js';
+
+/** What a server factory makes: `McpServer`, `Server`, or anything else that speaks to a transport. */
+export interface ConnectableServer {
+  connect(transport: Transport): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** A session's server on this pod. */
+export interface LiveSession {
+  readonly engine: Engine;
+  readonly server: ConnectableServer;
+  lastUsed: number;
+}
+
+export interface LiveSessionsOptions {
+  idleTimeoutMs: number;
+  maxLiveSessions: number;
+  report: ReportError;
+}
+
+const MAX_SWEEP_INTERVAL_MS = 30_000;
+
+/**
+ * The sessions that are live on this pod, least recently used first. It forgets sessions (they live on in the
+ * store, if there is one) and never ends one.
+ */
+export class LiveSessions {
+  readonly #options: LiveSessionsOptions;
+  readonly #sessions = new Map<string, LiveSession>();
+  #sweeper: ReturnType<typeof setInterval> | undefined;
+  /** Servers that are being built and have no place in the map yet. */
+  #reserved = 0;
+
+  constructor(options: LiveSessionsOptions) {
+    this.#options = options;
+  }
+
+  get size(): number {
+    return this.#sessions.size;
+  }
+
+  *[Symbol.iterator](): Iterator<LiveSession> {
+    yield* this.#sessions.values();
+  }
+
+  /** Looks a session up without using it. */
+  peek(sessionId: string): LiveSession | undefined {
+    return this.#sessions.get(sessionId);
+  }
+
+  /** Looks a session up to serve an exchange of it. */
+  use(sessionId: string): LiveSession | undefined {
+    const session = this.#sessions.get(sessionId);
+    if (!session) return undefined;
+    session.lastUsed = Date.now();
+    this.#sessions.delete(sessionId);
+    this.#sessions.set(sessionId, session);
+    return session;
+  }
+
+  /**
+   * Reserves room for one more session, forgetting the least recently used idle one where the pod is full.
+   * @returns whether there is room; then call {@link release} when the session has been added, or was not to be
+   */
+  reserve(): boolean {
+    if (this.#sessions.size + this.#reserved >= this.#options.maxLiveSessions && !this.#forgetOneIdle()) return false;
+    this.#reserved++;
+    return true;
+  }
+
+  release(): void {
+    this.#reserved--;
+  }
+
+  /** Keeps a session until it is forgotten or its transport closes. */
+  add(sessionId: string, engine: Engine, server: ConnectableServer): LiveSession {
+    const session = { engine, server, lastUsed: Date.now() };
+    this.#sessions.set(sessionId, session);
+    const onclose = engine.onclose;
+    engine.onclose = () => {
+      if (this.#sessions.get(sessionId) === session) this.#sessions.delete(sessionId);
+      onclose?.();
+    };
+    this.#startSweeping();
+    return session;
+  }
+
+  /** Closes every session's server, and with it its transport. */
+  async close(): Promise<void> {
+    clearInterval(this.#sweeper);
+    await Promise.all([...this.#sessions.values()].map(session => closeServer(session.server, this.#options.report)));
+    this.#sessions.clear();
+  }
+
+  #startSweeping(): void {
+    const { idleTimeoutMs } = this.#options;
+    if (this.#sweeper || idleTimeoutMs === 0) return;
+    this.#sweeper = setInterval(() => this.#sweep(), Math.min(Math.ceil(idleTimeoutMs / 2), MAX_SWEEP_INTERVAL_MS));
+    this.#sweeper.unref?.();
+  }
+
+  #sweep(): void {
+    const idleSince = Date.now() - this.#options.idleTimeoutMs;
+    for (const [sessionId, session] of [...this.#sessions]) {
+      // A session begins to be idle when its last stream or request has ended, as far as this look can tell.
+      if (session.engine.busy) this.use(sessionId);
+      else if (session.lastUsed <= idleSince) this.#forget(sessionId, session);
+    }
+    if (this.#sessions.size > 0) return;
+    clearInterval(this.#sweeper);
+    this.#sweeper = undefined;
+  }
+
+  #forgetOneIdle(): boolean {
+    for (const [sessionId, session] of this.#sessions) {
+      if (session.engine.busy) continue;
+      this.#forget(sessionId, session);
+      return true;
+    }
+    return false;
+  }
+
+  #forget(sessionId: string, session: LiveSession): void {
+    this.#sessions.delete(sessionId);
+    void closeServer(session.server, this.#options.report);
+  }
+}
+
+export async function closeServer(server: ConnectableServer, report: ReportError): Promise<void> {
+  try {
+    await server.close();
+  } catch (error) {
+    report(error as Error);
+  }
+}

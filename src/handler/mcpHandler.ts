@@ -1,0 +1,120 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { AuthInfo } from 'mcp-sdk-upstream/server/auth/types.js';
+import type { HandleRequestOptions } from 'mcp-sdk-upstream/server/webStandardStreamableHttp.js';
+import type { RequestInfo } from 'mcp-sdk-upstream/types.js';
+import { ResolvedOptions, type TransportOptions } from '../engine/options.js';
+import { answerExchange, NodeExchange } from '../server/nodeExchange.js';
+import { toResponse, WebExchange } from '../server/webExchange.js';
+import { checkFunction, checkNumber, checkOptionsObject, kindOf } from '../validate.js';
+import { InvalidOptionError } from '../errors.js';
+import { Notifier, type Notify } from './notify.js';
+import { LiveSessions, type ConnectableServer } from './liveSessions.js';
+import { Pod } from './pod.js';
+
+/** What a server factory is told of the session that it makes a server for. */
+export interface ServerContext {
+  /** Whether the session began elsewhere, or earlier, and is being rebuilt on this pod. */
+  readonly recovering: boolean;
+  /** Of the session that is being rebuilt; a new session has no id yet. */
+  readonly sessionId: string | undefined;
+  /** Of the request that made this server necessary. */
+  readonly authInfo: AuthInfo | undefined;
+  readonly requestInfo: RequestInfo;
+}
+
+/** Makes the server of one session, not connected yet: called once per session on each pod that serves it. */
+export type ServerFactory = (context: ServerContext) => ConnectableServer | Promise<ConnectableServer>;
+
+export interface McpHandlerOptions extends TransportOptions {
+  /**
+   * Milliseconds after which a session without an attached stream, and with nothing in flight, is forgotten on this
+   * pod. In external mode its next request recovers it; in memory mode it ends. 0 means never.
+   * @default 300000 (5 minutes) in external mode, 3600000 (1 hour) in memory mode
+   */
+  idleTimeoutMs?: number;
+  /**
+   * Sessions live on this pod at most. Over it the least recently used idle one is forgotten; where none is idle,
+   * what needs another is answered 503.
+   * @default 10000
+   */
+  maxLiveSessions?: number;
+  /** Told of everything that goes wrong and is not thrown. @default nothing */
+  onerror?: (error: Error) => void;
+}
+
+/** Serves MCP sessions on this pod. Its methods may be passed around unbound. */
+export interface McpHandler {
+  /**
+   * For Node: `http.createServer(handler.node)`, `app.all('/mcp', (req, res) => handler.node(req, res, req.body))`.
+   * @param parsedBody - the body where a middleware has parsed it; a function (Express's `next`) stands for `req.body`
+   * @returns when the response is complete
+   */
+  readonly node: (
+    req: IncomingMessage & { auth?: AuthInfo; body?: unknown },
+    res: ServerResponse,
+    parsedBody?: unknown
+  ) => Promise<void>;
+  /** For web-standard frameworks. */
+  readonly fetch: (request: Request, options?: HandleRequestOptions) => Promise<Response>;
+  /** Ends a session for every pod. @throws SessionStoreUnavailableError when the store did not confirm */
+  readonly terminateSession: (sessionId: string) => Promise<void>;
+  /**
+   * Takes the pod out: new work is answered 503, streams that clients can resume elsewhere are closed, what is in flight
+   * may finish within `drainMs` (default 10000), then every session is forgotten here. In external mode other pods go on
+   * with them.
+   */
+  readonly close: (options?: { drainMs?: number }) => Promise<void>;
+  /** Tells many sessions, from any one pod. */
+  readonly notify: Notify;
+  /** How many sessions are live on this pod. */
+  readonly liveSessions: number;
+}
+
+const DEFAULT_MAX_LIVE_SESSIONS = 10_000;
+const DEFAULT_IDLE_TIMEOUT_MS = { external: 300_000, memory: 3_600_000 };
+const DEFAULT_DRAIN_MS = 10_000;
+
+/**
+ * One live server and transport per session on this pod: opened by `initialize`, recovered from the store when the
+ * session began elsewhere, forgotten when idle. Authentication belongs in front of it: nothing is looked up or
+ * recovered for a request that the framework has turned away.
+ * @throws InvalidOptionError
+ */
+export function createMcpHandler(serverFactory: ServerFactory, options: McpHandlerOptions = {}): McpHandler {
+  if (typeof serverFactory !== 'function') {
+    throw new InvalidOptionError('serverFactory', kindOf(serverFactory), 'a function that returns a server');
+  }
+  checkOptionsObject('options', options);
+  checkNumber('idleTimeoutMs', options.idleTimeoutMs, { min: 0 });
+  checkNumber('maxLiveSessions', options.maxLiveSessions, { min: 1, integer: true });
+  checkFunction('onerror', options.onerror);
+  const sessionIdGenerator = options.sessionIdGenerator ?? (() => globalThis.crypto.randomUUID());
+  const resolved = new ResolvedOptions({ ...options, sessionIdGenerator });
+  const report = (error: Error): void => options.onerror?.(error);
+  const sessions = new LiveSessions({
+    idleTimeoutMs: options.idleTimeoutMs ?? DEFAULT_IDLE_TIMEOUT_MS[resolved.mode],
+    maxLiveSessions: options.maxLiveSessions ?? DEFAULT_MAX_LIVE_SESSIONS,
+    report
+  });
+  const notifier = new Notifier(resolved, sessions, report);
+  const pod = new Pod(serverFactory, resolved, sessions, notifier, report);
+
+  return {
+    node(req, res, parsedBody) {
+      const body = typeof parsedBody === 'function' ? req.body : parsedBody;
+      return answerExchange(new NodeExchange(req, res, body), exchange => pod.handle(exchange), report);
+    },
+    async fetch(request, requestOptions) {
+      return toResponse(await pod.handle(new WebExchange(request, requestOptions)));
+    },
+    notify: notifier,
+    terminateSession: sessionId => pod.terminateSession(sessionId),
+    close({ drainMs = DEFAULT_DRAIN_MS } = {}) {
+      checkNumber('drainMs', drainMs, { min: 0 });
+      return pod.close(drainMs);
+    },
+    get liveSessions() {
+      return sessions.size;
+    }
+  };
+}

@@ -1,0 +1,41 @@
+export * from './errors.js';
+export { createMcpHandler } from './handler/mcpHandler.js';
+export { enableResourceSubscriptions } from './handler/subscriptions.js';
+export type { Notify } from './handler/notify.js';
+export type { McpHandler, McpHandlerOptions, ServerContext, ServerFactory } from './handler/mcpHandler.js';
+export { InMemorySessionStore } from './memory/sessionStore.js';
+export type { InMemorySessionStoreOptions } from './memory/sessionStore.js';
+export { InMemoryEventStore } from './memory/eventStore.js';
+export type { InMemoryEventStoreOptions } from './memory/eventStore.js';
+export { RedisEventStore } from './redis/eventStore.js';
+export type { RedisEventStoreOptions } from './redis/eventStore.js';
+export { RedisTaskStore } from './redis/taskStore.js';
+export type { RedisTaskStoreOptions } from './redis/taskStore.js';
+export { RedisTaskMessageQueue } from './redis/taskMessageQueue.js';
+export type { RedisTaskMessageQueueOptions } from './redis/taskMessageQueue.js';
+export { InMemorySessionBus } from './memory/sessionBus.js';
+export { RedisSessionBus } from './redis/sessionBus.js';
+export type { RedisSessionBusOptions } from './redis/sessionBus.js';
+export type { SessionBus } from './sessionBus.js';
+export { RedisSessionStore } from './redis/sessionStore.js';
+export type { RedisSessionStoreOptions } from './redis/sessionStore.js';
+export type {
+  RedisBusClient,
+  RedisClient,
+  RedisEventClient,
+  RedisTaskClient,
+  RedisTaskQueueClient
+} from './redis/client.js';
+export { MAX_SUBSCRIPTIONS } from './sessionStore.js';
+export type { McpSessionState, SessionData, SessionPatch, SessionStorageMode, SessionStore } from './sessionStore.js';
+export type { ReplayedMessageExtraInfo } from './engine/replay.js';
+export { StreamableHTTPServerTransport } from './server/streamableHttp.js';
+export type { StreamableHTTPServerTransportOptions } from './server/streamableHttp.js';
+export { WebStandardStreamableHTTPServerTransport } from './server/webStandardStreamableHttp.js';
+export type {
+  EventId,
+  EventStore,
+  HandleRequestOptions,
+  StreamId,
+  WebStandardStreamableHTTPServerTransportOptions
+} from './server/webStandardStreamableHttp.js';

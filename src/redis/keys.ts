@@ -1,0 +1,68 @@
+export const DEFAULT_KEY_PREFIX = 'mcp:session:';
+
+/**
+ * Every Redis key of this package. The session id is the hash tag, so that all keys of a session share a slot of a
+ * cluster; what could end the tag early is escaped.
+ */
+export class RedisKeys {
+  readonly #prefix: string;
+
+  constructor(prefix: string) {
+    this.#prefix = prefix;
+  }
+
+  /** String: the record's revision. While it is there, the session is. */
+  session(sessionId: string): string {
+    return `${this.#prefix}{${sessionId.replace(/[%{}]/g, encodeURIComponent)}}`;
+  }
+
+  /** Hash: the record. Expires after {@link session}, never before. */
+  record(sessionId: string): string {
+    return `${this.session(sessionId)}:record`;
+  }
+
+  /** Sorted set: all session ids, by the time until which they may live. */
+  sessionIndex(): string {
+    return `${this.#prefix}sessions`;
+  }
+
+  /** Sorted set: the ids of the sessions subscribed to a resource, by the time until which they may live. */
+  subscriptionIndex(uri: string): string {
+    return `${this.#prefix}subscribed:${uri}`;
+  }
+
+  /** Stream: the events of one of the transport's streams. */
+  events(streamId: string): string {
+    return `${this.#prefix}events:${streamId}`;
+  }
+
+  /** String: the session was deleted a moment ago. */
+  tombstone(sessionId: string): string {
+    return `${this.session(sessionId)}:deleted`;
+  }
+
+  /** Hash: a task. */
+  task(sessionId: string | undefined, taskId: string): string {
+    return `${this.#ofTasks(sessionId)}:task:${taskId}`;
+  }
+
+  /** Sorted set: the ids of a session's tasks, in the order of their creation. */
+  tasks(sessionId: string | undefined): string {
+    return `${this.#ofTasks(sessionId)}:tasks`;
+  }
+
+  /** Sorted set: the same ids, by the time until which they live. */
+  taskExpiries(sessionId: string | undefined): string {
+    return `${this.#ofTasks(sessionId)}:task-expiries`;
+  }
+
+  /** List: what a task has to say to its client. */
+  taskMessages(sessionId: string | undefined, taskId: string): string {
+    return `${this.#ofTasks(sessionId)}:task-messages:${taskId}`;
+  }
+
+  /** Tasks without a session share a tag, too, that no session has: there a percent sign is always escaped. */
+  #ofTasks(sessionId: string | undefined): string {
+    return sessionId === undefined ? `${this.#prefix}{%}` : this.session(sessionId);
+  }
+}

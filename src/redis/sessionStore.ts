@@ -1,0 +1,286 @@
+import { SessionExistsError, SessionRecordUnreadableError, SessionStoreUnavailableError } from '../errors.js';
+import type { McpSessionState, SessionData, SessionPatch, SessionStore } from '../sessionStore.js';
+import { checkFunction, checkMethods, checkNumber, checkOptionsObject, checkString } from '../validate.js';
+import { REDIS_CLIENT_METHODS, type RedisClient } from './client.js';
+import { DEFAULT_KEY_PREFIX, RedisKeys } from './keys.js';
+import { type ScriptedClient, withScripts } from './scripts.js';
+import { RedisSessionBus } from './sessionBus.js';
+import { SessionIndex } from './sessionIndex.js';
+
+export interface RedisSessionStoreOptions {
+  /** An ioredis client, `Redis` or `Cluster`. It stays yours: configure it, and close it after the store's users. */
+  redis: RedisClient;
+  /** Put before every key. @default 'mcp:session:' */
+  keyPrefix?: string;
+  /** Seconds that a session lives without activity. @default 3600 */
+  ttlSeconds?: number;
+  /** Told what happens to sessions, for logs and metrics; session ids are not in it. @default nothing */
+  onLog?: (level: 'debug' | 'info' | 'warn', message: string) => void;
+}
+
+const TOMBSTONE_SECONDS = 60;
+/** `lastActivity` is kept to the second: refreshing it costs no write of its own. */
+const ACTIVITY_RESOLUTION_MS = 1000;
+const SUBSCRIPTION = 'sub:';
+
+/**
+ * Sessions in Redis 6.2 or later, or Valkey, single or cluster.
+ *
+ * A session is two keys. The small one holds the record's revision, and is all that the hot path touches: one `GETEX`
+ * validates, refreshes the time to live and tells whether the record has changed. The other is a hash with the record,
+ * whose single fields change in place. It lives twice as long and is refreshed along the way, so it is there
+ * whenever the small one is.
+ */
+export class RedisSessionStore implements SessionStore {
+  readonly ttlSeconds: number;
+  readonly #redis: RedisClient;
+  readonly #scripts: ScriptedClient;
+  readonly #keys: RedisKeys;
+  readonly #keyPrefix: string;
+  readonly #index: SessionIndex;
+  #bus: RedisSessionBus | undefined;
+  readonly #onLog: NonNullable<RedisSessionStoreOptions['onLog']>;
+  /** When this pod last refreshed the hash behind a record that somebody holds, by `performance.now()`. */
+  readonly #refreshed = new WeakMap<SessionData, number>();
+
+  /** @throws InvalidOptionError */
+  constructor(options: RedisSessionStoreOptions) {
+    checkOptionsObject('options', options);
+    checkMethods('redis', options.redis, REDIS_CLIENT_METHODS);
+    checkString('keyPrefix', options.keyPrefix);
+    checkNumber('ttlSeconds', options.ttlSeconds, { min: 1, max: 1_000_000_000, integer: true });
+    checkFunction('onLog', options.onLog);
+    this.#redis = options.redis;
+    this.#scripts = withScripts(options.redis);
+    this.#keyPrefix = options.keyPrefix ?? DEFAULT_KEY_PREFIX;
+    this.#keys = new RedisKeys(this.#keyPrefix);
+    this.ttlSeconds = options.ttlSeconds ?? 3600;
+    this.#index = new SessionIndex(options.redis, this.#keys, this.#recordSeconds);
+    this.#onLog = options.onLog ?? (() => {});
+  }
+
+  async storeSession(sessionId: string, data: SessionData): Promise<void> {
+    const create = this.#scripts.anypodCreateSession(
+      this.#keys.session(sessionId),
+      this.#keys.record(sessionId),
+      this.#keys.tombstone(sessionId),
+      this.ttlSeconds,
+      this.#recordSeconds,
+      ...toFields(data)
+    );
+    const subscriptions = data.metadata?.mcp?.subscriptions ?? [];
+    this.#indexed(this.#index.add(sessionId, subscriptions));
+    const created = await answerOf(create);
+    if (created === 0) throw new SessionExistsError('A session with this id exists, or was deleted a moment ago');
+    this.#onLog('info', 'session created');
+  }
+
+  async getSession(sessionId: string): Promise<SessionData | null> {
+    const [revision, ttlMs, fields] = await this.#inOneTrip(
+      this.#redis
+        .pipeline()
+        .get(this.#keys.session(sessionId))
+        .pttl(this.#keys.session(sessionId))
+        .hgetall(this.#keys.record(sessionId))
+    );
+    if (revision === null) return null;
+    const record = fromFields(sessionId, revision as string, fields as Record<string, string>);
+    if (!record) return null;
+    const refreshedAt = Date.now() - (this.ttlSeconds * 1000 - (ttlMs as number));
+    if (refreshedAt - record.lastActivity > ACTIVITY_RESOLUTION_MS) record.lastActivity = refreshedAt;
+    return record;
+  }
+
+  async updateSessionActivity(sessionId: string): Promise<void> {
+    await answerOf(
+      this.#scripts.anypodTouchRecord(
+        this.#keys.session(sessionId),
+        this.#keys.record(sessionId),
+        this.ttlSeconds,
+        this.#recordSeconds,
+        Date.now()
+      )
+    );
+  }
+
+  async deleteSession(sessionId: string): Promise<void> {
+    const removed = await answerOf(
+      this.#scripts.anypodDeleteSession(
+        this.#keys.session(sessionId),
+        this.#keys.record(sessionId),
+        this.#keys.tombstone(sessionId),
+        TOMBSTONE_SECONDS
+      )
+    );
+    if (removed === 0) return;
+    this.#indexed(this.#index.remove(sessionId));
+    this.#onLog('info', 'session deleted');
+  }
+
+  async sessionExists(sessionId: string): Promise<boolean> {
+    return (await answerOf(this.#redis.exists(this.#keys.session(sessionId)))) === 1;
+  }
+
+  async touchSession(sessionId: string, known?: SessionData): Promise<SessionData | null> {
+    if (known?.revision === undefined || this.#recordNeedsRefresh(known)) return this.#touchBoth(sessionId, known);
+    const revision = await answerOf(this.#redis.getex(this.#keys.session(sessionId), 'EX', this.ttlSeconds));
+    if (revision === null) return null;
+    return Number(revision) === known.revision ? known : this.#touchBoth(sessionId);
+  }
+
+  async patchSession(sessionId: string, patch: SessionPatch): Promise<boolean> {
+    const set: string[] = [];
+    if (patch.initialized) set.push('initialized', '1');
+    if (patch.protocolVersion !== undefined) set.push('protocolVersion', patch.protocolVersion);
+    if (patch.logLevel !== undefined) set.push('logLevel', patch.logLevel);
+    if (patch.subscribe !== undefined) set.push(SUBSCRIPTION + patch.subscribe, '1');
+    const remove = patch.unsubscribe === undefined ? [] : [SUBSCRIPTION + patch.unsubscribe];
+    const patched = await answerOf(
+      this.#scripts.anypodPatchSession(
+        this.#keys.session(sessionId),
+        this.#keys.record(sessionId),
+        set.length / 2,
+        ...set,
+        ...remove
+      )
+    );
+    if (patched === 0) return false;
+    if (patch.subscribe !== undefined) this.#indexed(this.#index.subscribe(sessionId, patch.subscribe));
+    if (patch.unsubscribe !== undefined) this.#indexed(this.#index.unsubscribe(sessionId, patch.unsubscribe));
+    return true;
+  }
+
+  async *listSessionIds({ subscribedTo }: { subscribedTo?: string } = {}): AsyncIterable<string[]> {
+    for await (const ids of this.#index.ids(subscribedTo)) {
+      const exist = await answerOf(Promise.all(ids.map(id => this.#redis.exists(this.#keys.session(id)))));
+      yield ids.filter((_, index) => exist[index] === 1);
+    }
+  }
+
+  /** The bus on the same Redis, with one subscriber connection of its own. */
+  createBus(): RedisSessionBus {
+    this.#bus ??= new RedisSessionBus({ redis: this.#redis, keyPrefix: this.#keyPrefix, onLog: this.#onLog });
+    return this.#bus;
+  }
+
+  /** Closes the bus's connection; the client that was handed in stays open. */
+  async close(): Promise<void> {
+    await this.#bus?.close();
+  }
+
+  get #recordSeconds(): number {
+    return this.ttlSeconds * 2;
+  }
+
+  #recordNeedsRefresh(known: SessionData): boolean {
+    const refreshedAt = this.#refreshed.get(known);
+    return refreshedAt === undefined || performance.now() - refreshedAt > (this.ttlSeconds * 1000) / 2;
+  }
+
+  async #touchBoth(sessionId: string, known?: SessionData): Promise<SessionData | null> {
+    const record = this.#keys.record(sessionId);
+    const due = !known || this.#recordNeedsRefresh(known);
+    const [revision, fields] = await this.#inOneTrip(
+      this.#redis
+        .pipeline()
+        .getex(this.#keys.session(sessionId), 'EX', this.ttlSeconds)
+        .hgetall(record)
+        .expire(record, this.#recordSeconds)
+    );
+    if (revision === null) return null;
+    if (known && Number(revision) === known.revision && Object.keys(fields as object).length > 0) {
+      return this.#refreshedRecord(known, due);
+    }
+    const data = fromFields(sessionId, revision as string, fields as Record<string, string>);
+    if (!data) {
+      // An eviction policy took the record: the session cannot be served by anyone any more.
+      this.#onLog('warn', 'a session is gone because Redis evicted its record: use a noeviction policy');
+      return null;
+    }
+    data.lastActivity = Date.now();
+    return this.#refreshedRecord(data, due);
+  }
+
+  /** Notes that the record was refreshed; its entries in the indexes go along when it was due. */
+  #refreshedRecord(data: SessionData, due: boolean): SessionData {
+    this.#refreshed.set(data, performance.now());
+    if (due) this.#indexed(this.#index.add(data.sessionId, data.metadata?.mcp?.subscriptions ?? []));
+    return data;
+  }
+
+  /** Not waited for: a session goes on when Redis is full, or when the index is on a node of a cluster that is away. */
+  #indexed(write: Promise<void>): void {
+    write.catch((error: Error) => this.#onLog('warn', `an index of sessions was not written: ${error.message}`));
+  }
+
+  /** Sends a pipeline; one command that failed fails the whole. */
+  async #inOneTrip(pipeline: ReturnType<RedisClient['pipeline']>): Promise<unknown[]> {
+    const results = await pipeline.exec();
+    if (!results) throw new SessionStoreUnavailableError('Redis gave no results');
+    return results.map(([error, result]) => {
+      if (error) throw withoutCommand(error);
+      return result;
+    });
+  }
+}
+
+async function answerOf<T>(call: Promise<T>): Promise<T> {
+  try {
+    return await call;
+  } catch (error) {
+    throw withoutCommand(error as Error);
+  }
+}
+
+/** ioredis hangs the command on its errors, with the session's id and record: nothing that belongs in a log. */
+function withoutCommand(error: Error & { command?: unknown }): Error {
+  delete error.command;
+  return error;
+}
+
+/** The record as hash fields: what never changes as one JSON text, what changes as fields of its own. */
+function toFields(data: SessionData): string[] {
+  const { protocolVersion, logLevel, subscriptions = [], ...fixed } = data.metadata?.mcp ?? {};
+  const metadata = data.metadata && { ...data.metadata, mcp: data.metadata.mcp && fixed };
+  const fields = ['createdAt', String(data.createdAt), 'lastActivity', String(data.lastActivity)];
+  if (metadata) fields.push('metadata', JSON.stringify(metadata));
+  if (data.initialized) fields.push('initialized', '1');
+  if (protocolVersion !== undefined) fields.push('protocolVersion', protocolVersion);
+  if (logLevel !== undefined) fields.push('logLevel', logLevel);
+  for (const uri of subscriptions) fields.push(SUBSCRIPTION + uri, '1');
+  return fields;
+}
+
+/** @returns undefined where the hash is gone. @throws SessionRecordUnreadableError */
+function fromFields(sessionId: string, revision: string, fields: Record<string, string>): SessionData | undefined {
+  if (fields.createdAt === undefined && fields.metadata === undefined) return undefined;
+  const metadata = parseMetadata(fields.metadata);
+  const mcp: McpSessionState = { ...metadata?.mcp };
+  if (fields.protocolVersion !== undefined) mcp.protocolVersion = fields.protocolVersion;
+  if (fields.logLevel !== undefined) mcp.logLevel = fields.logLevel as McpSessionState['logLevel'];
+  const subscriptions = Object.keys(fields).filter(field => field.startsWith(SUBSCRIPTION));
+  if (subscriptions.length > 0) mcp.subscriptions = subscriptions.map(field => field.slice(SUBSCRIPTION.length));
+  const data: SessionData = {
+    sessionId,
+    initialized: fields.initialized === '1',
+    createdAt: Number(fields.createdAt),
+    lastActivity: Number(fields.lastActivity),
+    revision: Number(revision)
+  };
+  if (metadata || Object.keys(mcp).length > 0) {
+    data.metadata = Object.keys(mcp).length > 0 ? { ...metadata, mcp } : metadata;
+  }
+  return data;
+}
+
+function parseMetadata(text: string | undefined): SessionData['metadata'] {
+  if (text === undefined) return undefined;
+  try {
+    const metadata: unknown = JSON.parse(text);
+    const isObject = typeof metadata === 'object' && metadata !== null && !Array.isArray(metadata);
+    if (isObject) return metadata as SessionData['metadata'];
+  } catch (error) {
+    throw new SessionRecordUnreadableError('The record in Redis is no JSON', { cause: error });
+  }
+  throw new SessionRecordUnreadableError('The record in Redis is no JSON object');
+}

@@ -1,0 +1,3 @@
+export * from 'mcp-sdk-upstream/server';
+export { McpServer, ResourceTemplate } from 'mcp-sdk-upstream/server/mcp.js';
+export * from '../index.js';

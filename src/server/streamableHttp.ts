@@ -1,0 +1,25 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { AuthInfo } from 'mcp-sdk-upstream/server/auth/types.js';
+import type { TransportOptions } from '../engine/options.js';
+import { answerExchange, NodeExchange } from './nodeExchange.js';
+import { engineOf, HttpServerTransport } from './transport.js';
+
+export type { EventId, EventStore, StreamId } from 'mcp-sdk-upstream/server/webStandardStreamableHttp.js';
+export type { TransportOptions as StreamableHTTPServerTransportOptions };
+
+/**
+ * The Streamable HTTP server transport on Node's own HTTP objects, written to directly.
+ * With `sessionStorageMode: 'external'` its session is served by any pod that shares the `sessionStore`.
+ */
+export class StreamableHTTPServerTransport extends HttpServerTransport {
+  /**
+   * Answers one HTTP request: POST, GET or DELETE.
+   * @param req - with `auth` where a middleware has authenticated it
+   * @param parsedBody - the body where a middleware has parsed it already
+   * @returns when the response is complete: for a stream, when either side has ended it
+   */
+  handleRequest(req: IncomingMessage & { auth?: AuthInfo }, res: ServerResponse, parsedBody?: unknown): Promise<void> {
+    const engine = engineOf(this);
+    return answerExchange(new NodeExchange(req, res, parsedBody), exchange => engine.handle(exchange), engine.report);
+  }
+}

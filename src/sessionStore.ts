@@ -1,0 +1,132 @@
+import type { SessionBus } from './sessionBus.js';
+import type { InitializeRequest, LoggingLevel } from 'mcp-sdk-upstream/types.js';
+
+/** Where a transport keeps its session: in this process alone, or in a store that every pod shares. */
+export type SessionStorageMode = 'memory' | 'external';
+
+/**
+ * What another pod needs to go on with a session. It lives under `metadata.mcp`, so that a store which
+ * knows the five fields of {@link SessionData} and nothing else keeps all of it.
+ */
+export interface McpSessionState {
+  /** The protocol version that was negotiated, which is not always the one the client asked for. */
+  protocolVersion?: string;
+  /** The `params` of the client's `initialize` request, as they arrived. */
+  initialize?: InitializeRequest['params'];
+  /** Who opened the session (`principalOf`); absent when it was opened without authentication. */
+  principal?: string;
+  /** The level of the last successful `logging/setLevel`. */
+  logLevel?: LoggingLevel;
+  /** The URIs of `resources/subscribe` that were not unsubscribed. */
+  subscriptions?: string[];
+}
+
+/** The record of one session. A record with `metadata` absent is valid. */
+export interface SessionData {
+  /** The `Mcp-Session-Id`. */
+  sessionId: string;
+  /** Whether the client's `notifications/initialized` has been seen. */
+  initialized: boolean;
+  /** Epoch milliseconds. */
+  createdAt: number;
+  /** Epoch milliseconds of the last exchange; a backend may keep it to the second. */
+  lastActivity: number;
+  /** Free for the store's owner, but for the key `mcp`, which is the transport's. */
+  metadata?: Record<string, unknown> & { mcp?: McpSessionState };
+  /**
+   * Set by stores with `touchSession`: grows whenever the record changes, so that a pod which holds the
+   * record can learn that it is unchanged without moving it again.
+   */
+  revision?: number;
+}
+
+/** A change of single fields of a record. What is absent stays as it is. */
+export interface SessionPatch {
+  initialized?: true;
+  protocolVersion?: string;
+  logLevel?: LoggingLevel;
+  /** A URI to add to the subscriptions. */
+  subscribe?: string;
+  /** A URI to take from the subscriptions. */
+  unsubscribe?: string;
+}
+
+/**
+ * The place that all pods share, and the only thing that decides whether a session exists.
+ *
+ * A class with the five required methods works in full. The optional ones make it faster and close the
+ * races that five separate calls leave open; a store offers them where its backend is able to.
+ *
+ * - *Missing* is a value (`null`, `false`), never an error: a session that expired, was deleted or was never
+ *   there is the same to the caller. *Outage* is a throw: the client is then told 503 and keeps its session.
+ *   A store must never answer "missing" because it could not ask.
+ * - *Expiry* is the store's: an expired session counts as missing from that moment, swept or not.
+ * - A record is given back as it was stored. Keep it whole, or keep its five fields with `metadata` as JSON.
+ * - Nothing here is called with a session id of another form than 1 to 256 visible ASCII characters.
+ */
+export interface SessionStore {
+  /**
+   * Creates the record. Stores with `patchSession` create only where nothing is, and throw
+   * `SessionExistsError` otherwise; a store without it is also called to replace a record that it has.
+   */
+  storeSession(sessionId: string, data: SessionData): Promise<void>;
+  getSession(sessionId: string): Promise<SessionData | null>;
+  /** Sets `lastActivity` to now and starts the time to live anew; nothing where the session is missing. */
+  updateSessionActivity(sessionId: string): Promise<void>;
+  /** Removes the record; nothing where the session is missing. */
+  deleteSession(sessionId: string): Promise<void>;
+  sessionExists(sessionId: string): Promise<boolean>;
+
+  /**
+   * `getSession` and `updateSessionActivity` in one atomic step and one round trip.
+   * @param known - the record that the caller holds; a store that finds its `revision` unchanged gives back that
+   *   very object instead of reading the record again
+   */
+  touchSession?(sessionId: string, known?: SessionData): Promise<SessionData | null>;
+  /**
+   * Changes single fields atomically, never by reading the record and writing it back, and only where the
+   * record exists. Changes `revision`.
+   * @returns false where the session is missing
+   */
+  patchSession?(sessionId: string, patch: SessionPatch): Promise<boolean>;
+  /**
+   * The ids of all sessions, or of those that are subscribed to a resource, in batches, from an index that expires with
+   * the sessions: never by looking through all keys. A session that comes or goes meanwhile may be missing or extra.
+   */
+  listSessionIds?(filter?: { subscribedTo?: string }): AsyncIterable<string[]>;
+  /**
+   * Makes the bus that belongs to the store, so that one object configures a whole pod. Called at most once per
+   * store object; `close` of the store closes it.
+   */
+  createBus?(): SessionBus;
+  /** Seconds that a session lives without activity, if the store knows: pods refresh what they hold well before. */
+  readonly ttlSeconds?: number;
+  /** Releases what the store itself opened. Clients that were handed in stay open. */
+  close?(): Promise<void>;
+}
+
+/** The methods that every store has, in the order of the interface. */
+export const SESSION_STORE_METHODS = [
+  'storeSession',
+  'getSession',
+  'updateSessionActivity',
+  'deleteSession',
+  'sessionExists'
+] as const;
+
+/** A session keeps at most so many subscriptions across pods. */
+export const MAX_SUBSCRIPTIONS = 1000;
+
+/** The record with the patch applied, as a new object: the rule that every `patchSession` follows. */
+export function applyPatch(data: SessionData, patch: SessionPatch): SessionData {
+  const mcp: McpSessionState = { ...data.metadata?.mcp };
+  if (patch.protocolVersion !== undefined) mcp.protocolVersion = patch.protocolVersion;
+  if (patch.logLevel !== undefined) mcp.logLevel = patch.logLevel;
+  if (patch.subscribe !== undefined) {
+    mcp.subscriptions = [...new Set([...(mcp.subscriptions ?? []), patch.subscribe])];
+  }
+  if (patch.unsubscribe !== undefined) {
+    mcp.subscriptions = mcp.subscriptions?.filter(uri => uri !== patch.unsubscribe);
+  }
+  return { ...data, initialized: patch.initialized ?? data.initialized, metadata: { ...data.metadata, mcp } };
+}

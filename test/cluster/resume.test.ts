@@ -1,0 +1,183 @@
+import type { EventStream } from '../support/eventStream.js';
+import { startPod, startPods, type Pod } from '../support/process.js';
+import { HEADERS, StreamSession as Session } from '../support/streamSession.js';
+import { startRedisServer, type RedisServer } from '../support/redisServer.js';
+
+let redis: RedisServer;
+let pods: Pod[];
+
+beforeAll(async () => {
+  redis = await startRedisServer();
+  pods = await startPods(3, 'test/cluster/streamPod.ts', ['--redis', redis.url]);
+});
+
+afterAll(async () => {
+  await Promise.all(pods.map(pod => pod.stop('SIGKILL')));
+  await redis.stop();
+});
+
+const steps = (stream: EventStream) => stream.messages.flatMap(({ params }) => (params ? [params.data] : []));
+const answers = (stream: EventStream) => stream.messages.filter(({ result, error }) => result ?? error);
+const upTo = (count: number) => Array.from({ length: count }, (_, index) => index + 1);
+
+test('a request goes on on another pod: replay, then live, no gap, no duplicate, and the stream ends with the response', async () => {
+  const [a, b] = pods as [Pod, Pod];
+  const session = await Session.open(a);
+  const first = await session.call(a, 'count', { steps: 20, everyMs: 30 });
+  await first.until(() => steps(first).length >= 5);
+  first.drop();
+  const second = await session.listen(b, first.lastEventId);
+  await second.untilEnded();
+  expect([...steps(first), ...steps(second)]).toEqual(upTo(20));
+  expect(answers(second)).toHaveLength(1);
+  expect(answers(second)[0]?.result).toEqual({ content: [{ type: 'text', text: 'counted to 20' }] });
+});
+
+test('a client may move from pod to pod, and back to the one that runs its request', async () => {
+  const session = await Session.open(pods[0] as Pod);
+  const streams = [await session.call(pods[0] as Pod, 'count', { steps: 24, everyMs: 40 })];
+  for (const pod of [1, 2, 0, 1].map(index => pods[index] as Pod)) {
+    const current = streams.at(-1) as EventStream;
+    await current.until(() => steps(current).length >= 3);
+    current.drop();
+    streams.push(await session.listen(pod, current.lastEventId));
+  }
+  await streams.at(-1)?.untilEnded();
+  expect(streams.flatMap(steps)).toEqual(upTo(24));
+  expect(streams.flatMap(answers)).toHaveLength(1);
+});
+
+test('an answer that was given while nobody was attached is read from the log of any pod', async () => {
+  const [a, b, c] = pods as [Pod, Pod, Pod];
+  const session = await Session.open(a);
+  const first = await session.call(a, 'count', { steps: 3, everyMs: 30 });
+  await first.until(() => steps(first).length === 1);
+  first.drop();
+  // Another call on the same pod takes longer, so the first is complete when it is.
+  const longer = await session.call(a, 'count', { steps: 1, everyMs: 300 });
+  await longer.untilEnded();
+  for (const pod of [b, c]) {
+    const again = await session.listen(pod, first.lastEventId);
+    await again.untilEnded();
+    expect(steps(again)).toEqual([2, 3]);
+    expect(answers(again)).toHaveLength(1);
+  }
+});
+
+test('a tool that makes its client poll is polled on any pod', async () => {
+  const [a, b] = pods as [Pod, Pod];
+  const session = await Session.open(a);
+  const first = await session.call(a, 'count', { steps: 6, everyMs: 40, poll: true });
+  await first.untilEnded();
+  expect(answers(first)).toEqual([]);
+  const second = await session.listen(b, first.lastEventId);
+  await second.untilEnded();
+  expect([...steps(first), ...steps(second)]).toEqual(upTo(6));
+  expect(answers(second)).toHaveLength(1);
+});
+
+test('a cursor of another session is refused as one that does not exist', async () => {
+  const [a, b] = pods as [Pod, Pod];
+  const [mine, yours] = [await Session.open(a), await Session.open(a)];
+  const stream = await yours.call(a, 'count', { steps: 1, everyMs: 1 });
+  await stream.untilEnded();
+  const answer = async (lastEventId: string) => {
+    const response = await fetch(`${b.origin}/mcp`, {
+      headers: { ...HEADERS, 'mcp-session-id': mine.id, 'last-event-id': lastEventId }
+    });
+    return [response.status, await response.text()];
+  };
+  const foreign = await answer(stream.lastEventId as string);
+  expect(foreign[0]).toBe(400);
+  expect(foreign).toEqual(await answer('nonsense'));
+  expect(foreign).toEqual(await answer((stream.lastEventId as string).replace(/-\d+$/, '-999')));
+});
+
+test('the standalone stream resumes on another pod while a third goes on sending', async () => {
+  const [a, b, c] = pods as [Pod, Pod, Pod];
+  const session = await Session.open(a);
+  const first = await session.listen(a);
+  const shouting = await session.call(c, 'shout', { from: 1, to: 60, everyMs: 10 });
+  await first.until(() => steps(first).length >= 10);
+  first.drop();
+  const second = await session.listen(b, first.lastEventId);
+  await shouting.untilEnded();
+  await second.until(() => steps(second).at(-1) === 60);
+  expect([...steps(first), ...steps(second)]).toEqual(upTo(60));
+  second.drop();
+});
+
+describe('when the pod that runs a request', () => {
+  const error = { code: -32000, message: 'The server that ran this request is gone' };
+
+  async function newPod(): Promise<Pod> {
+    const pod = await startPod('test/cluster/streamPod.ts', ['--redis', redis.url]);
+    pods.push(pod);
+    return pod;
+  }
+
+  test('is killed while the client is away, the client is told soon after it has come back', async () => {
+    const owner = await newPod();
+    const session = await Session.open(owner);
+    const first = await session.call(owner, 'count', { steps: 100, everyMs: 50 });
+    await first.until(() => steps(first).length >= 2);
+    await owner.stop('SIGKILL');
+    const second = await session.listen(pods[1] as Pod, first.lastEventId);
+    await second.untilEnded(5000);
+    expect(answers(second)).toEqual([{ jsonrpc: '2.0', id: 1, error }]);
+    // Whoever resumes from the same event later is told the same, and nothing else.
+    const third = await session.listen(pods[2] as Pod, first.lastEventId);
+    await third.untilEnded(5000);
+    expect(answers(third)).toEqual([{ jsonrpc: '2.0', id: 1, error }]);
+  });
+
+  test('is killed while the client listens on another, the client is told within the lease', async () => {
+    const owner = await newPod();
+    const session = await Session.open(owner);
+    const first = await session.call(owner, 'count', { steps: 100, everyMs: 50 });
+    await first.until(() => steps(first).length >= 2);
+    first.drop();
+    const second = await session.listen(pods[1] as Pod, first.lastEventId);
+    await second.until(() => steps(second).length >= 2);
+    await owner.stop('SIGKILL');
+    await second.untilEnded(6000);
+    expect(answers(second)).toEqual([{ jsonrpc: '2.0', id: 1, error }]);
+    const seen = [...steps(first), ...steps(second)];
+    expect(seen).toEqual(upTo(seen.length));
+  });
+
+  test('only paused for longer than its lease, it does no harm when it comes back', async () => {
+    const owner = await newPod();
+    const session = await Session.open(owner);
+    const first = await session.call(owner, 'count', { steps: 8, everyMs: 100 });
+    await first.until(() => steps(first).length >= 2);
+    first.drop();
+    owner.signal('SIGSTOP');
+    const second = await session.listen(pods[1] as Pod, first.lastEventId);
+    await second.untilEnded(6000);
+    expect(answers(second)).toEqual([{ jsonrpc: '2.0', id: 1, error }]);
+    owner.signal('SIGCONT');
+    const elsewhere = await session.call(owner, 'count', { steps: 1, everyMs: 1200 });
+    await elsewhere.untilEnded();
+    expect(answers(elsewhere)).toHaveLength(1);
+    const third = await session.listen(pods[2] as Pod, first.lastEventId);
+    await third.untilEnded(6000);
+    expect(answers(third)).toEqual([{ jsonrpc: '2.0', id: 1, error }]);
+  });
+
+  test('drains, its clients get their answers from other pods and nothing is lost', async () => {
+    const owner = await newPod();
+    const session = await Session.open(owner);
+    const first = await session.call(owner, 'count', { steps: 20, everyMs: 50 });
+    await first.until(() => steps(first).length >= 2);
+    const exit = owner.stop('SIGTERM');
+    await first.untilEnded();
+    expect(answers(first)).toEqual([]);
+    const second = await session.listen(pods[1] as Pod, first.lastEventId);
+    await second.untilEnded();
+    expect(await exit).toBe(0);
+    expect([...steps(first), ...steps(second)]).toEqual(upTo(20));
+    expect(answers(second)).toHaveLength(1);
+    expect(answers(second)[0]?.result).toBeDefined();
+  });
+});

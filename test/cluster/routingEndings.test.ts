@@ -1,0 +1,95 @@
+import { Redis } from 'ioredis';
+import { CAPABILITIES } from '../support/answeringClient.js';
+import type { Pod } from '../support/process.js';
+import { type FollowedRequest, RawClient } from '../support/rawClient.js';
+import { until } from '../support/until.js';
+import { backstage, Cluster, journalOf } from './cluster.js';
+import { questionOn } from './questions.js';
+
+let cluster: Cluster;
+let pods: Pod[];
+let first: Pod;
+let second: Pod;
+let third: Pod;
+let redis: Redis;
+beforeAll(async () => {
+  cluster = await Cluster.start(3);
+  pods = cluster.pods;
+  [first, second, third] = pods as [Pod, Pod, Pod];
+  redis = new Redis(cluster.redis.url);
+});
+afterAll(async () => {
+  redis.disconnect();
+  await cluster.stop();
+});
+
+async function entriesOf(pod: Pod, client: RawClient, what: string): Promise<unknown[]> {
+  return (await journalOf(pod, client.sessionId)).filter(entry => entry.what === what).map(({ name }) => name);
+}
+
+/** A session with a stream on the first pod, and on the first two a request and a question that wait. */
+async function openBusy(path: string) {
+  const [one, two] = [`${first.origin}/${path}`, `${second.origin}/${path}`];
+  const client = await new RawClient().open(one, { capabilities: CAPABILITIES });
+  const stream = await client.stream(one);
+  const requests: FollowedRequest[] = [];
+  for (const url of [one, two]) {
+    requests.push(await client.followTool(url, 'hang'));
+    const asking = await client.followTool(url, 'ask', { text: 'well?' });
+    await questionOn(asking);
+    requests.push(asking);
+  }
+  for (const pod of [first, second]) {
+    await until('all runs', async () => (await entriesOf(pod, client, 'tool')).length === 2);
+  }
+  const expectAllEnded = async () => {
+    await stream.ended;
+    for (const request of requests) await request.stream.untilEnded();
+    for (const pod of [first, second]) {
+      await until('its server knows', async () => (await entriesOf(pod, client, 'server closed')).length === 1);
+      await until('the request is told', async () => (await entriesOf(pod, client, 'aborted')).length === 1);
+      expect(await entriesOf(pod, client, 'aborted')).toEqual(['AbortError']);
+    }
+    for (const pod of pods) expect(await client.callTool(`${pod.origin}/${path}`, 'echo', { text: 'x' })).toBe(404);
+  };
+  return { client, expectAllEnded };
+}
+
+test.each([
+  ['mcp', 0],
+  ['mcp', 1],
+  ['mcp', 2],
+  ['hand', 1],
+  ['hand', 2]
+])('/%s: a DELETE on pod %i of three ends streams and requests on all pods at once', async (path, index) => {
+  const { client, expectAllEnded } = await openBusy(path);
+  const start = performance.now();
+  expect((await client.delete(`${pods[index]!.origin}/${path}`)).status).toBe(200);
+  await expectAllEnded();
+  // Long before any pod looks by itself: sessions live there for an hour.
+  expect(performance.now() - start).toBeLessThan(5000);
+});
+
+test.each([0, 1, 2])('the application on pod %i of three ends a session on all pods at once', async index => {
+  const { client, expectAllEnded } = await openBusy('mcp');
+  await backstage(pods[index]!, 'terminate', { sessionId: client.sessionId! });
+  await expectAllEnded();
+  const closed = await Promise.all(pods.map(pod => entriesOf(pod, client, 'onsessionclosed')));
+  expect(closed.flat()).toEqual([]);
+});
+
+test('a session that has expired ends on each pod that holds it when that pod next looks', async () => {
+  const { client, expectAllEnded } = await openBusy('brief');
+  expect(await redis.del(`brief:{${client.sessionId}}`)).toBe(1);
+  await expectAllEnded();
+});
+
+test('two sessions on the same pods: the end of one is not the end of the other', async () => {
+  const ending = await openBusy('mcp');
+  const staying = await openBusy('mcp');
+  await ending.client.delete(`${third.origin}/mcp`);
+  await ending.expectAllEnded();
+  for (const pod of [first, second]) expect(await entriesOf(pod, staying.client, 'server closed')).toEqual([]);
+  expect((await staying.client.delete(`${third.origin}/mcp`)).status).toBe(200);
+  await staying.expectAllEnded();
+});

@@ -1,0 +1,92 @@
+import type { Pod } from '../support/process.js';
+import type { WhoAmI } from '../support/probeServer.js';
+import { RawClient } from '../support/rawClient.js';
+import { until } from '../support/until.js';
+import { Cluster, journalOf } from './cluster.js';
+
+let cluster: Cluster;
+let first: Pod;
+let second: Pod;
+beforeAll(async () => {
+  cluster = await Cluster.start(2);
+  [first, second] = cluster.pods as [Pod, Pod];
+});
+afterAll(() => cluster.stop());
+
+const allLevels = ['debug', 'info', 'warning', 'error', 'emergency'];
+
+/** Which levels of log message a pod lets through to a client that holds its stream there. */
+async function levelsHeardFrom(url: string, client: RawClient): Promise<unknown[]> {
+  const stream = await client.stream(url);
+  expect(stream.status).toBe(200);
+  expect(await client.callTool(url, 'log', { text: 'x' })).toBe('logged');
+  // Nothing lets an emergency be ignored, so it is the last to arrive.
+  await until('the last log message has arrived', () => stream.messages.some(isEmergency));
+  stream.close();
+  await stream.ended;
+  return stream.messages.map(({ params }) => params?.level);
+}
+
+function isEmergency({ params }: { params?: Record<string, unknown> }): boolean {
+  return params?.level === 'emergency';
+}
+
+test.each(['mcp', 'low'])('/%s: a log level that is set on one pod filters on all', async path => {
+  const [one, two] = [`${first.origin}/${path}`, `${second.origin}/${path}`];
+  const client = await new RawClient().open(one);
+  expect(await levelsHeardFrom(one, client)).toEqual(allLevels);
+
+  await client.request(one, 'logging/setLevel', { level: 'error' });
+  expect(await levelsHeardFrom(two, client)).toEqual(['error', 'emergency']);
+  // By now live on both: changes travel as well as beginnings.
+  await client.request(two, 'logging/setLevel', { level: 'info' });
+  expect(await levelsHeardFrom(one, client)).toEqual(['info', 'warning', 'error', 'emergency']);
+  await client.request(one, 'logging/setLevel', { level: 'emergency' });
+  expect(await levelsHeardFrom(two, client)).toEqual(['emergency']);
+  expect(await levelsHeardFrom(one, client)).toEqual(['emergency']);
+});
+
+test('a log level that the server refuses changes nothing on any pod', async () => {
+  const client = await new RawClient().open(`${first.origin}/low`);
+  await client.request(`${first.origin}/low`, 'logging/setLevel', { level: 'warning' });
+  const answer = await client.request(`${first.origin}/low`, 'logging/setLevel', { level: 'loud' });
+  expect(answer.messages[0]?.error).toBeDefined();
+  expect(await levelsHeardFrom(`${second.origin}/low`, client)).toEqual(['warning', 'error', 'emergency']);
+});
+
+async function subscriptionsOn(pod: Pod, client: RawClient): Promise<string[]> {
+  const told = await client.callTool(`${pod.origin}/low`, 'whoami');
+  return (JSON.parse(String(told)) as WhoAmI).subscriptions;
+}
+
+test("subscriptions and their ends reach the application's own handlers on every pod", async () => {
+  const client = await new RawClient().open(`${first.origin}/low`);
+  const ask = (pod: Pod, method: string, uri: string) =>
+    client.request(`${pod.origin}/low`, `resources/${method}`, { uri });
+  await ask(first, 'subscribe', 'file:///a');
+  await ask(first, 'subscribe', 'file:///b?x=%20');
+  expect(await subscriptionsOn(second, client)).toEqual(['file:///a', 'file:///b?x=%20']);
+
+  await ask(second, 'unsubscribe', 'file:///a');
+  await ask(second, 'subscribe', 'file:///c');
+  expect(await subscriptionsOn(first, client)).toEqual(['file:///b?x=%20', 'file:///c']);
+  await ask(first, 'subscribe', 'file:///a');
+  expect(await subscriptionsOn(second, client)).toEqual(['file:///a', 'file:///b?x=%20', 'file:///c']);
+  expect(await subscriptionsOn(first, client)).toEqual(['file:///a', 'file:///b?x=%20', 'file:///c']);
+
+  const seen = (await journalOf(second, client.sessionId)).filter(({ what }) => what.endsWith('subscribe'));
+  const inWords = seen.map(({ what, name }) => `${what} ${name}`);
+  // Subscriptions are a set: in which order it is replayed is not kept.
+  expect(inWords.splice(0, 2).sort()).toEqual(['subscribe file:///a', 'subscribe file:///b?x=%20']);
+  expect(inWords).toEqual(['unsubscribe file:///a', 'subscribe file:///c', 'subscribe file:///a']);
+});
+
+test('subscriptions that two pods take at the same moment are all known everywhere', async () => {
+  const client = await new RawClient().open(`${first.origin}/low`);
+  const uris = Array.from({ length: 20 }, (_, i) => `test://${String(i).padStart(2, '0')}`);
+  await Promise.all(
+    uris.map((uri, i) => client.request(`${(i % 2 ? first : second).origin}/low`, 'resources/subscribe', { uri }))
+  );
+  expect(await subscriptionsOn(first, client)).toEqual(uris);
+  expect(await subscriptionsOn(second, client)).toEqual(uris);
+});

@@ -1,0 +1,94 @@
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { text } from 'node:stream/consumers';
+import { setTimeout as delay } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import { Redis } from 'ioredis';
+import {
+  createMcpHandler,
+  enableResourceSubscriptions,
+  McpServer,
+  type Notify,
+  RedisEventStore,
+  RedisSessionStore
+} from 'mcp-sdk-anypod/server';
+import { z } from 'zod';
+
+/**
+ * A pod whose tools take their time and tell of it, with an event log in Redis. `count` reports its steps on its own
+ * stream; with `poll` it closes that stream after the first. `shout` sends on the standalone stream. A POST to
+ * `/notify/<method>` calls that method of `handler.notify` with the body's arguments.
+ */
+const { values: flags } = parseArgs({
+  options: {
+    redis: { type: 'string', default: 'redis://127.0.0.1:6379' },
+    lease: { type: 'string', default: '1000' },
+    drain: { type: 'string', default: '5000' },
+    'no-log': { type: 'boolean', default: false }
+  }
+});
+
+const redis = new Redis(flags.redis);
+const handler = createMcpHandler(makeServer, {
+  sessionStore: new RedisSessionStore({ redis }),
+  eventStore: flags['no-log'] ? undefined : new RedisEventStore({ redis }),
+  leaseMs: Number(flags.lease),
+  retryInterval: 100,
+  onerror: error => console.error(error)
+});
+const listener = createServer((req, res) => {
+  const method = /^\/notify\/(\w+)$/.exec(req.url ?? '')?.[1];
+  void (method === undefined ? handler.node(req, res) : notify(method as keyof Notify, req, res));
+}).listen(0, '127.0.0.1');
+await once(listener, 'listening');
+console.log(`listening ${(listener.address() as AddressInfo).port}`);
+process.once('SIGTERM', () => void leave());
+
+function makeServer(): McpServer {
+  const server = new McpServer({ name: 'streams', version: '1' }, { capabilities: { logging: {} } });
+  enableResourceSubscriptions(server);
+  server.registerTool(
+    'count',
+    { inputSchema: { steps: z.number(), everyMs: z.number(), poll: z.boolean().default(false) } },
+    async ({ steps, everyMs, poll }, extra) => {
+      for (let step = 1; step <= steps; step++) {
+        await delay(everyMs);
+        await extra.sendNotification({ method: 'notifications/message', params: { level: 'info', data: step } });
+        if (poll && step === 1) extra.closeSSEStream?.();
+      }
+      return { content: [{ type: 'text', text: `counted to ${steps}` }] };
+    }
+  );
+  server.registerTool(
+    'shout',
+    { inputSchema: { from: z.number(), to: z.number(), everyMs: z.number().default(0) } },
+    async ({ from, to, everyMs }) => {
+      for (let data = from; data <= to; data++) {
+        if (everyMs > 0) await delay(everyMs);
+        await server.sendLoggingMessage({ level: 'info', data });
+      }
+      return { content: [] };
+    }
+  );
+  return server;
+}
+
+async function notify(method: keyof Notify, req: IncomingMessage, res: ServerResponse): Promise<void> {
+  try {
+    const args = JSON.parse(await text(req)) as unknown[];
+    const tell = handler.notify[method].bind(handler.notify) as (...args: unknown[]) => Promise<void>;
+    await tell(...args);
+    res.writeHead(204).end();
+  } catch (error) {
+    res.writeHead(500).end(String(error));
+  }
+}
+
+async function leave(): Promise<void> {
+  const drained = handler.close({ drainMs: Number(flags.drain) });
+  listener.close();
+  await drained;
+  listener.closeAllConnections();
+  redis.disconnect();
+}

@@ -1,0 +1,48 @@
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
+import { parseArgs } from 'node:util';
+import { createMcpExpressApp } from 'mcp-sdk-upstream/server/express.js';
+import type { Endpoint } from './endpoint.js';
+import { createEverythingServer } from './everythingServer.js';
+import { stockEndpoint } from './stockEndpoint.js';
+
+const { values: flags } = parseArgs({
+  options: {
+    impl: { type: 'string', default: 'anypod' },
+    mode: { type: 'string', default: 'memory' },
+    redis: { type: 'string', default: 'redis://127.0.0.1:6379' },
+    'key-prefix': { type: 'string' },
+    'answer-timeout': { type: 'string' },
+    port: { type: 'string', default: '0' }
+  }
+});
+
+const answerTimeoutMs = flags['answer-timeout'] === undefined ? undefined : Number(flags['answer-timeout']);
+const endpoint = await createEndpoint();
+
+// The SDK's own app: it refuses foreign Host headers, as DNS rebinding would bring them, before it reads a body.
+const app = createMcpExpressApp();
+app.all('/mcp', (req, res) => endpoint.handle(req, res, req.body));
+const listener = app.listen(Number(flags.port), '127.0.0.1');
+await once(listener, 'listening');
+console.log(`listening ${(listener.address() as AddressInfo).port}`);
+
+process.once('SIGTERM', () => void stop());
+
+async function createEndpoint(): Promise<Endpoint> {
+  const createServer = () => createEverythingServer({ answerTimeoutMs });
+  if (flags.impl === 'stock') return stockEndpoint(createServer);
+  if (flags.impl !== 'anypod') throw new Error(`--impl is stock or anypod, not ${flags.impl}`);
+  if (flags.mode !== 'memory' && flags.mode !== 'external') throw new Error(`--mode is memory or external`);
+  const { anypodEndpoint } = await import('./anypodEndpoint.js');
+  return anypodEndpoint(createServer, { mode: flags.mode, redisUrl: flags.redis, keyPrefix: flags['key-prefix'] });
+}
+
+/** Leaves nothing open: the process ends by itself. */
+async function stop(): Promise<void> {
+  const closed = once(listener, 'close');
+  listener.close();
+  await endpoint.close();
+  listener.closeAllConnections();
+  await closed;
+}

@@ -1,0 +1,55 @@
+import { type Pod, startPods } from '../support/process.js';
+import { type RedisServer, startRedisServer } from '../support/redisServer.js';
+import { startRoundRobin } from '../support/roundRobin.js';
+import { callTimes, connect } from './sdkClient.js';
+
+describe('examples/express-redis.ts', () => {
+  let redis: RedisServer;
+  let pods: Pod[] = [];
+
+  beforeAll(async () => {
+    redis = await startRedisServer();
+    pods = await startPods(2, 'examples/express-redis.ts', [], { env: { PORT: '0', REDIS_URL: redis.url } });
+  });
+
+  afterAll(async () => {
+    await Promise.all(pods.map(pod => pod.stop('SIGKILL')));
+    await redis?.stop();
+  });
+
+  test('every pod serves the session and knows its client', async () => {
+    const balancer = await startRoundRobin(pods.map(pod => pod.port));
+    const client = await connect(balancer.origin);
+    const answers = await callTimes(4, client, 'whoami');
+    expect(new Set(answers)).toEqual(new Set(pods.map(pod => `Ada on pod ${pod.pid}`)));
+    await client.close();
+    await balancer.stop();
+  });
+
+  test('on SIGTERM a pod answers what is in flight, and the session goes on, on another pod', async () => {
+    const [first, second] = pods as [Pod, Pod];
+    const client = await connect(first.origin);
+    const inFlight = await beginWork(first, client.sessionId);
+    const exitCode = first.stop('SIGTERM');
+    expect(await inFlight.text()).toContain(`done on pod ${first.pid}`);
+    expect(await exitCode).toBe(0);
+
+    const moved = await connect(second.origin, client.sessionId);
+    expect(await moved.call('whoami')).toBe(`Ada on pod ${second.pid}`);
+    await Promise.all([client.close(), moved.close()]);
+  });
+});
+
+/** Resolves as soon as the pod has taken the call, long before it is answered. */
+function beginWork(pod: Pod, sessionId: string): Promise<Response> {
+  const params = { name: 'work', arguments: { seconds: 0.5 } };
+  return fetch(`${pod.origin}/mcp`, {
+    method: 'POST',
+    headers: {
+      'content-type': 'application/json',
+      accept: 'application/json, text/event-stream',
+      'mcp-session-id': sessionId
+    },
+    body: JSON.stringify({ jsonrpc: '2.0', id: 'work', method: 'tools/call', params })
+  });
+}

@@ -1,0 +1,141 @@
+import type { ExchangeRecord, Transcript } from './harness.js';
+import type { Script } from './script.js';
+import type { Subject } from './subjects.js';
+
+/** A difference from the stock transport that is meant to be. Its section in PATCHES.md has the same number. */
+export interface AllowedDifference {
+  readonly number: number;
+  readonly title: string;
+  /**
+   * What ours is to show where the stock transport showed this. Absent where no script may show the difference
+   * but the one that demonstrates it (differences.test.ts).
+   */
+  readonly expects?: (stock: Transcript, script: Script, subject: Subject) => Transcript;
+}
+
+export const allowedDifferences: AllowedDifference[] = [
+  { number: 1, title: 'Two requests in flight may have the same id' },
+  {
+    number: 2,
+    title: 'An exchange that waits for a JSON body gets an answer',
+    expects: (stock, script, subject) => {
+      if (!script.options?.enableJsonResponse) return stock;
+      const exchanges = stock.exchanges.map(exchange => {
+        if (exchange.handled !== undefined) return exchange;
+        const answered = exchange.ended === 'no' ? { ...notFound(subject), ended: 'end' as const } : {};
+        return { ...exchange, ...answered, handled: 'resolved' };
+      });
+      return { ...stock, exchanges };
+    }
+  },
+  {
+    number: 3,
+    title: 'Streams are stored under ids that begin with the session',
+    expects: stock => {
+      const scope = stock.sessionId === undefined ? '' : `${stock.sessionId}:`;
+      const scoped = (id: string): string => scope + (id === '_GET_stream' ? 'standalone' : id);
+      const streamIds = Object.entries(stock.streamIds).map(([name, id]) => [name, scoped(id)]);
+      return { ...stock, streamIds: Object.fromEntries(streamIds) as Transcript['streamIds'] };
+    }
+  },
+  { number: 4, title: 'A cursor that is not of this session is refused' },
+  { number: 5, title: 'An event store that fails costs the client its cursor, not its answer' },
+  { number: 6, title: 'A slow reader holds back those who write to it' },
+  {
+    number: 7,
+    title: 'In external mode the store says whether a session exists',
+    expects: (stock, script, subject) => {
+      if (subject.mode !== 'external') return stock;
+      const text = 'Bad Request: Server not initialized';
+      const callbacks = stock.callbacks.map(entries => [...entries]);
+      const exchanges = stock.exchanges.map(exchange => {
+        if (!exchange.body.includes(text) || !namesSession(script, exchange.step)) return exchange;
+        const entries = callbacks[exchange.step]!;
+        const index = entries.findIndex(entry => (entry as { onerror?: string }).onerror === text);
+        entries[index] = { onerror: 'Session not found' };
+        return { ...exchange, ...notFound(subject) };
+      });
+      return { ...stock, callbacks, exchanges };
+    }
+  },
+  { number: 8, title: 'In external mode there is always a session id, and it is of a form that clients can send' },
+  { number: 9, title: 'Options are checked where they are given' },
+  {
+    number: 10,
+    title: 'What is thrown out of a request on Node reaches onerror',
+    expects: (stock, _, subject) => {
+      if (subject.adapter !== 'node') return stock;
+      const callbacks = stock.callbacks.map(entries => [...entries]);
+      for (const { step } of stock.exchanges.filter(wasThrownOut)) {
+        callbacks[step]!.push({ onerror: expect.any(String) as string });
+      }
+      return { ...stock, callbacks };
+    }
+  },
+  { number: 11, title: 'A Host that makes no URL is refused whatever the method' },
+  { number: 12, title: 'An answer goes to its request whatever the result is' },
+  { number: 13, title: 'In external mode the ids of what a server asks name the pod that asks' },
+  {
+    number: 14,
+    title: 'In external mode a response that nobody asked for is dropped',
+    expects: (stock, _, subject) => {
+      if (subject.mode !== 'external') return stock;
+      const asked = askedIds(stock);
+      const isStray = (entry: unknown): boolean => {
+        const { onmessage: message } = (entry ?? {}) as { onmessage?: { id?: unknown; method?: unknown } };
+        return message !== undefined && message.method === undefined && !asked.delete(JSON.stringify(message.id));
+      };
+      const callbacks = stock.callbacks.map(entries => entries.filter(entry => !isStray(entry)));
+      return { ...stock, callbacks };
+    }
+  },
+  { number: 15, title: 'In external mode the newest GET stream wins' },
+  { number: 16, title: 'In external mode a resumed stream begins with its cursor and ends with its last answer' },
+  { number: 17, title: 'A transport that closes while a stream is opened answers 404' },
+  { number: 18, title: 'What is sent while a stream is replayed arrives' }
+];
+
+/** The ids, as JSON, of what the server has asked the client. */
+function askedIds({ exchanges }: Transcript): Set<string> {
+  const data = exchanges.flatMap(({ body }) =>
+    [...body.matchAll(/^data: (\{.*\})$/gm)].map(([, json]) => json as string)
+  );
+  const messages = data.map(json => JSON.parse(json) as { id?: unknown; method?: unknown });
+  const requests = messages.filter(({ id, method }) => id !== undefined && method !== undefined);
+  return new Set(requests.map(({ id }) => JSON.stringify(id)));
+}
+
+/** Ours without its reports of dropped responses (difference 14): in a batch they come before the requests. */
+export function withoutDropped(ours: Transcript): Transcript {
+  const isReport = (entry: unknown): boolean =>
+    ((entry ?? {}) as { onerror?: string }).onerror ===
+    'Dropped a response of the client to a request that is not open';
+  return { ...ours, callbacks: ours.callbacks.map(entries => entries.filter(entry => !isReport(entry))) };
+}
+
+/** The stock transport on Node answers an error that nobody has caught with a bare 500. */
+function wasThrownOut({ status, body, handled }: ExchangeRecord): boolean {
+  return (status === 500 || status === 504) && body === '' && handled === 'resolved';
+}
+
+function namesSession(script: Script, step: number): boolean {
+  const sent = script.steps[step];
+  if (sent?.do !== 'exchange') return false;
+  return sent.request.headers.some(([name, value]) => name.toLowerCase() === 'mcp-session-id' && value.trim() !== '');
+}
+
+/** What an exchange shows when the session that it names is not there. */
+function notFound(subject: Subject): Pick<ExchangeRecord, 'status' | 'headers' | 'body'> {
+  const body = '{"jsonrpc":"2.0","error":{"code":-32001,"message":"Session not found"},"id":null}';
+  const headers: [string, string][] = [['content-type', 'application/json']];
+  if (subject.adapter === 'node') headers.push(['content-length', String(body.length)], ['Connection', 'close']);
+  return { status: 404, headers, body };
+}
+
+/** The transcript that a subject must give, made of the stock transport's. */
+export function expectedOf(subject: Subject, script: Script, stock: Transcript): Transcript {
+  return allowedDifferences.reduce(
+    (transcript, difference) => difference.expects?.(transcript, script, subject) ?? transcript,
+    stock
+  );
+}

@@ -1,0 +1,509 @@
+import { allowedDifferences } from './allowedDifferences.js';
+import { closeNodeEndpoint } from './endpoints.js';
+import { play, type Transcript } from './harness.js';
+import { normalise } from './normalise.js';
+import { FOREIGN_EVENT } from './recordedEventStore.js';
+import { get, handshake, initialize, jsonHeaders, notification, post, result, run } from './script.js';
+import { bare, del, initializeMessage, type Script, type Step } from './script.js';
+import { oracles, type Subject, subjects } from './subjects.js';
+import { readSlowly } from './slowReader.js';
+
+afterAll(closeNodeEndpoint);
+
+/** Shows a difference to be there: when upstream changes its mind, its entry is to go. */
+const demonstrations: Record<number, () => void> = {
+  1() {
+    const twice = (answers: Step[]): Script => ({
+      steps: [initialize(), open(1, 'a'), open(1, 'b'), ...answers, ...['a', 'b'].map(finish)]
+    });
+    shows(
+      'each gets its own answer',
+      twice([answer('1#1'), answer(1)]),
+      { modes: 'both', late: true },
+      {
+        stock: ({ exchanges: [, first, second] }) => expect([first!.body, second!.body]).toEqual(['', said(1)]),
+        ours: ({ exchanges: [, first, second] }) => expect([first!.body, second!.body]).toEqual([said(1), said(1)])
+      }
+    );
+    const inOneBatch = { steps: [initialize(), post([run(1, 'answer'), run(1, 'answer')])] };
+    shows(
+      'in one batch too',
+      inOneBatch,
+      { modes: 'both' },
+      {
+        stock: ({ exchanges }) => expect(exchanges[1]!.body.match(/"id":1,/g)).toHaveLength(1),
+        ours: ({ exchanges }) => expect(exchanges[1]!.body.match(/"id":1,/g)).toHaveLength(2)
+      }
+    );
+  },
+  2() {
+    const options = { enableJsonResponse: true };
+    const waits = (...then: Step[]): Script => ({ options, steps: [initialize(), open(1), ...then] });
+    shows(
+      'when it is closed',
+      waits({ do: 'close' }),
+      { modes: 'both' },
+      {
+        stock: ({ exchanges }) => expect(exchanges[1]!.status).toBeUndefined(),
+        ours: ({ exchanges }) => expect(exchanges[1]).toMatchObject({ status: 404, handled: 'resolved' })
+      }
+    );
+    shows(
+      'when the session is deleted',
+      waits(del()),
+      { modes: 'both' },
+      {
+        stock: ({ exchanges }) => expect(exchanges[1]!.status).toBeUndefined(),
+        ours: ({ exchanges }) => expect(exchanges[1]).toMatchObject({ status: 404, handled: 'resolved' })
+      }
+    );
+    shows(
+      'when its stream, which it has not, is closed',
+      waits({ do: 'closeStream', requestId: 1 }, answer(1)),
+      {
+        modes: 'both'
+      },
+      {
+        stock: ({ exchanges }) => expect(exchanges[1]!.status).toBeUndefined(),
+        ours: ({ exchanges }) => expect(exchanges[1]!.status).toBe(200)
+      }
+    );
+  },
+  3() {
+    const script: Script = {
+      options: { eventStore: 'full' },
+      steps: [initialize(), { do: 'send', message: notification() }]
+    };
+    shows(
+      'so that one store serves many sessions',
+      script,
+      { modes: 'both' },
+      {
+        stock: ({ streamIds }) => expect(streamIds).toEqual({ s1: '<uuid-1>', get: '_GET_stream' }),
+        ours: ({ streamIds }) => expect(streamIds).toEqual({ s1: 'session-1:<uuid-1>', get: 'session-1:standalone' })
+      }
+    );
+  },
+  4() {
+    for (const eventStore of ['full', 'minimal'] as const) {
+      const script = { options: { eventStore }, steps: [initialize(), get({}, FOREIGN_EVENT)] };
+      shows(
+        `an event of another session, with a ${eventStore} store`,
+        script,
+        { modes: 'both' },
+        {
+          stock: ({ exchanges }) => expect(exchanges[1]!.status).toBe(200),
+          ours: ({ exchanges, callbacks }) => {
+            expect(exchanges[1]!.status).toBe(400);
+            expect(exchanges[1]!.body).not.toContain('secret');
+            expect(callbacks[1]).toEqual([{ onerror: 'Invalid event ID format' }]);
+          }
+        }
+      );
+    }
+    const unknown: Script = { options: { eventStore: 'lenient' }, steps: [initialize(), get({}, 'unknown')] };
+    shows(
+      'an event that is not there, with a store that cannot tell before',
+      unknown,
+      { modes: 'both' },
+      {
+        stock: ({ exchanges }) => expect(exchanges[1]!.status).toBe(200),
+        ours: ({ exchanges }) => expect(exchanges[1]!.status).toBe(400)
+      }
+    );
+  },
+  5() {
+    const failing: Script = { options: { eventStore: 'failing' }, steps: [initialize()] };
+    shows(
+      'when it fails',
+      failing,
+      { modes: 'both' },
+      {
+        stock: ({ exchanges }) => expect(exchanges[0]!.status).toBe(400),
+        ours: ({ exchanges, callbacks }) => {
+          expect(exchanges[0]!.status).toBe(200);
+          expect(exchanges[0]!.body).not.toContain('id: ');
+          expect(callbacks[0]).toContainEqual({ onerror: 'storeEvent failed' });
+        }
+      }
+    );
+    const older: Script = {
+      options: { eventStore: 'failing' },
+      steps: [initialize({ protocolVersion: '2025-06-18', until: 'open' }), get(), tell(), { do: 'close' }]
+    };
+    shows(
+      'when it fails a client of an older version',
+      older,
+      { modes: 'both' },
+      {
+        stock: ({ exchanges, sends }) => {
+          expect(exchanges.map(each => each.body)).toEqual(['', '']);
+          expect(sends['script: undefined']![0]!.outcome).toBe('The event store is down');
+        },
+        ours: ({ exchanges }) => {
+          expect(exchanges[0]!.body).toContain('"id":"init"');
+          expect(exchanges[1]!.body).toContain('notifications/test');
+        }
+      }
+    );
+    const stuck: Script = { options: { eventStore: 'stuck', storeTimeoutMs: 20 }, steps: [initialize()] };
+    shows(
+      'when it does not answer',
+      stuck,
+      { modes: 'both', late: true },
+      {
+        stock: ({ exchanges }) => expect(exchanges[0]!.status).toBeUndefined(),
+        ours: ({ exchanges }) => expect(exchanges[0]!.body).toContain('"id":"init"')
+      }
+    );
+  },
+  6() {
+    it.each(subjects)('sends wait for room ($name)', async subject => {
+      const stock = await readSlowly(oracles[subject.adapter]);
+      expect(stock).toEqual({ waited: false, closed: false, onerror: [] });
+      const ours = await readSlowly(subject);
+      expect(ours).toEqual({ waited: true, closed: true, onerror: [expect.stringContaining('unread')] });
+    });
+  },
+  7() {
+    shows(
+      'before this transport has served any',
+      { steps: [post(notification())] },
+      { modes: 'external' },
+      {
+        stock: ({ exchanges }) => expect(exchanges[0]!.status).toBe(400),
+        ours: ({ exchanges }) => expect(exchanges[0]!.status).toBe(404)
+      }
+    );
+    const down: Script = { options: { sessionStore: 'failing' }, steps: [initialize(), post(notification())] };
+    shows(
+      'and says nothing when it fails: 503, and the session lives on',
+      down,
+      { modes: 'external' },
+      {
+        stock: ({ exchanges }) => expect(exchanges[1]!.status).toBe(202),
+        ours: ({ exchanges }) => {
+          expect(exchanges[1]!.status).toBe(503);
+          expect(exchanges[1]!.headers).toContainEqual(['retry-after', '1']);
+        }
+      }
+    );
+    const by = (clientId: string) => ({ authInfo: { token: 't', clientId, scopes: [] } });
+    const stranger: Script = { steps: [initialize(by('one')), post(notification(), by('two'))] };
+    shows(
+      'to whom it belongs',
+      stranger,
+      { modes: 'external' },
+      {
+        stock: ({ exchanges }) => expect(exchanges[1]!.status).toBe(202),
+        ours: ({ exchanges }) => expect(exchanges[1]!.status).toBe(404)
+      }
+    );
+    const ending: Script = {
+      options: { onsessionclosed: 'waits' },
+      steps: [
+        initialize(),
+        del({ as: 'delete', until: 'sent' }),
+        { do: 'await', callback: 'onsessionclosed' },
+        post(notification()),
+        { do: 'release' },
+        finish('delete')
+      ]
+    };
+    shows(
+      'it is gone before onsessionclosed is called',
+      ending,
+      { modes: 'external' },
+      {
+        stock: ({ exchanges }) => expect(exchanges.map(each => each.status)).toEqual([200, 200, 202]),
+        ours: ({ exchanges }) => expect(exchanges.map(each => each.status)).toEqual([200, 200, 404])
+      }
+    );
+  },
+  8() {
+    const none: Script = { options: { sessions: 'none' }, steps: [...handshake()] };
+    shows(
+      'when none is generated',
+      { steps: [initialize()], options: none.options },
+      { modes: 'external' },
+      {
+        stock: ({ sessionId }) => expect(sessionId).toBeUndefined(),
+        ours: ({ sessionId }) => expect(sessionId).toMatch(/uuid/)
+      }
+    );
+    for (const fixed of ['', 'a b', 'é', 'x'.repeat(257)]) {
+      const script = { options: { sessions: { fixed } }, steps: [initialize()] };
+      shows(
+        `when '${fixed.slice(0, 5)}' is generated`,
+        script,
+        { modes: 'external' },
+        {
+          stock: ({ exchanges }) => expect(exchanges[0]!.status).toBe(200),
+          ours: ({ exchanges, callbacks }) => {
+            expect(exchanges[0]!.status).toBe(500);
+            expect(callbacks[0]).toEqual([{ onerror: expect.stringContaining('sessionIdGenerator') as string }]);
+          }
+        }
+      );
+    }
+    const broken: Script = { options: { sessions: { fixed: 'a\nb' } }, steps: [initialize()] };
+    shows(
+      'when no header can carry it, in memory mode too',
+      broken,
+      { modes: 'both' },
+      {
+        stock: ({ exchanges, callbacks }) => {
+          expect(exchanges[0]!.status).toBe(400);
+          expect(callbacks[0]).toContainEqual({ onsessioninitialized: 'a\nb' });
+        },
+        ours: ({ exchanges, callbacks }) => {
+          expect(exchanges[0]!.status).toBe(500);
+          expect(callbacks[0]).toEqual([{ onerror: expect.stringContaining('sessionIdGenerator') as string }]);
+        }
+      }
+    );
+  },
+  9() {
+    const wrong = [{ sessionIdGenerator: 'id' }, { eventStore: {} }, { onsessioninitialized: 5 }, [], null];
+    it.each(subjects)('what cannot work is refused by the constructor ($name)', subject => {
+      for (const options of wrong) {
+        if (options !== null) expect(() => oracles[subject.adapter].create(options as never)).not.toThrow();
+        if (subject.mode === 'memory') expect(() => subject.create(options as never)).toThrow('Invalid option');
+      }
+    });
+  },
+  10() {
+    const script: Script = { options: { onsessionclosed: 'throws' }, steps: [initialize(), del()] };
+    shows(
+      'from the application',
+      script,
+      { modes: 'both', adapter: 'node' },
+      {
+        stock: ({ callbacks }) => expect(callbacks[1]).toEqual([{ onsessionclosed: 'session-1' }, 'onclose']),
+        ours: ({ callbacks }) =>
+          expect(callbacks[1]).toEqual([
+            { onsessionclosed: 'session-1' },
+            'onclose',
+            { onerror: 'onsessionclosed fails' }
+          ])
+      }
+    );
+  },
+  11() {
+    for (const host of ['999.1.1.1', 'xn--a', '1.2.3.4.5']) {
+      const at = (method: string): Step => bare(method, [['host', host]]);
+      const opening = post(initializeMessage(), { session: null, headers: [...jsonHeaders, ['host', host]] });
+      shows(
+        host,
+        { steps: [opening, at('PUT'), at('GET')] },
+        { modes: 'both', adapter: 'node' },
+        {
+          stock: ({ exchanges }) => expect(exchanges.map(each => each.status)).toEqual([400, 405, 406]),
+          ours: ({ exchanges }) => {
+            expect(exchanges.map(each => each.status)).toEqual([400, 400, 400]);
+            expect(exchanges.map(each => each.body)).toEqual(['', '', '']);
+          }
+        }
+      );
+    }
+  },
+  12() {
+    const odd = [{ result: 'text' }, { result: undefined }, { result: null }, { error: { code: 'x', message: 'y' } }];
+    for (const answer of odd) {
+      const message = { jsonrpc: '2.0', id: 1, ...answer } as never;
+      const script: Script = { steps: [initialize(), get(), open(1), { do: 'send', message }] };
+      shows(
+        JSON.stringify(answer),
+        script,
+        { modes: 'both' },
+        {
+          stock: ({ exchanges: [, standalone, asked] }) => {
+            expect(asked!.body).toBe('');
+            expect(standalone!.body).toContain('"id":1');
+          },
+          ours: ({ exchanges: [, standalone, asked] }) => {
+            expect(asked!.body).toContain('"id":1');
+            expect(standalone!.body).toBe('');
+          }
+        }
+      );
+    }
+  },
+  13() {
+    const ask: Step = { do: 'send', message: { jsonrpc: '2.0', id: 7, method: 'ping' } };
+    shows(
+      'beside the id that the server gave',
+      { steps: [initialize(), get(), ask], idsOnTheWire: true },
+      { modes: 'external' },
+      {
+        stock: ({ exchanges }) => expect(exchanges[1]!.body).toContain('"id":7'),
+        ours: ({ exchanges }) => expect(exchanges[1]!.body).toMatch(/"id":"[0-9a-f]{12}:7"/)
+      }
+    );
+  },
+  14() {
+    shows(
+      'under an id that was made by no server',
+      { steps: [initialize(), post(result(99))] },
+      { modes: 'external' },
+      {
+        stock: ({ callbacks }) => expect(callbacks[1]).toMatchObject([{ onmessage: { id: 99 } }]),
+        ours: ({ exchanges, callbacks }) => {
+          expect(exchanges[1]!.status).toBe(202);
+          expect(callbacks[1]).toEqual([{ onerror: expect.stringContaining('Dropped a response') as string }]);
+        }
+      }
+    );
+  },
+  15() {
+    const steps = [initialize(), get({ as: 'first' }), get({ as: 'second' }), finish('first')];
+    shows(
+      'the first is closed',
+      { steps, options: { standaloneStream: 'the default' } },
+      { modes: 'external', late: true },
+      {
+        stock: ({ exchanges }) => expect(exchanges.map(({ status }) => status)).toEqual([200, 200, 409]),
+        ours: ({ exchanges, late }) => {
+          expect(exchanges.map(({ status }) => status)).toEqual([200, 200, 200]);
+          expect(late).toEqual([]);
+        }
+      }
+    );
+  },
+  16() {
+    const version = '2025-11-25';
+    const answered = post(run(1, 'notify', 'answer'), { version });
+    shows(
+      'from half way',
+      {
+        options: { eventStore: 'full' },
+        steps: [...handshake(), answered, get({ version }, 's2-1'), finish('get')]
+      },
+      { modes: 'external', late: true },
+      {
+        stock: ({ exchanges, late }) => {
+          expect(exchanges.at(-1)!.body).not.toContain('data: \n\n');
+          expect(late).toHaveLength(1);
+        },
+        ours: ({ exchanges, late }) => {
+          expect(exchanges.at(-1)!.body).toMatch(/^id: s2-1\ndata: \n\n/);
+          expect(late).toEqual([]);
+        }
+      }
+    );
+    shows(
+      'from the end',
+      { options: { eventStore: 'full' }, steps: [...handshake(), answered, get({ version }, 's2-3')] },
+      { modes: 'external' },
+      {
+        stock: ({ exchanges }) => expect(exchanges.at(-1)!.status).toBe(200),
+        ours: ({ exchanges }) => expect(exchanges.at(-1)!.status).toBe(204)
+      }
+    );
+  },
+  17() {
+    const script: Script = {
+      options: { eventStore: 'full' },
+      steps: [
+        initialize(),
+        { do: 'hold', what: 'stores' },
+        post(run(1), { as: 'held', until: 'sent', version: '2025-11-25' }),
+        { do: 'await stored', stream: 's2', events: 1 },
+        { do: 'close' },
+        { do: 'release' },
+        finish('held')
+      ]
+    };
+    shows(
+      'and the server is told nothing',
+      script,
+      { modes: 'both' },
+      {
+        stock: ({ exchanges, callbacks }) => {
+          expect(exchanges[1]!.status).toBe(400);
+          expect(exchanges[1]!.body).toContain('Invalid state');
+          expect(callbacks.flat()).toContainEqual({ onerror: expect.stringContaining('Invalid state') as string });
+        },
+        ours: ({ exchanges, callbacks }) => {
+          expect(exchanges[1]!.status).toBe(404);
+          expect(callbacks.flat().slice(-1)).toEqual(['onclose']);
+        }
+      }
+    );
+  },
+  18() {
+    const sent: Step = { do: 'send', message: notification(), relatedRequestId: 1 };
+    const script: Script = {
+      options: { eventStore: 'full' },
+      steps: [
+        initialize(),
+        post(run(1, 'notify'), { as: 'open', until: 'open', version: '2025-11-25' }),
+        { do: 'abort', exchange: 'open' },
+        { do: 'hold', what: 'replays' },
+        get({ as: 'resumed', until: 'sent' }, 's2-2'),
+        { do: 'await replays', count: 1 },
+        sent,
+        { do: 'release' },
+        sent,
+        answer(1),
+        finish('resumed')
+      ]
+    };
+    const told = ({ exchanges }: Transcript): string[] => exchanges[2]!.body.match(/^id: .+$/gm) ?? [];
+    shows(
+      'between what was read and what is live',
+      script,
+      { modes: 'both' },
+      {
+        stock: transcript => expect(told(transcript)).toEqual(['id: s2-4', 'id: s2-5']),
+        ours: transcript => expect(told(transcript)).toEqual(['id: s2-3', 'id: s2-4', 'id: s2-5'])
+      }
+    );
+  }
+};
+
+for (const { number, title } of allowedDifferences) {
+  describe(`${number}. ${title}`, () => demonstrations[number]!());
+}
+
+it('every allowed difference is demonstrated', () => {
+  expect(Object.keys(demonstrations).map(Number)).toEqual(allowedDifferences.map(({ number }) => number));
+});
+
+/** `late`: the stock transport keeps a step waiting. */
+type Where = { modes: 'both' | 'external'; adapter?: Subject['adapter']; late?: boolean };
+type Shown = Record<'stock' | 'ours', (transcript: Transcript) => void>;
+
+function shows(title: string, script: Script, { modes, adapter, late = false }: Where, expectations: Shown): void {
+  const shown = subjects.filter(
+    subject => (modes === 'both' || subject.mode === modes) && (!adapter || subject.adapter === adapter)
+  );
+  it.each(shown)(`${title} ($name)`, async subject => {
+    const stock = normalise(await play(script, oracles[subject.adapter], late ? 100 : undefined));
+    expectations.stock(stock);
+    if (!late) expect(stock.late).toEqual([]);
+    const ours = normalise(await play(script, subject));
+    expectations.ours(ours);
+    expect(ours.late).toEqual([]);
+  });
+}
+
+function open(id: number, as = 'open'): Step {
+  return post(run(id), { as, until: 'open' });
+}
+
+function answer(id: number | string): Step {
+  return { do: 'send', message: result(id) };
+}
+
+function tell(): Step {
+  return { do: 'send', message: notification() };
+}
+
+function finish(exchange: string): Step {
+  return { do: 'finish', exchange };
+}
+
+function said(id: number): string {
+  return `event: message\ndata: {"jsonrpc":"2.0","id":${id},"result":{}}\n\n`;
+}

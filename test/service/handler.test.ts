@@ -1,0 +1,276 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { createMcpHandler, InMemorySessionStore, InvalidOptionError } from 'mcp-sdk-anypod/server';
+import { listen } from '../support/listen.js';
+import { Journal, ProbeServer } from '../support/probeServer.js';
+import { post, RawClient } from '../support/rawClient.js';
+import { until } from '../support/until.js';
+import { LocalPod } from './localPod.js';
+
+const stops: (() => Promise<void>)[] = [];
+afterEach(async () => {
+  for (const stop of stops.splice(0)) await stop();
+});
+
+async function start(...args: Parameters<typeof LocalPod.start>): Promise<LocalPod> {
+  const pod = await LocalPod.start(...args);
+  stops.push(() => pod.stop());
+  return pod;
+}
+
+const echo = (pod: LocalPod, client: RawClient) => client.callTool(pod.url, 'echo', { text: 'x' });
+
+async function untilCalled(pod: LocalPod, client: RawClient): Promise<void> {
+  await until('the slow tool runs', () => pod.count('tool', client.sessionId) > 0);
+}
+
+describe('maxLiveSessions', () => {
+  test('the least recently used idle session makes room, and is recovered later', async () => {
+    const pod = await start({ sessionStore: new InMemorySessionStore(), maxLiveSessions: 2 });
+    const [a, b] = [await new RawClient().open(pod.url), await new RawClient().open(pod.url)];
+    await echo(pod, a);
+    const c = await new RawClient().open(pod.url);
+    expect(pod.handler.liveSessions).toBe(2);
+    expect([a, b, c].map(({ sessionId }) => pod.count('server closed', sessionId))).toEqual([0, 1, 0]);
+
+    expect(await echo(pod, b)).toBe('x');
+    expect(pod.count('onsessionrecovered', b.sessionId)).toBe(1);
+    expect([a, b, c].map(({ sessionId }) => pod.count('server closed', sessionId))).toEqual([1, 1, 0]);
+    expect(pod.handler.liveSessions).toBe(2);
+  });
+
+  test('where none is idle, whatever needs another is told to come back', async () => {
+    const pod = await start({ sessionStore: new InMemorySessionStore(), maxLiveSessions: 2 });
+    const idle = await new RawClient().open(pod.url);
+    const streaming = await new RawClient().open(pod.url);
+    const stream = await streaming.stream(pod.url);
+    const waiting = await new RawClient().open(pod.url);
+    const slow = waiting.callTool(pod.url, 'slow', { ms: 400 });
+    await untilCalled(pod, waiting);
+
+    const made = pod.count('factory');
+    for (const answer of [await new RawClient().initialize(pod.url), await idle.request(pod.url, 'ping')]) {
+      expect([answer.status, answer.headers.get('retry-after')]).toEqual([503, '1']);
+      expect(answer.messages[0]?.error).toMatchObject({ code: -32000 });
+      expect(answer.headers.get('mcp-session-id')).toBeNull();
+    }
+    expect(pod.count('factory')).toBe(made);
+    expect(await slow).toBe('done');
+    expect(await echo(pod, idle)).toBe('x');
+    stream.close();
+  });
+
+  test('a crowd that arrives at once does not get past the limit', async () => {
+    const pod = await start({ sessionStore: new InMemorySessionStore(), maxLiveSessions: 5 });
+    const clients = await Promise.all(Array.from({ length: 30 }, () => new RawClient().initialize(pod.url)));
+    expect(new Set(clients.map(({ status }) => status))).toEqual(new Set([200]));
+    expect(pod.handler.liveSessions).toBe(5);
+  });
+});
+
+describe('idleTimeoutMs', () => {
+  test('in memory mode an idle session ends', async () => {
+    const pod = await start({ idleTimeoutMs: 100 });
+    const client = await new RawClient().open(pod.url);
+    await until('it has ended', () => pod.handler.liveSessions === 0);
+    expect(await echo(pod, client)).toBe(404);
+    expect(pod.count('onsessionclosed')).toBe(0);
+  });
+
+  test('a session begins to be idle when its stream or its slow request ends, not when it began', async () => {
+    const pod = await start({ idleTimeoutMs: 800 });
+    const [streaming, waiting] = [await new RawClient().open(pod.url), await new RawClient().open(pod.url)];
+    const stream = await streaming.stream(pod.url);
+    expect(await waiting.callTool(pod.url, 'slow', { ms: 1050 })).toBe('done');
+    stream.close();
+    await delay(300);
+    expect(await echo(pod, waiting)).toBe('x');
+    expect(await echo(pod, streaming)).toBe('x');
+  });
+
+  test('0 means never', async () => {
+    const pod = await start({ idleTimeoutMs: 0 });
+    const client = await new RawClient().open(pod.url);
+    await delay(50);
+    expect(await echo(pod, client)).toBe('x');
+  });
+});
+
+describe('close', () => {
+  test('lets what is in flight finish, turns new work away, and leaves the sessions to other pods', async () => {
+    const sessionStore = new InMemorySessionStore();
+    const [leaving, staying] = [await start({ sessionStore }), await start({ sessionStore })];
+    const client = await new RawClient().open(leaving.url);
+    const stream = await client.stream(leaving.url);
+    const slow = client.callTool(leaving.url, 'slow', { ms: 400 });
+    await untilCalled(leaving, client);
+
+    let closed = false;
+    const closing = leaving.handler.close({ drainMs: 5000 }).then(() => (closed = true));
+    await stream.ended;
+    for (const answer of [
+      await client.request(leaving.url, 'ping'),
+      await new RawClient().initialize(leaving.url),
+      await client.delete(leaving.url)
+    ]) {
+      expect([answer.status, answer.headers.get('retry-after')]).toEqual([503, '1']);
+      expect(answer.headers.get('connection')).toBe('close');
+    }
+    expect((await client.stream(leaving.url)).status).toBe(503);
+    // What belongs to the open request still gets through.
+    expect((await client.notify(leaving.url, 'notifications/progress', progress)).status).toBe(202);
+    expect(closed).toBe(false);
+    expect(await slow).toBe('done');
+    await closing;
+    expect(leaving.handler.liveSessions).toBe(0);
+    expect(leaving.count('server closed', client.sessionId)).toBe(1);
+    expect(leaving.count('onsessionclosed')).toBe(0);
+    expect(await echo(staying, client)).toBe('x');
+  });
+
+  const progress = { progressToken: 1, progress: 1 };
+
+  test('waits no longer than drainMs', async () => {
+    const pod = await start();
+    const client = await new RawClient().open(pod.url);
+    const slow = client.callTool(pod.url, 'slow', { ms: 1000 }).catch(() => 'cut');
+    await untilCalled(pod, client);
+    const start0 = Date.now();
+    await pod.handler.close({ drainMs: 100 });
+    expect(Date.now() - start0).toBeLessThan(800);
+    expect(pod.handler.liveSessions).toBe(0);
+    expect(await slow).not.toBe('done');
+  });
+
+  test('may be called again, at any time, and then waits for the same end', async () => {
+    const pod = await start();
+    await new RawClient().open(pod.url);
+    const [one, two] = [pod.handler.close(), pod.handler.close({ drainMs: 0 })];
+    await Promise.all([one, two]);
+    await pod.handler.close();
+    expect(pod.count('server closed')).toBe(1);
+  });
+});
+
+describe('the server factory', () => {
+  async function startWith(factory: Parameters<typeof createMcpHandler>[0]) {
+    const journal = new Journal();
+    const sessionStore = new InMemorySessionStore();
+    const handler = createMcpHandler(factory, { ...journal.callbacks(), sessionStore });
+    const { origin, stop } = await listen((req, res) => void handler.node(req, res));
+    stops.push(stop, () => handler.close({ drainMs: 0 }));
+    return { handler, journal, url: origin, sessionStore };
+  }
+
+  test.each([
+    ['throws', () => Promise.reject(new Error('the password is hunter2'))],
+    [
+      'makes a server that does not connect',
+      () => ({ connect: () => Promise.reject(new Error('the password is hunter2')), close: async () => {} })
+    ]
+  ])('that %s is reported; the client learns that something failed, and no more', async (_how, factory) => {
+    const { handler, journal, url } = await startWith(factory);
+    const answer = await new RawClient().initialize(url);
+    expect([answer.status, answer.messages[0]?.error]).toEqual([500, { code: -32603, message: 'Internal error' }]);
+    expect(answer.headers.get('mcp-session-id')).toBeNull();
+    expect(answer.text).not.toContain('hunter2');
+    expect(journal.entries).toEqual([{ what: 'error', name: 'Error: the password is hunter2' }]);
+    expect(handler.liveSessions).toBe(0);
+  });
+
+  test('that fails once while a session is recovered is asked again at the next request', async () => {
+    let failing = false;
+    const { handler, url, sessionStore } = await startWith(({ recovering }) => {
+      if (recovering && failing) throw new Error('not now');
+      return new ProbeServer(new Journal(), 'Server');
+    });
+    const other = await start({ sessionStore });
+    const client = await new RawClient().open(other.url);
+    failing = true;
+    expect((await client.request(url, 'ping')).status).toBe(500);
+    failing = false;
+    expect(await client.callTool(url, 'echo', { text: 'x' })).toBe('x');
+    expect(handler.liveSessions).toBe(1);
+  });
+
+  test('that is slow is called once for all who wait for the same session', async () => {
+    let calls = 0;
+    const { url, sessionStore } = await startWith(async () => {
+      calls++;
+      await delay(100);
+      return new ProbeServer(new Journal(), 'Server');
+    });
+    const other = await start({ sessionStore });
+    const client = await new RawClient().open(other.url);
+    const answers = Array.from({ length: 20 }, (_, i) => client.callTool(url, 'echo', { text: i }));
+    expect(await Promise.all(answers)).toEqual(answers.map((_, i) => String(i)));
+    expect(calls).toBe(1);
+  });
+
+  test('is told who asks, and whether the session is a new one', async () => {
+    const contexts: unknown[] = [];
+    const { url, sessionStore } = await startWith(({ recovering, authInfo, requestInfo }) => {
+      contexts.push({ recovering, authInfo, asked: requestInfo.headers['x-asked'] });
+      return new ProbeServer(new Journal(), 'Server');
+    });
+    await new RawClient({ 'x-asked': 'first' }).open(url);
+    const other = await start({ sessionStore });
+    const client = await new RawClient({ 'x-asked': 'then' }).open(other.url);
+    await client.request(url, 'ping');
+    expect(contexts).toEqual([
+      { recovering: false, authInfo: undefined, asked: 'first' },
+      { recovering: true, authInfo: undefined, asked: 'then' }
+    ]);
+  });
+});
+
+test('terminateSession ends a session for every pod', async () => {
+  const sessionStore = new InMemorySessionStore();
+  const [first, second] = [await start({ sessionStore }), await start({ sessionStore })];
+  const client = await new RawClient().open(first.url);
+  await echo(second, client);
+  await second.handler.terminateSession(client.sessionId!);
+  expect(await echo(second, client)).toBe(404);
+  expect(await echo(first, client)).toBe(404);
+  expect(first.handler.liveSessions + second.handler.liveSessions).toBe(0);
+});
+
+test('in memory mode the handler serves and ends sessions without a store', async () => {
+  const pod = await start({}, 'McpServer');
+  const client = await new RawClient().open(pod.url);
+  expect(await echo(pod, client)).toBe('x');
+  expect(await echo(pod, new RawClient({ 'mcp-session-id': 'unknown' }))).toBe(404);
+  const again = await new RawClient({ 'mcp-session-id': client.sessionId! }).initialize(pod.url);
+  expect([again.status, again.messages[0]?.error?.code]).toEqual([400, -32600]);
+  expect((await client.delete(pod.url)).status).toBe(200);
+  expect(await echo(pod, client)).toBe(404);
+  expect(pod.count('onsessionclosed')).toBe(1);
+});
+
+test('a body that a framework has parsed is taken, whatever the framework puts in its place', async () => {
+  const handler = createMcpHandler(() => new ProbeServer(new Journal(), 'Server'));
+  const next = () => {};
+  const { origin, stop } = await listen((req, res) => {
+    void (async () => {
+      let text = '';
+      for await (const chunk of req) text += String(chunk);
+      Object.assign(req, { body: JSON.parse(text) as unknown });
+      await handler.node(req, res, next);
+    })();
+  });
+  stops.push(stop);
+  const client = await new RawClient().open(origin);
+  expect(await client.callTool(origin, 'echo', { text: 'parsed' })).toBe('parsed');
+});
+
+test('options of the wrong kind are refused where they are given', () => {
+  const factory = () => new ProbeServer(new Journal(), 'Server');
+  expect(() => createMcpHandler(factory, { maxLiveSessions: 0 })).toThrow(InvalidOptionError);
+  expect(() => createMcpHandler(factory, { idleTimeoutMs: -1 })).toThrow(InvalidOptionError);
+  expect(() => createMcpHandler(undefined as never)).toThrow(InvalidOptionError);
+  expect(() => createMcpHandler(factory, { sessionStorageMode: 'external' })).toThrow(InvalidOptionError);
+});
+
+test('a request without a session id that opens none is answered 400', async () => {
+  const pod = await start();
+  expect((await post(pod.url, { jsonrpc: '2.0', id: 1, method: 'ping' })).status).toBe(400);
+});

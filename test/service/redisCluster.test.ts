@@ -1,0 +1,83 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import { Cluster, Redis } from 'ioredis';
+import { RedisSessionStore } from 'mcp-sdk-anypod/server';
+import { RawClient } from '../support/rawClient.js';
+import type { RedisServer } from '../support/redisServer.js';
+import { startRedisCluster, type RedisCluster } from '../support/redisCluster.js';
+import { sessionStoreContract } from '../support/sessionStoreContract.js';
+import { until } from '../support/until.js';
+import { LocalPod } from './localPod.js';
+
+let cluster: RedisCluster;
+beforeAll(async () => void (cluster = await startRedisCluster()));
+afterAll(() => cluster.stop());
+
+sessionStoreContract('RedisSessionStore on a cluster of three masters', async ({ ttlSeconds }) => {
+  const clients = [new Cluster([...cluster.nodes]), new Cluster([...cluster.nodes])] as const;
+  return {
+    first: new RedisSessionStore({ redis: clients[0], ttlSeconds }),
+    second: new RedisSessionStore({ redis: clients[1], ttlSeconds }),
+    elapse: delay,
+    close: async () => clients.forEach(client => client.disconnect())
+  };
+});
+
+test('the keys of a session share a slot, and sessions are spread over all masters', async () => {
+  const client = new Cluster([...cluster.nodes]);
+  const store = new RedisSessionStore({ redis: client, keyPrefix: 'slots:' });
+  const odd = ['{}', '}{', 'a}b', '{a}:record', '%7B'];
+  const sessionIds = [...odd, ...Array.from({ length: 40 }, () => randomUUID())];
+  const now = Date.now();
+  for (const sessionId of sessionIds) {
+    await store.storeSession(sessionId, { sessionId, initialized: false, createdAt: now, lastActivity: now });
+  }
+  const slotsOf = new Map<string, Set<number>>();
+  for (const master of cluster.masters) {
+    const node = new Redis(master.url);
+    const keys = await node.keys('slots:*');
+    expect(keys.length).toBeGreaterThan(0);
+    for (const key of keys) {
+      const session = key.replace(/:record$/, '');
+      const slots = slotsOf.get(session) ?? new Set();
+      slotsOf.set(session, slots.add(await node.cluster('KEYSLOT', key)));
+    }
+    node.disconnect();
+  }
+  // The index of all sessions is a key of its own.
+  expect(slotsOf.size).toBe(sessionIds.length + 1);
+  for (const slots of slotsOf.values()) expect(slots.size).toBe(1);
+  client.disconnect();
+});
+
+test('while one master stands still, its sessions are told to come back and those of the others go on', async () => {
+  const redis = new Cluster([...cluster.nodes]);
+  const pod = await LocalPod.start({
+    sessionStore: new RedisSessionStore({ redis, keyPrefix: '' }),
+    storeTimeoutMs: 400
+  });
+  const [stuck, ...others] = cluster.masters as [RedisServer, ...RedisServer[]];
+  const keysOf = async (master: RedisServer) => {
+    const node = new Redis(master.url);
+    const keys = await node.keys('{*}');
+    node.disconnect();
+    return keys;
+  };
+  const clients = await Promise.all(Array.from({ length: 30 }, () => new RawClient().open(pod.url)));
+  const onStuck = new Set(await keysOf(stuck));
+  const elsewhere = new Set((await Promise.all(others.map(keysOf))).flat());
+  expect(onStuck.size * elsewhere.size).toBeGreaterThan(0);
+  const callAll = () => Promise.all(clients.map(client => client.callTool(pod.url, 'echo', { text: 'x' })));
+
+  stuck.pause();
+  try {
+    const expected = clients.map(({ sessionId }) => (onStuck.has(`{${sessionId}}`) ? 503 : 'x'));
+    expect(await callAll()).toEqual(expected);
+  } finally {
+    stuck.resume();
+  }
+  await until('all are served again', async () => new Set(await callAll()).size === 1);
+  expect(await callAll()).toEqual(clients.map(() => 'x'));
+  await pod.stop();
+  redis.disconnect();
+});

@@ -1,0 +1,134 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { Cluster, Redis } from 'ioredis';
+import { Cluster as Cluster5, Redis as Redis5 } from 'ioredis5';
+import { RedisSessionBus } from 'mcp-sdk-anypod/server';
+import { startRedisCluster, type RedisCluster } from '../support/redisCluster.js';
+import { startRedisServer, type RedisServer } from '../support/redisServer.js';
+import { until } from '../support/until.js';
+
+let server: RedisServer;
+let cluster: RedisCluster;
+let admins: Redis[];
+beforeAll(async () => {
+  [server, cluster] = await Promise.all([startRedisServer(), startRedisCluster()]);
+  admins = [server, ...cluster.masters].map(({ url }) => new Redis(url));
+});
+afterAll(async () => {
+  admins.forEach(admin => admin.disconnect());
+  await Promise.all([server.stop(), cluster.stop()]);
+});
+
+interface Options {
+  keyPrefix?: string;
+  enableOfflineQueue?: boolean;
+  lazyConnect?: boolean;
+  enableAutoPipelining?: boolean;
+  /** Of each connection. */
+  redisOptions?: { autoResubscribe?: boolean; maxRetriesPerRequest?: number; commandTimeout?: number };
+}
+
+/** What someone may have good reasons to give the client that the pod uses for everything else. */
+const settings: [string, Options][] = [
+  ['no options', {}],
+  [
+    'a key prefix, auto pipelining and a lazy connection',
+    { keyPrefix: 'app:', enableAutoPipelining: true, lazyConnect: true }
+  ],
+  [
+    'options to fail fast',
+    {
+      enableOfflineQueue: false,
+      redisOptions: { autoResubscribe: false, maxRetriesPerRequest: 1, commandTimeout: 300 }
+    }
+  ]
+];
+
+/** They tell of outages that the tests bring about. */
+const ignore = () => {};
+
+const kinds = {
+  'Redis of ioredis 6': ({ redisOptions, ...own }: Options) =>
+    new Redis(server.url, { ...own, ...redisOptions }).on('error', ignore),
+  'Redis of ioredis 5': ({ redisOptions, ...own }: Options) =>
+    new Redis5(server.url, { ...own, ...redisOptions }).on('error', ignore),
+  'Cluster of ioredis 6': (options: Options) => new Cluster([...cluster.nodes], options).on('error', ignore),
+  'Cluster of ioredis 5': (options: Options) => new Cluster5([...cluster.nodes], options).on('error', ignore)
+};
+
+/** Two buses over clients of their own. */
+async function makeTwo(make: (options: Options) => Redis | Redis5 | Cluster | Cluster5, options: Options = {}) {
+  const clients = [make(options), make(options)] as const;
+  if (!options.lazyConnect) await until('they are ready', () => clients.every(({ status }) => status === 'ready'));
+  const [speaker, listener] = [new RedisSessionBus({ redis: clients[0] }), new RedisSessionBus({ redis: clients[1] })];
+  const close = async () => {
+    await Promise.all([speaker.close(), listener.close()]);
+    clients.forEach(client => client.disconnect());
+  };
+  return { speaker, listener, close };
+}
+
+describe.each(Object.entries(kinds))('over %s', (kind, make) => {
+  test.each(settings)('with %s: what is published arrives, also after the connection was dropped', async (...each) => {
+    const { speaker, listener, close } = await makeTwo(make, each[1]);
+    const topics = Array.from({ length: 6 }, (_, i) => `${i} with ${each[0]}`);
+    const heard: string[] = [];
+    await Promise.all(topics.map(topic => listener.subscribe(topic, text => heard.push(`${topic}: ${text}`))));
+    await Promise.all(topics.map(topic => speaker.publish(topic, 'first')));
+    await until('all is heard', () => heard.length === topics.length);
+
+    for (const admin of admins) await admin.call('CLIENT', 'KILL', 'TYPE', 'pubsub');
+    await untilHeard(speaker, 'again', topics, topic => heard.includes(`${topic}: again`));
+    await close();
+  });
+
+  test('subscriptions from before an outage, and from during it, are in effect after it', async () => {
+    const { speaker, listener, close } = await makeTwo(make, { redisOptions: { commandTimeout: 50 } });
+    const heard = new Set<string>();
+    const subscribe = (topic: string) => listener.subscribe(topic, () => heard.add(topic));
+    const topics = Array.from({ length: 12 }, (_, i) => `${i} in the outage`);
+    await Promise.all(topics.slice(6).map(subscribe));
+    const victim = kind.startsWith('Cluster') ? cluster.masters[1]! : server;
+    await victim.kill();
+    const subscribed = Promise.all(topics.slice(0, 6).map(subscribe));
+    await victim.restart();
+    await subscribed;
+    await untilHeard(speaker, 'back', topics, topic => heard.has(topic));
+    await close();
+  });
+
+  test('a subscription is in effect for each listener of a topic that waited for it, until the last has left', async () => {
+    const { speaker, listener, close } = await makeTwo(make);
+    const heard: string[] = [];
+    const subscribe = (name: string) => listener.subscribe('shared', text => heard.push(`${name} ${text}`));
+    const [first, second] = [subscribe('first'), subscribe('second')];
+    const leave = await second;
+    await speaker.publish('shared', 'a');
+    await until('both have heard', () => heard.length === 2);
+    await leave();
+    await speaker.publish('shared', 'b');
+    await until('the first has heard', () => heard.length === 3);
+    await (
+      await first
+    )();
+    await subscribe('third');
+    await speaker.publish('shared', 'c');
+    await until('the third has heard', () => heard.length === 4);
+    expect(heard).toEqual(['first a', 'second a', 'first b', 'third c']);
+    await close();
+  });
+});
+
+/** Publishes until each topic has been heard: the listener's connection may be on its way back. */
+async function untilHeard(
+  speaker: RedisSessionBus,
+  text: string,
+  topics: string[],
+  isHeard: (topic: string) => boolean
+): Promise<void> {
+  await until(`all is heard ${text}`, async () => {
+    const open = topics.filter(topic => !isHeard(topic));
+    await Promise.allSettled(open.map(topic => speaker.publish(topic, text)));
+    await delay(20);
+    return open.length === 0;
+  });
+}

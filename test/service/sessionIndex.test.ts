@@ -1,0 +1,69 @@
+import { Redis } from 'ioredis';
+import { RedisSessionStore, type SessionData } from 'mcp-sdk-anypod/server';
+import { startRedisServer, type RedisServer } from '../support/redisServer.js';
+
+let server: RedisServer;
+let redis: Redis;
+
+beforeAll(async () => {
+  server = await startRedisServer();
+  redis = new Redis(server.url, { enableAutoPipelining: true });
+});
+
+afterAll(async () => {
+  redis.disconnect();
+  await server.stop();
+});
+
+function record(sessionId: string, subscriptions: string[]): SessionData {
+  const now = Date.now();
+  return { sessionId, initialized: true, createdAt: now, lastActivity: now, metadata: { mcp: { subscriptions } } };
+}
+
+async function idsOf(store: RedisSessionStore, subscribedTo?: string): Promise<string[]> {
+  const ids: string[] = [];
+  for await (const batch of store.listSessionIds(subscribedTo === undefined ? {} : { subscribedTo }))
+    ids.push(...batch);
+  return ids.sort();
+}
+
+test('among 100,000 subscriptions the few to one resource are found without looking through the rest', async () => {
+  const store = new RedisSessionStore({ redis, keyPrefix: 'many:' });
+  const uris = (session: number) => Array.from({ length: 100 }, (_, index) => `file:///${session}/${index}`);
+  await Promise.all(
+    Array.from({ length: 1000 }, (_, session) =>
+      store.storeSession(`s${session}`, record(`s${session}`, uris(session)))
+    )
+  );
+  for (const id of ['s7', 's70', 's700']) await store.patchSession(id, { subscribe: 'file:///shared' });
+  await redis.config('RESETSTAT');
+  expect(await idsOf(store, 'file:///shared')).toEqual(['s7', 's70', 's700']);
+  const commands = [...(await redis.info('commandstats')).matchAll(/cmdstat_([^:]+):calls=(\d+)/g)]
+    .map(([, name, calls]) => [name, Number(calls)] as const)
+    .filter(([name]) => !name?.startsWith('config') && name !== 'info');
+  expect(Object.fromEntries(commands)).toEqual({ zremrangebyscore: 1, zscan: 1, exists: 3 });
+  expect(await idsOf(store)).toHaveLength(1000);
+});
+
+test('sessions that were deleted or have expired are in no list', async () => {
+  const store = new RedisSessionStore({ redis, keyPrefix: 'gone:', ttlSeconds: 1 });
+  for (const id of ['deleted', 'expires', 'stays']) await store.storeSession(id, record(id, ['file:///x']));
+  await store.deleteSession('deleted');
+  expect(await idsOf(store, 'file:///x')).toEqual(['expires', 'stays']);
+  const deadline = Date.now() + 5000;
+  while (await store.sessionExists('expires')) {
+    expect(Date.now()).toBeLessThan(deadline);
+    await store.touchSession('stays', (await store.getSession('stays')) ?? undefined);
+  }
+  expect(await idsOf(store, 'file:///x')).toEqual(['stays']);
+  expect(await idsOf(store)).toEqual(['stays']);
+});
+
+test('the keys of the indexes end with the last session in them', async () => {
+  const store = new RedisSessionStore({ redis, keyPrefix: 'ends:', ttlSeconds: 60 });
+  await store.storeSession('one', record('one', ['file:///y']));
+  for (const key of ['ends:sessions', 'ends:subscribed:file:///y']) {
+    expect(await redis.ttl(key)).toBeGreaterThan(60);
+    expect(await redis.ttl(key)).toBeLessThanOrEqual(120);
+  }
+});

@@ -1,0 +1,29 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import type { Tally } from './tally.js';
+
+const seconds = Number(process.env.SOAK_SECONDS ?? 8);
+
+interface Result extends Tally {
+  seed: number;
+  clients: number;
+  dead: string[];
+  killed: number;
+}
+
+test(
+  'clients lose nothing that they have a cursor for, and get nothing twice or of others, while pods die',
+  async () => {
+    const env = { ...process.env, SOAK_SECONDS: String(seconds) };
+    const run = promisify(execFile)(process.execPath, ['--import', 'tsx', 'test/soak/main.ts'], { env });
+    const { stdout } = await run;
+    console.log(stdout);
+    const result = JSON.parse(stdout.trim().split('\n').at(-1)!) as Result;
+    expect(result).toMatchObject({ lost: 0, duplicated: 0, foreign: 0, unheard: 0, dead: [] });
+    expect(result.sent).toBe(result.answered + result.answeredGone + result.errored);
+    expect(result.killed).toBeGreaterThan(0);
+    // What is errored was on its way to a pod when that was killed.
+    expect(result.errored).toBeLessThan(result.sent / 10);
+  },
+  (seconds + 120) * 1000
+);

@@ -1,0 +1,108 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import { Redis } from 'ioredis';
+import { createMcpHandler, McpServer, RedisEventStore, RedisSessionStore } from 'mcp-sdk-anypod/server';
+import { z } from 'zod';
+import { ask, makeProgress } from './askingTools.js';
+
+/**
+ * A pod whose tools take their time and say for whom they did what: every answer, question and notification carries
+ * the token that its caller gave, so that nothing is lost, doubled or mixed up unseen.
+ */
+const { values: flags } = parseArgs({
+  options: {
+    redis: { type: 'string', default: 'redis://127.0.0.1:6379' },
+    lease: { type: 'string', default: '1000' },
+    drain: { type: 'string', default: '5000' },
+    port: { type: 'string', default: '0' },
+    'no-log': { type: 'boolean', default: false },
+    /** Refuses a second standalone stream, as the SDK does. */
+    reject: { type: 'boolean', default: false }
+  }
+});
+
+/** What a tool answers, as JSON. */
+export interface Done {
+  token: string;
+  sessionId: string | undefined;
+  pid: number;
+  /** What the client has said when it was asked. */
+  said?: unknown;
+}
+
+const redis = new Redis(flags.redis, { enableAutoPipelining: true });
+redis.on('error', error => console.error(String(error)));
+const handler = createMcpHandler(makeServer, {
+  sessionStore: new RedisSessionStore({ redis }),
+  eventStore: flags['no-log'] ? undefined : new RedisEventStore({ redis }),
+  leaseMs: Number(flags.lease),
+  standaloneStream: flags.reject ? 'reject' : 'takeover',
+  retryInterval: 100,
+  onerror: error => console.error(`${error.name}: ${error.message}`)
+});
+const listener = createServer((req, res) => void handler.node(req, res)).listen(Number(flags.port), '127.0.0.1');
+await once(listener, 'listening');
+console.log(`listening ${(listener.address() as AddressInfo).port}`);
+process.once('SIGTERM', () => void leave());
+
+function makeServer(): McpServer {
+  const server = new McpServer({ name: 'busy', version: '1' }, { capabilities: { logging: {} } });
+  const done = (token: string, sessionId: string | undefined, said?: unknown) => {
+    const text = JSON.stringify({ token, sessionId, pid: process.pid, said } satisfies Done);
+    return { content: [{ type: 'text' as const, text }] };
+  };
+  const inputSchema = {
+    token: z.string(),
+    ms: z.number().default(0),
+    count: z.number().default(1),
+    everyMs: z.number().default(0)
+  };
+
+  server.registerTool('work', { inputSchema }, async ({ token, ms }, { sessionId }) => {
+    if (ms > 0) await delay(ms);
+    return done(token, sessionId);
+  });
+  server.registerTool('poll', { inputSchema }, async ({ token, ms }, { sessionId, closeSSEStream }) => {
+    closeSSEStream?.();
+    await delay(ms);
+    return done(token, sessionId);
+  });
+  server.registerTool('ask', { inputSchema }, async ({ token, ms }, extra) => {
+    if (ms > 0) await delay(ms);
+    const [asked] = await ask(server.server, { kind: 'form', text: token, timeoutMs: 3000 }, extra);
+    return done(token, extra.sessionId, asked?.error ?? asked?.result?.content);
+  });
+  server.registerTool('steps', { inputSchema }, async ({ token, count, everyMs }, extra) => {
+    await makeProgress({ steps: count, everyMs }, extra);
+    return done(token, extra.sessionId);
+  });
+  // Each notification tells when it was sent.
+  server.registerTool('beat', { inputSchema }, async ({ token, count, everyMs }, extra) => {
+    for (let i = 0; i < count; i++) {
+      await delay(everyMs);
+      const params = { level: 'info' as const, data: { token: `${token}.${i}`, at: Date.now() } };
+      await extra.sendNotification({ method: 'notifications/message', params });
+    }
+    return done(token, extra.sessionId);
+  });
+  // On the standalone stream.
+  server.registerTool('tell', { inputSchema }, async ({ token, count }, { sessionId }) => {
+    for (let i = 0; i < count; i++) {
+      await server.server.sendLoggingMessage({ level: 'info', data: { token: `${token}.${i}`, at: Date.now() } });
+    }
+    return done(token, sessionId);
+  });
+  return server;
+}
+
+/** As a rolling deploy would have it: what is under way may finish, then the process ends by itself. */
+async function leave(): Promise<void> {
+  const drained = handler.close({ drainMs: Number(flags.drain) });
+  listener.close();
+  await drained;
+  listener.closeAllConnections();
+  redis.disconnect();
+}

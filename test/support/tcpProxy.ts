@@ -1,0 +1,68 @@
+import { once } from 'node:events';
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
+
+/** A network that misbehaves on request, in front of one port of 127.0.0.1. */
+export interface TcpProxy {
+  readonly port: number;
+  /** How long every answer is held up from now on, in milliseconds. */
+  delay(ms: number): void;
+  /** Drops every connection, and each new one, until `restore`. */
+  cut(): void;
+  restore(): void;
+  stop(): Promise<void>;
+}
+
+export async function startTcpProxy(target: number): Promise<TcpProxy> {
+  const sockets = new Set<Socket>();
+  let delayMs = 0;
+  let isCut = false;
+  const server = createServer(socket => {
+    if (isCut) {
+      socket.destroy();
+      return;
+    }
+    const onward = connect(target, '127.0.0.1');
+    for (const [from, to] of [
+      [socket, onward],
+      [onward, socket]
+    ] as const) {
+      sockets.add(from);
+      from.on('error', () => {});
+      from.on('close', () => {
+        sockets.delete(from);
+        to.destroy();
+      });
+    }
+    socket.on('data', chunk => onward.write(chunk));
+    const held: Buffer[] = [];
+    onward.on('data', (chunk: Buffer) => {
+      if (delayMs === 0 && held.length === 0) {
+        socket.write(chunk);
+        return;
+      }
+      held.push(chunk);
+      // Whichever timer fires first, what came first goes on first.
+      setTimeout(() => {
+        const next = held.shift()!;
+        if (!socket.destroyed) socket.write(next);
+      }, delayMs);
+    });
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const dropAll = () => sockets.forEach(socket => socket.destroy());
+  return {
+    port: (server.address() as AddressInfo).port,
+    delay: ms => void (delayMs = ms),
+    cut() {
+      isCut = true;
+      dropAll();
+    },
+    restore: () => void (isCut = false),
+    async stop() {
+      const closed = once(server, 'close');
+      server.close();
+      dropAll();
+      await closed;
+    }
+  };
+}

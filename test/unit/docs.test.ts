@@ -1,0 +1,24 @@
+import { readFileSync } from 'node:fs';
+import * as anypod from 'mcp-sdk-anypod/server';
+
+const readme = readFileSync('README.md', 'utf8');
+
+describe('the README', () => {
+  it('lists each error class with its code, and no other', () => {
+    const documented = [...readme.matchAll(/^\| `(\w+Error)` \| `(ANYPOD_\w+)` \|/gm)].map(([, name, code]) => [
+      name,
+      code
+    ]);
+    const classes = Object.entries(anypod)
+      .filter(([name, value]) => typeof value === 'function' && value.prototype instanceof anypod.AnypodError && name)
+      .map(([name, Class]) => {
+        const error = Reflect.construct(Class as unknown as new () => anypod.AnypodError, [
+          'a',
+          'b',
+          'c'
+        ]) as anypod.AnypodError;
+        return [name, error.code] as const;
+      });
+    expect(Object.fromEntries(documented)).toEqual(Object.fromEntries(classes));
+  });
+});

@@ -1,0 +1,65 @@
+import { RunningTasks } from '../../src/runningTasks.js';
+import { type SessionServer, speaksFor, speaksNoMore } from '../../src/sessionServers.js';
+
+class FakeServer implements SessionServer {
+  live = true;
+  retained = 0;
+  sendBy = jest.fn();
+  fail = jest.fn();
+
+  retain(): () => void {
+    this.retained++;
+    return () => void this.retained--;
+  }
+}
+
+describe('a running task', () => {
+  let server: FakeServer;
+  let tasks: RunningTasks;
+  beforeEach(() => {
+    jest.useFakeTimers();
+    server = new FakeServer();
+    tasks = new RunningTasks();
+    speaksFor('s', server);
+  });
+  afterEach(() => {
+    speaksNoMore('s', server);
+    expect(jest.getTimerCount()).toBe(0);
+    jest.useRealTimers();
+  });
+
+  it('keeps its server until it has ended', () => {
+    tasks.started('one', 's', async () => {});
+    tasks.started('other', 's', async () => {});
+    tasks.ended('one');
+    tasks.ended('one');
+    expect(server.retained).toBe(1);
+    tasks.ended('other');
+    expect(server.retained).toBe(0);
+  });
+
+  it('is looked after, also when the store cannot be asked for a while, so that an end elsewhere is noticed', async () => {
+    const look = jest.fn(async () => tasks.ended('one'));
+    look.mockRejectedValueOnce(new Error('store down'));
+    tasks.started('one', 's', look);
+    await jest.advanceTimersByTimeAsync(30_000);
+    expect([look.mock.calls.length, server.retained]).toEqual([1, 1]);
+    await jest.advanceTimersByTimeAsync(30_000);
+    expect([look.mock.calls.length, server.retained]).toEqual([2, 0]);
+  });
+
+  it('is let go when its session has left the pod', async () => {
+    const look = jest.fn();
+    tasks.started('one', 's', look);
+    server.live = false;
+    await jest.advanceTimersByTimeAsync(30_000);
+    expect(look).not.toHaveBeenCalled();
+    expect(server.retained).toBe(0);
+  });
+
+  it('keeps nothing where its session has no server here, or there is no session', () => {
+    tasks.started('one', 'other', async () => {});
+    tasks.started('two', undefined, async () => {});
+    expect(server.retained).toBe(0);
+  });
+});
