@@ -27,7 +27,16 @@ export type {
   RedisTaskQueueClient
 } from './redis/client.js';
 export { MAX_SUBSCRIPTIONS } from './sessionStore.js';
-export type { McpSessionState, SessionData, SessionPatch, SessionStorageMode, SessionStore } from './sessionStore.js';
+export type {
+  McpSessionState,
+  SessionData,
+  SessionFilter,
+  SessionPatch,
+  SessionStateEntry,
+  SessionStorageMode,
+  SessionStore,
+  StateWrite
+} from './sessionStore.js';
 export type { ReplayedMessageExtraInfo } from './engine/replay.js';
 export { StreamableHTTPServerTransport } from './server/streamableHttp.js';
 export type { StreamableHTTPServerTransportOptions } from './server/streamableHttp.js';

@@ -40,6 +40,25 @@ export interface SessionData {
   revision?: number;
 }
 
+/** Which sessions: at most one of the fields is given, and none means all. */
+export interface SessionFilter {
+  /** The URI of a resource. */
+  subscribedTo?: string;
+  /** As in `metadata.mcp.principal`. */
+  principal?: string;
+}
+
+/** What an application keeps for a session. */
+export interface SessionStateEntry {
+  /** As it was given to `putState`; null where nothing is kept. */
+  value: string | null;
+  /** Grows with every write; 0 before the first one. */
+  version: number;
+}
+
+/** `'conflict'`: the state had another version. `'missing'`: the session is not there. */
+export type StateWrite = 'written' | 'conflict' | 'missing';
+
 /** A change of single fields of a record. What is absent stays as it is. */
 export interface SessionPatch {
   initialized?: true;
@@ -90,10 +109,32 @@ export interface SessionStore {
    */
   patchSession?(sessionId: string, patch: SessionPatch): Promise<boolean>;
   /**
-   * The ids of all sessions, or of those that are subscribed to a resource, in batches, from an index that expires with
-   * the sessions: never by looking through all keys. A session that comes or goes meanwhile may be missing or extra.
+   * The ids of all sessions, of those that are subscribed to a resource, or of those that belong to a principal, in
+   * batches, from an index that expires with the sessions: never by looking through all keys. A session that comes or
+   * goes meanwhile may be missing or extra.
    */
-  listSessionIds?(filter?: { subscribedTo?: string }): AsyncIterable<string[]>;
+  listSessionIds?(filter?: SessionFilter): AsyncIterable<string[]>;
+
+  /** The application's state of a session; null where the session is missing. Does not refresh the time to live. */
+  getState?(sessionId: string): Promise<SessionStateEntry | null>;
+  /**
+   * Replaces the application's state, or removes it (`null`), in one atomic step. It lives and dies with the session.
+   * @param ifVersion - writes only where the state still has this version
+   */
+  putState?(sessionId: string, value: string | null, ifVersion?: number): Promise<StateWrite>;
+
+  /**
+   * Takes the lock of a session for `leaseMs`, or a place in the queue for it; whoever came first is next. A place is
+   * kept by asking again within `leaseMs`. The session need not exist.
+   * @param token - unguessable, made by who waits
+   * @returns whether the token holds the lock now
+   */
+  acquireLock?(sessionId: string, token: string, leaseMs: number): Promise<boolean>;
+  /** Holds the lock for another `leaseMs`. False where the token does not hold it any more: then nothing is changed. */
+  renewLock?(sessionId: string, token: string, leaseMs: number): Promise<boolean>;
+  /** Gives up the lock, or the place in the queue, where the token has one; nothing otherwise. */
+  releaseLock?(sessionId: string, token: string): Promise<void>;
+
   /**
    * Makes the bus that belongs to the store, so that one object configures a whole pod. Called at most once per
    * store object; `close` of the store closes it.
