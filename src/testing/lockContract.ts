@@ -14,7 +14,7 @@ import {
 } from './storePair.js';
 
 /** Longer than a busy machine keeps a process waiting, so that no lease ends by accident. */
-const LEASE_MS = 1000;
+const LEASE_MS = 800;
 const CONTENDERS = 50;
 
 const cases: PairCases = {

@@ -77,8 +77,8 @@ const expiryCases: PairCases = {
     const used = await createSession(first, { principal });
     assert.deepEqual(await idsOf(second, { principal }), [idle, used].toSorted());
     let known = (await second.touchSession?.(used)) ?? undefined;
-    // Several times the time to live, so that nothing that is kept beside the session lags behind.
-    for (let step = 0; step < 12; step++) {
+    // More than twice the time to live, so that nothing that is kept beside the session lags behind.
+    for (let step = 0; step < 7; step++) {
       await elapse((SHORT_TTL_SECONDS * 1000) / 3);
       if (second.touchSession) known = (await second.touchSession(used, known)) ?? undefined;
       else await second.updateSessionActivity(used);

@@ -138,7 +138,7 @@ const expiryCases: PairCases = {
     const [used, idle] = [await createSession(first), await createSession(first)];
     await first.putState(used, '"used"');
     await first.putState(idle, '"idle"');
-    for (let step = 0; step < 8; step++) {
+    for (let step = 0; step < 5; step++) {
       await pair.elapse((SHORT_TTL_SECONDS * 1000) / 3);
       await (second.touchSession ? second.touchSession(used) : second.updateSessionActivity(used));
       await second.getState(idle);
