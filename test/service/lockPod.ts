@@ -61,6 +61,7 @@ async function contend(sessionId: string, count: number): Promise<number[]> {
 }
 
 async function hold(sessionId: string, leaseMs: number): Promise<void> {
+  Object.assign(seen, { holding: false, aborted: false, outcome: undefined });
   try {
     seen.outcome = await withLock(
       store,

@@ -10,28 +10,28 @@ import type { Seen } from './lockPod.js';
 let server: RedisServer;
 let redis: Redis;
 let store: RedisSessionStore;
-let pods: Pod[];
+let pods: Pod[] = [];
+let first: Pod;
+let second: Pod;
+/** These are killed by the tests. */
+let victims: Pod[];
 let sessionId: string;
 
-beforeAll(async () => void (server = await startRedisServer()));
-afterAll(() => server.stop());
-
-beforeEach(async () => {
-  sessionId = randomUUID();
+beforeAll(async () => {
+  server = await startRedisServer();
   redis = new Redis(server.url).on('error', () => {});
   store = new RedisSessionStore({ redis });
-  pods = [];
+  pods = await startPods(4, 'test/service/lockPod.ts', ['--redis', server.url]);
+  [first, second, ...victims] = pods as [Pod, Pod, ...Pod[]];
 });
 
-afterEach(async () => {
+afterAll(async () => {
   await Promise.all(pods.map(pod => pod.stop('SIGKILL')));
   redis.disconnect();
+  await server.stop();
 });
 
-async function twoPods(): Promise<[Pod, Pod]> {
-  pods = await startPods(2, 'test/service/lockPod.ts', ['--redis', server.url]);
-  return pods as [Pod, Pod];
-}
+beforeEach(() => void (sessionId = randomUUID()));
 
 const ask = async <T>(pod: Pod, path: string, query = {}): Promise<T> => {
   const response = await fetch(`${pod.origin}${path}?${new URLSearchParams({ session: sessionId, ...query })}`);
@@ -59,7 +59,7 @@ const isFree = () =>
   });
 
 test('50 contenders in two processes all get the lock, never two at once, and nobody is overtaken', async () => {
-  const both = await twoPods();
+  const both = [first, second];
   const inside = (await Promise.all(both.map(pod => ask<number[]>(pod, '/contend', { count: 25 })))).flat();
   expect(inside).toEqual(Array.from({ length: 50 }, () => 1));
   const order = await redis.lrange(`order:${sessionId}`, 0, -1);
@@ -70,7 +70,6 @@ test('50 contenders in two processes all get the lock, never two at once, and no
 });
 
 test('a holder that stands still beyond its lease learns that it was lost, and does no harm to the next', async () => {
-  const [first, second] = await twoPods();
   await hold(first, 500);
   first.signal('SIGSTOP');
   try {
@@ -90,25 +89,25 @@ test('a holder that stands still beyond its lease learns that it was lost, and d
 });
 
 test('a holder that is killed keeps the next one waiting for its lease and no longer', async () => {
-  const [first, second] = await twoPods();
-  await hold(first, 1000);
+  const victim = victims.pop()!;
+  await hold(victim, 1000);
   await waitOn(second, 60_000);
   expect((await seenOn(second)).holding).toBe(false);
-  await first.stop('SIGKILL');
+  await victim.stop('SIGKILL');
   await until('the next one holds the lock', async () => (await seenOn(second)).holding);
+  await ask(second, '/let-go');
 });
 
 test('a waiter that is killed loses its place', async () => {
-  const [first] = await twoPods();
+  const victim = victims.pop()!;
   await withLock(store, sessionId, async () => {
-    await waitOn(first, 500);
-    await first.stop('SIGKILL');
+    await waitOn(victim, 500);
+    await victim.stop('SIGKILL');
   });
   expect(await withLock(store, sessionId, () => 'in')).toBe('in');
 });
 
 test('a Redis that has forgotten the lock, or is gone for longer than the lease, costs the holder the lock', async () => {
-  const [first, second] = await twoPods();
   await hold(first, 1000);
   await server.restart();
   await until('its signal has aborted', async () => (await seenOn(first)).outcome === 'ANYPOD_LOCK_LOST');
@@ -122,7 +121,6 @@ test('a Redis that has forgotten the lock, or is gone for longer than the lease,
 });
 
 test('who waits goes on waiting through a restart of Redis', async () => {
-  const [first] = await twoPods();
   let release!: () => void;
   const held = withLock(store, sessionId, () => new Promise<void>(resolve => (release = resolve)), { leaseMs: 500 });
   const lost = expect(held).rejects.toMatchObject({ code: 'ANYPOD_LOCK_LOST' });
@@ -131,6 +129,7 @@ test('who waits goes on waiting through a restart of Redis', async () => {
   await until('it holds the lock', async () => (await seenOn(first)).holding);
   release();
   await lost;
+  await ask(first, '/let-go');
 });
 
 test('a lock that is free costs two trips, and 50 contenders in a process at most three each', async () => {
@@ -152,7 +151,8 @@ test('a lock that is free costs two trips, and 50 contenders in a process at mos
 });
 
 test('a store that is away is told as such, and not as a lock that is taken', async () => {
-  const client = new Redis(server.url, { maxRetriesPerRequest: 0, enableOfflineQueue: false }).on('error', () => {});
+  const settings = { maxRetriesPerRequest: 0, enableOfflineQueue: false, retryStrategy: () => null };
+  const client = new Redis(server.url, settings).on('error', () => {});
   await until('it is ready', () => client.status === 'ready');
   const impatient = new RedisSessionStore({ redis: client });
   server.pause();
