@@ -48,3 +48,6 @@ export type {
   StreamId,
   WebStandardStreamableHTTPServerTransportOptions
 } from './server/webStandardStreamableHttp.js';
+export { encryptSessionStore } from './encryption/sessionStore.js';
+export type { EncryptSessionStoreOptions } from './encryption/sessionStore.js';
+export type { EncryptionKey } from './encryption/keyring.js';
