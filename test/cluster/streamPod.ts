@@ -8,6 +8,7 @@ import { Redis } from 'ioredis';
 import {
   createMcpHandler,
   enableResourceSubscriptions,
+  encryptSessionStore,
   McpServer,
   type Notify,
   RedisEventStore,
@@ -25,13 +26,16 @@ const { values: flags } = parseArgs({
     redis: { type: 'string', default: 'redis://127.0.0.1:6379' },
     lease: { type: 'string', default: '1000' },
     drain: { type: 'string', default: '5000' },
+    /** Keys in base64, separated by commas, that encrypt the sessions. */
+    keys: { type: 'string' },
     'no-log': { type: 'boolean', default: false }
   }
 });
 
 const redis = new Redis(flags.redis);
+const plain = new RedisSessionStore({ redis });
 const handler = createMcpHandler(makeServer, {
-  sessionStore: new RedisSessionStore({ redis }),
+  sessionStore: flags.keys === undefined ? plain : encryptSessionStore(plain, { keys: flags.keys.split(',') }),
   eventStore: flags['no-log'] ? undefined : new RedisEventStore({ redis }),
   leaseMs: Number(flags.lease),
   retryInterval: 100,
