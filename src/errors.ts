@@ -66,3 +66,8 @@ export class SessionRecoveryError extends AnypodError {
 export class PodUnavailableError extends AnypodError {
   readonly code = 'ANYPOD_POD_UNAVAILABLE';
 }
+
+/** A backend is not there to be used: not reachable, not connected, its client not installed, or its address wrong. */
+export class BackendUnavailableError extends AnypodError {
+  readonly code = 'ANYPOD_BACKEND_UNAVAILABLE';
+}

@@ -48,3 +48,4 @@ export type {
   StreamId,
   WebStandardStreamableHTTPServerTransportOptions
 } from './server/webStandardStreamableHttp.js';
+export type { NodeRedisClient } from './redis/nodeRedis.js';
