@@ -47,13 +47,20 @@ export interface RedisSubscriber {
 /** What the bus uses of the client. */
 export interface RedisBusClient {
   readonly isCluster: boolean;
+  readonly options?: object;
   publish(channel: string, message: string): Promise<number>;
   spublish(channel: string, message: string): Promise<unknown>;
+  defineCommand(name: string, definition: { numberOfKeys: number; lua: string }): void;
   // The two kinds of client take different arguments.
   duplicate(...args: never[]): unknown;
 }
 
-export const REDIS_BUS_METHODS = ['publish', 'duplicate'] as const;
+export const REDIS_BUS_METHODS = ['publish', 'duplicate', 'defineCommand'] as const;
+
+/** Whether to use the sharded channels of a Cluster: iovalkey and older versions of ioredis subscribe on any node. */
+export function isSharded({ isCluster, options }: RedisBusClient): boolean {
+  return isCluster && (options === undefined || 'shardedSubscribers' in options);
+}
 
 /**
  * Opens a connection to subscribe with. However the client is set up: subscriptions wait for a connection as long as it

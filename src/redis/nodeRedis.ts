@@ -17,13 +17,16 @@ export interface NodeRedisClient {
   // The kinds of client take different arguments.
   sendCommand(...args: never[]): Promise<unknown>;
   duplicate(...args: never[]): unknown;
-  on(event: string, listener: (...args: never[]) => void): unknown;
+  on(...args: never[]): unknown;
 }
 
 type Clients = RedisClient & RedisBusClient & RedisEventClient & RedisTaskClient & RedisTaskQueueClient;
 type Pipelines = RedisPipeline & RedisTaskPipeline;
 type Command =
-  | Exclude<keyof Clients, 'isCluster' | 'publish' | 'spublish' | 'duplicate' | 'pipeline' | 'defineCommand'>
+  | Exclude<
+      keyof Clients,
+      'isCluster' | 'options' | 'publish' | 'spublish' | 'duplicate' | 'pipeline' | 'defineCommand'
+    >
   | Exclude<keyof Pipelines, 'exec'>;
 
 /**
@@ -88,7 +91,7 @@ class NodeRedisAdapter {
     this.#keyPrefix = String((client as { _keyPrefix?: unknown })._keyPrefix ?? '');
     this.#send = this.isCluster ? clusterSend(client) : this.#isSentinel ? sentinelSend(client) : singleSend(client);
     // An outage is told by the commands that fail; without any listener the event would end the process.
-    client.on('error', () => {});
+    (client as { on(event: string, listener: () => void): unknown }).on('error', () => {});
     for (const name of Object.keys(COMMANDS) as Command[]) {
       this.#define(this, name, (...args) => this.#run(this.#command(name, args)));
     }

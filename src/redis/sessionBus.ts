@@ -1,8 +1,16 @@
 import { type SessionBus, TopicListeners } from '../sessionBus.js';
 import { checkFunction, checkOptionsObject, checkString } from '../validate.js';
-import { openSubscriber, REDIS_BUS_METHODS, redisClient, type RedisBusClient, type RedisSubscriber } from './client.js';
+import {
+  isSharded,
+  openSubscriber,
+  REDIS_BUS_METHODS,
+  redisClient,
+  type RedisBusClient,
+  type RedisSubscriber
+} from './client.js';
 import { DEFAULT_KEY_PREFIX } from './keys.js';
 import type { NodeRedisClient } from './nodeRedis.js';
+import { type ScriptedBusClient, withBusScripts } from './scripts.js';
 
 export interface RedisSessionBusOptions {
   /**
@@ -21,6 +29,7 @@ export interface RedisSessionBusOptions {
  */
 export class RedisSessionBus implements SessionBus {
   readonly #redis: RedisBusClient;
+  readonly #scripts: ScriptedBusClient;
   readonly #prefix: string;
   readonly #onLog: NonNullable<RedisSessionBusOptions['onLog']>;
   readonly #listeners = new TopicListeners();
@@ -35,7 +44,8 @@ export class RedisSessionBus implements SessionBus {
     checkString('keyPrefix', options.keyPrefix);
     checkFunction('onLog', options.onLog);
     this.#redis = redisClient(options.redis, REDIS_BUS_METHODS);
-    this.#sharded = this.#redis.isCluster;
+    this.#scripts = withBusScripts(this.#redis);
+    this.#sharded = isSharded(this.#redis);
     this.#prefix = `${options.keyPrefix ?? DEFAULT_KEY_PREFIX}bus:`;
     this.#onLog = options.onLog ?? (() => {});
   }
@@ -49,7 +59,9 @@ export class RedisSessionBus implements SessionBus {
         this.#notSharded(error as Error);
       }
     }
-    await this.#redis.publish(channel, message);
+    await (this.#redis.isCluster
+      ? this.#scripts.anypodPublish(channel, channel, message)
+      : this.#redis.publish(channel, message));
   }
 
   async subscribe(topic: string, listener: (message: string) => void): Promise<() => Promise<void>> {
