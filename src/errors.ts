@@ -96,3 +96,8 @@ export class SessionStateConflictError extends AnypodError {
 export class SessionStoreUnsupportedError extends AnypodError {
   readonly code = 'ANYPOD_STORE_UNSUPPORTED';
 }
+
+/** A backend is not there to be used: not reachable, not connected, its client not installed, or its address wrong. */
+export class BackendUnavailableError extends AnypodError {
+  readonly code = 'ANYPOD_BACKEND_UNAVAILABLE';
+}
