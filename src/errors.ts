@@ -66,3 +66,8 @@ export class SessionRecoveryError extends AnypodError {
 export class PodUnavailableError extends AnypodError {
   readonly code = 'ANYPOD_POD_UNAVAILABLE';
 }
+
+/** `migrate()` found tables that a newer release has made, or could not make them. */
+export class StoreSchemaError extends AnypodError {
+  readonly code = 'ANYPOD_STORE_SCHEMA';
+}

@@ -48,3 +48,12 @@ export type {
   StreamId,
   WebStandardStreamableHTTPServerTransportOptions
 } from './server/webStandardStreamableHttp.js';
+export { PostgresSessionStore } from './postgres/sessionStore.js';
+export type { PostgresSessionStoreOptions } from './postgres/sessionStore.js';
+export { PostgresSessionBus } from './postgres/sessionBus.js';
+export type { PostgresSessionBusOptions } from './postgres/sessionBus.js';
+export { PostgresEventStore } from './postgres/eventStore.js';
+export type { PostgresEventStoreOptions } from './postgres/eventStore.js';
+export { migrate } from './postgres/migrate.js';
+export type { MigrateOptions } from './postgres/migrate.js';
+export type { PostgresPool } from './postgres/client.js';
