@@ -7,6 +7,7 @@ export { InMemorySessionStore } from './memory/sessionStore.js';
 export type { InMemorySessionStoreOptions } from './memory/sessionStore.js';
 export { InMemoryEventStore } from './memory/eventStore.js';
 export type { InMemoryEventStoreOptions } from './memory/eventStore.js';
+export type { FollowableEventStore } from './eventStore.js';
 export { RedisEventStore } from './redis/eventStore.js';
 export type { RedisEventStoreOptions } from './redis/eventStore.js';
 export { RedisTaskStore } from './redis/taskStore.js';

@@ -327,11 +327,18 @@ export class Engine implements Transport {
     const lastEventId = this.#resumption ? exchange.header('last-event-id') : null;
     if (lastEventId) return this.#resume(exchange, lastEventId);
     const held = this.#routing && !this.options.takeover && (await this.#routing.standaloneIsHeld());
+    const cursor = await this.#outbound.latestOnStandalone();
+    // close() may have run while the other pods or the log were asked.
+    if (this.#closed) return sessionNotFound();
     const sink = exchange.openEventStream();
-    if (held || !this.#outbound.openStandaloneStream(sink)) {
+    const connection = held ? undefined : this.#outbound.openStandaloneStream(sink);
+    if (!connection) {
       return this.#problem(409, TRANSPORT_ERROR, 'Conflict: Only one SSE stream is allowed per session');
     }
+    if (cursor !== undefined) this.#resumption?.follow(connection, cursor);
     await this.#routing?.standaloneOpened();
+    // What was said before the other pods knew of this stream.
+    void connection.follower?.read().catch(this.report);
     return eventStreamReply(sink, this.sessionId);
   }
 
