@@ -40,6 +40,11 @@ export function eventSql({ streams, events }: Tables) {
       )
       select stream_key::text as key, last_number::text as number from stream`,
 
+    /** The last event of a stream. Parameters: stream id. */
+    latest: `
+      select s.stream_key::text as key, s.last_number::text as number from ${streams} as s
+      where s.stream_id = $1 and ${LIVE}`,
+
     /** Whether an event is kept. Parameters: stream id, stream key, number, events at most. */
     has: `
       select 1 as one from ${streams} as s join ${events} as e on e.stream_key = s.stream_key

@@ -1,6 +1,6 @@
-import type { EventStore } from 'mcp-sdk-upstream/server/webStandardStreamableHttp.js';
 import type { JSONRPCMessage } from 'mcp-sdk-upstream/types.js';
 import { EventCursorError, EventStoreUnavailableError } from '../errors.js';
+import type { FollowableEventStore } from '../eventStore.js';
 import { checkNumber } from '../validate.js';
 import { Database, type PostgresOptions } from './database.js';
 import { eventSql } from './eventSql.js';
@@ -23,7 +23,7 @@ const BATCH = 500;
  *
  * Call `migrate()` once before.
  */
-export class PostgresEventStore implements EventStore {
+export class PostgresEventStore implements FollowableEventStore {
   readonly #database: Database;
   readonly #sql: ReturnType<typeof eventSql>;
   readonly #sweeper: Sweeper;
@@ -48,6 +48,11 @@ export class PostgresEventStore implements EventStore {
     const [row] = await this.#database.query(this.#sql.append, values);
     this.#sweeper.occasion();
     return `${streamId}@${row?.key}-${row?.number}`;
+  }
+
+  async latestEventId(streamId: string): Promise<string | null> {
+    const [row] = await this.#database.query(this.#sql.latest, [toText(streamId)]);
+    return row ? `${streamId}@${row.key}-${row.number}` : null;
   }
 
   /** The stream of an event that is kept; undefined for every other id. */

@@ -123,7 +123,7 @@ test('a replay that is overtaken by the trimming fails, and tells nothing out of
   const seen: unknown[] = [];
   const slow = store.replayEventsAfter(primed, {
     send: async (_id, sent) => {
-      seen.push((sent as { params: { data: unknown } }).params.data);
+      seen.push((sent as { params?: { data: unknown } }).params?.data);
       if (seen.length === 1) {
         await Promise.all(Array.from({ length: 900 }, () => second.storeEvent(stream, message('later'))));
       }
@@ -175,6 +175,17 @@ test('an id is not given to a reader before a smaller one of its stream, whoever
   client.release();
   const id = await later;
   expect((await replay(first, primed)).events).toEqual([{ id, data: 'later' }]);
+});
+
+test('the latest event of a stream is told to every pod, and none where nothing is kept', async () => {
+  const stream = randomUUID();
+  expect(await first.latestEventId(stream)).toBeNull();
+  for (const data of [1, 2]) {
+    const id = await first.storeEvent(stream, message(data));
+    expect(await second.latestEventId(stream)).toBe(id);
+  }
+  await age(stream, 3601);
+  expect(await first.latestEventId(stream)).toBeNull();
 });
 
 test('an expired stream is not replayed, and what follows is not taken for it', async () => {
