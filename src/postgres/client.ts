@@ -17,6 +17,7 @@ export const POSTGRES_POOL_METHODS = ['query', 'connect', 'on'] as const;
 export interface PostgresPoolClient {
   query(text: string, values?: unknown[]): Promise<{ rows: unknown[] }>;
   on(event: 'error', listener: (error: Error) => void): unknown;
+  removeListener(event: 'error', listener: (error: Error) => void): unknown;
   release(destroy?: boolean): void;
 }
 

@@ -51,7 +51,8 @@ export class Database {
     });
     // A connection that breaks between two statements tells nobody else.
     let broken = false;
-    client.on('error', () => (broken = true));
+    const onerror = (): void => void (broken = true);
+    client.on('error', onerror);
     const query = async (text: string, values: unknown[] = []): Promise<PostgresRow[]> => {
       try {
         return (await client.query(text, values)).rows as PostgresRow[];
@@ -68,6 +69,7 @@ export class Database {
       await client.query('rollback').catch(() => (broken = true));
       throw error;
     } finally {
+      client.removeListener('error', onerror);
       client.release(broken);
     }
   }

@@ -1,4 +1,10 @@
-import { migrate, PostgresEventStore, PostgresSessionStore } from 'mcp-sdk-anypod/server';
+import {
+  migrate,
+  PostgresEventStore,
+  PostgresSessionStore,
+  PostgresTaskMessageQueue,
+  PostgresTaskStore
+} from 'mcp-sdk-anypod/server';
 import { Pool } from 'pg';
 
 /** What a pod keeps in Postgres. Pods that start together make the tables together. */
@@ -24,6 +30,14 @@ export class PostgresStores {
 
   events(): PostgresEventStore {
     return new PostgresEventStore({ pool: this.pool });
+  }
+
+  tasks(): PostgresTaskStore {
+    return new PostgresTaskStore({ pool: this.pool });
+  }
+
+  taskMessages(): PostgresTaskMessageQueue {
+    return new PostgresTaskMessageQueue({ pool: this.pool });
   }
 
   async close(): Promise<void> {
