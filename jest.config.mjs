@@ -13,6 +13,7 @@ const project = name => ({
   moduleNameMapper: {
     '^mcp-sdk-anypod$': '<rootDir>/src/index.ts',
     '^mcp-sdk-anypod/server$': '<rootDir>/src/server/index.ts',
+    '^mcp-sdk-anypod/testing$': '<rootDir>/src/testing/index.ts',
     '^mcp-sdk-anypod/server/(.*)\\.js$': '<rootDir>/src/server/$1.ts',
     '^(\\.{1,2}/.*)\\.js$': '$1'
   }

@@ -62,3 +62,7 @@ export type { PostgresTaskMessageQueueOptions } from './postgres/taskMessageQueu
 export { migrate } from './postgres/migrate.js';
 export type { MigrateOptions } from './postgres/migrate.js';
 export type { PostgresPool } from './postgres/client.js';
+export { withLock } from './lock.js';
+export type { LockOptions, LockStore } from './lock.js';
+export { sessionState } from './sessionState.js';
+export type { RequestExtra, SessionState } from './sessionState.js';
