@@ -67,11 +67,6 @@ export class PodUnavailableError extends AnypodError {
   readonly code = 'ANYPOD_POD_UNAVAILABLE';
 }
 
-<<<<<<< HEAD
-/** `migrate()` found tables that a newer release has made, or could not make them. */
-export class StoreSchemaError extends AnypodError {
-  readonly code = 'ANYPOD_STORE_SCHEMA';
-=======
 /** A lock was not free within `timeoutMs`. What the store said last, if it failed meanwhile, is the `cause`. */
 export class LockTimeoutError extends AnypodError {
   readonly code = 'ANYPOD_LOCK_TIMEOUT';
@@ -100,5 +95,9 @@ export class SessionStateConflictError extends AnypodError {
 /** The session store has not the optional methods that something needs. */
 export class SessionStoreUnsupportedError extends AnypodError {
   readonly code = 'ANYPOD_STORE_UNSUPPORTED';
->>>>>>> main
+}
+
+/** `migrate()` found tables that a newer release has made, or could not make them. */
+export class StoreSchemaError extends AnypodError {
+  readonly code = 'ANYPOD_STORE_SCHEMA';
 }

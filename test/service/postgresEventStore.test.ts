@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { EventCursorError, EventStoreUnavailableError, PostgresEventStore } from 'mcp-sdk-anypod/server';
+import { eventStoreContract } from 'mcp-sdk-anypod/testing';
 import type { JSONRPCMessage } from 'mcp-sdk-upstream/types.js';
 import type { Pool } from 'pg';
 import { PostgresPools } from '../support/postgresPools.js';
@@ -7,6 +8,7 @@ import { until } from '../support/until.js';
 
 let postgres: PostgresPools;
 let pool: Pool;
+let other: Pool;
 let schema: string;
 let first: PostgresEventStore;
 let second: PostgresEventStore;
@@ -15,6 +17,7 @@ beforeAll(async () => {
   postgres = await PostgresPools.start();
   schema = await postgres.schema();
   pool = postgres.pool();
+  other = postgres.pool();
   first = make();
   second = make();
 });
@@ -48,6 +51,17 @@ async function age(streamId: string, seconds: number): Promise<void> {
 
 const count = async () => (await pool.query(`select 1 from "${schema}".mcp_event`)).rowCount ?? 0;
 
+eventStoreContract({
+  describe,
+  it,
+  name: 'PostgresEventStore',
+  optionalMethods: ['getStreamIdForEventId', 'latestEventId'],
+  makeTwo: async limits => ({
+    first: new PostgresEventStore({ pool, schema, ...limits }),
+    second: new PostgresEventStore({ pool: other, schema, ...limits })
+  })
+});
+
 test('what one pod stores another replays behind the cursor, in order and as it was, without priming events', async () => {
   const stream = `${randomUUID()}:standalone`;
   const odd = { '': "'\u0000\ud83d🙂", list: [[], {}], big: 9007199254740991, long: 'x'.repeat(1_000_000) };
@@ -72,14 +86,14 @@ test('streams are kept apart, whatever they are called', async () => {
 });
 
 test('a cursor of another stream, of none, and no cursor at all are errors', async () => {
-  const [mine, other] = [`${randomUUID()}:a`, `${randomUUID()}:b`];
+  const [mine, another] = [`${randomUUID()}:a`, `${randomUUID()}:b`];
   const id = await first.storeEvent(mine, message(1));
-  await first.storeEvent(other, message('secret'));
-  await first.storeEvent(other, message('secret'));
+  await first.storeEvent(another, message('secret'));
+  await first.storeEvent(another, message('secret'));
   const position = id.slice(id.lastIndexOf('@') + 1);
   const key = position.split('-')[0];
   const wrong = [
-    ...[`${other}@${position}`, `${mine}@${key}-2`, `${mine}@${Number(key) + 1}-1`, `${mine}@${key}-0`, mine],
+    ...[`${another}@${position}`, `${mine}@${key}-2`, `${mine}@${Number(key) + 1}-1`, `${mine}@${key}-0`, mine],
     ...['', '@1-1', `${mine}@1`, `${mine}@${'9'.repeat(30)}-1`, `${mine}@1-1; drop table x`, `${mine}@-1-1`]
   ];
   for (const cursor of wrong) {

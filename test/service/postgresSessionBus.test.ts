@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { BusUnavailableError, PostgresSessionBus } from 'mcp-sdk-anypod/server';
+import { sessionBusContract } from 'mcp-sdk-anypod/testing';
 import type { Pool } from 'pg';
 import { PostgresPools } from '../support/postgresPools.js';
 import { startTcpProxy } from '../support/tcpProxy.js';
@@ -35,6 +36,21 @@ async function killListeners(): Promise<number> {
 }
 
 const upTo = (count: number) => Array.from({ length: count }, (_, i) => String(i));
+
+describe('the contract', () => {
+  let pools: [Pool, Pool];
+  beforeAll(() => void (pools = [postgres.pool(), postgres.pool()]));
+
+  sessionBusContract({
+    describe,
+    it,
+    name: 'PostgresSessionBus',
+    makeTwo: async () => {
+      const [first, second] = [make(pools[0]), make(pools[1])];
+      return { first, second, close: async () => void (await Promise.all([first.close(), second.close()])) };
+    }
+  });
+});
 
 test('what is published is heard by all who listen to the topic, the publisher included, and by nobody else', async () => {
   const heard: string[] = [];

@@ -2,33 +2,43 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { inspect } from 'node:util';
 import {
+  migrate,
   PostgresSessionStore,
   SessionExistsError,
   SessionRecordUnreadableError,
   SessionStoreUnavailableError,
   type SessionData
 } from 'mcp-sdk-anypod/server';
-import type { Pool } from 'pg';
+import { sessionStoreContract } from 'mcp-sdk-anypod/testing';
+import type { Pool, PoolConfig } from 'pg';
 import { PostgresPools } from '../support/postgresPools.js';
-import { sessionStoreContract } from '../support/sessionStoreContract.js';
 import { until } from '../support/until.js';
 
 let postgres: PostgresPools;
 beforeAll(async () => void (postgres = await PostgresPools.start()));
 afterAll(() => postgres.stop());
 
-sessionStoreContract('PostgresSessionStore', async ({ ttlSeconds }) => {
-  const schema = await postgres.schema();
-  const make = () => new PostgresSessionStore({ pool: postgres.pool(), schema, ttlSeconds });
-  return { first: make(), second: make(), elapse: delay, close: async () => {} };
-});
-
-sessionStoreContract('PostgresSessionStore with one connection and a table of another name', async ({ ttlSeconds }) => {
+describe.each<[string, PoolConfig, string | undefined]>([
+  ['', {}, undefined],
+  [' with one connection, and tables of other names', { max: 1 }, 'Odd-$']
+])('the contract%s', (name, config, table) => {
+  let pools: [Pool, Pool];
   const schema = `S$-${randomUUID().slice(0, 8)}`;
-  const make = () => new PostgresSessionStore({ pool: postgres.pool({ max: 1 }), schema, table: 'Odd-$', ttlSeconds });
-  const [first, second] = [make(), make()];
-  await Promise.all([first.migrate(), second.migrate()]);
-  return { first, second, elapse: delay, close: async () => {} };
+  beforeAll(async () => {
+    pools = [postgres.pool(config), postgres.pool(config)];
+    await migrate({ pool: pools[0], schema, table });
+  });
+
+  sessionStoreContract({
+    describe,
+    it,
+    name: `PostgresSessionStore${name}`,
+    optionalMethods: ['touchSession', 'patchSession', 'listSessionIds'],
+    makeTwo: async ({ ttlSeconds }) => ({
+      first: new PostgresSessionStore({ pool: pools[0], schema, table, ttlSeconds }),
+      second: new PostgresSessionStore({ pool: pools[1], schema, table, ttlSeconds })
+    })
+  });
 });
 
 describe('PostgresSessionStore', () => {
