@@ -66,3 +66,6 @@ export { withLock } from './lock.js';
 export type { LockOptions, LockStore } from './lock.js';
 export { sessionState } from './sessionState.js';
 export type { RequestExtra, SessionState } from './sessionState.js';
+export { encryptSessionStore } from './encryption/sessionStore.js';
+export type { EncryptSessionStoreOptions } from './encryption/sessionStore.js';
+export type { EncryptionKey } from './encryption/keyring.js';

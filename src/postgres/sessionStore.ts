@@ -42,7 +42,7 @@ export class PostgresSessionStore implements SessionStore {
   readonly #sql: ReturnType<typeof sessionSql>;
   readonly #locks: ReturnType<typeof lockSql>;
   readonly #sweeper: Sweeper;
-  #bus: PostgresSessionBus | undefined;
+  readonly #buses: PostgresSessionBus[] = [];
 
   /** @throws InvalidOptionError */
   constructor(options: PostgresSessionStoreOptions) {
@@ -139,11 +139,13 @@ export class PostgresSessionStore implements SessionStore {
     await this.#query(this.#locks.release, [sessionId, toText(token)]);
   }
 
-  /** The bus on the same Postgres, with one connection of its own to listen. */
+  /** A bus on the same Postgres, with one connection of its own to listen. */
   createBus(): PostgresSessionBus {
     const { pool, schema, table, onLog } = this.#options;
-    this.#bus ??= new PostgresSessionBus({ pool, schema, table, onLog });
-    return this.#bus;
+    const bus = new PostgresSessionBus({ pool, schema, table, onLog });
+    // One that was closed stays so: a host that comes after the last one gets another.
+    this.#buses.push(bus);
+    return bus;
   }
 
   /**
@@ -155,9 +157,9 @@ export class PostgresSessionStore implements SessionStore {
     return this.#sweeper.run();
   }
 
-  /** Closes the bus's connection; the pool that was handed in stays open. */
+  /** Closes its bus; the pool that was handed in stays open. */
   async close(): Promise<void> {
-    await this.#bus?.close();
+    await Promise.all(this.#buses.splice(0).map(bus => bus.close()));
   }
 
   async #query(text: string, values: unknown[]): Promise<PostgresRow[]> {

@@ -8,6 +8,7 @@ import { Redis } from 'ioredis';
 import {
   createMcpHandler,
   enableResourceSubscriptions,
+  encryptSessionStore,
   McpServer,
   type Notify,
   RedisEventStore,
@@ -28,14 +29,17 @@ const { values: flags } = parseArgs({
     postgres: { type: 'string' },
     lease: { type: 'string', default: '1000' },
     drain: { type: 'string', default: '5000' },
+    /** Keys in base64, separated by commas, that encrypt the sessions. */
+    keys: { type: 'string' },
     'no-log': { type: 'boolean', default: false }
   }
 });
 
 const postgres = flags.postgres === undefined ? undefined : await PostgresStores.connect(flags.postgres);
 const redis = new Redis(flags.redis, { lazyConnect: true });
+const plain = postgres ? await postgres.sessions() : new RedisSessionStore({ redis });
 const handler = createMcpHandler(makeServer, {
-  sessionStore: postgres ? await postgres.sessions() : new RedisSessionStore({ redis }),
+  sessionStore: flags.keys === undefined ? plain : encryptSessionStore(plain, { keys: flags.keys.split(',') }),
   eventStore: flags['no-log'] ? undefined : (postgres?.events() ?? new RedisEventStore({ redis })),
   leaseMs: Number(flags.lease),
   retryInterval: 100,
