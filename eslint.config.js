@@ -3,9 +3,10 @@ import tseslint from 'typescript-eslint';
 
 /** Which folders of src a folder may import from: the architecture, checked. */
 const layers = {
-  'src/engine': ['server', 'memory', 'redis', 'handler'],
-  'src/memory': ['server', 'engine', 'redis', 'handler'],
-  'src/redis': ['server', 'engine', 'memory', 'handler']
+  'src/engine': ['server', 'memory', 'redis', 'postgres', 'handler'],
+  'src/memory': ['server', 'engine', 'redis', 'postgres', 'handler'],
+  'src/redis': ['server', 'engine', 'memory', 'postgres', 'handler'],
+  'src/postgres': ['server', 'engine', 'memory', 'redis', 'handler']
 };
 
 export default tseslint.config(

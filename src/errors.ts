@@ -101,3 +101,8 @@ export class SessionStoreUnsupportedError extends AnypodError {
 export class BackendUnavailableError extends AnypodError {
   readonly code = 'ANYPOD_BACKEND_UNAVAILABLE';
 }
+
+/** `migrate()` found tables that a newer release has made, or could not make them. */
+export class StoreSchemaError extends AnypodError {
+  readonly code = 'ANYPOD_STORE_SCHEMA';
+}
