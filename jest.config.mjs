@@ -19,9 +19,18 @@ const project = name => ({
 });
 
 export default {
-  projects: ['unit', 'oracle', 'service', 'cluster', 'balancers', 'soak', 'examples', 'conformance', 'distributed'].map(
-    project
-  ),
+  projects: [
+    'unit',
+    'oracle',
+    'service',
+    'cluster',
+    'balancers',
+    'soak',
+    'examples',
+    'conformance',
+    'swap',
+    'distributed'
+  ].map(project),
   // Generous, because it is a limit and not a wait: two cores serve every pod, client and Redis of a run.
   testTimeout: 60_000,
   // A test that fails may leave a connection open; then a report is worth more than a run that waits for ever.
