@@ -66,3 +66,8 @@ export class SessionRecoveryError extends AnypodError {
 export class PodUnavailableError extends AnypodError {
   readonly code = 'ANYPOD_POD_UNAVAILABLE';
 }
+
+/** The runtime is older than this package needs. Thrown when the first transport or handler is made. */
+export class UnsupportedRuntimeError extends AnypodError {
+  readonly code = 'ANYPOD_UNSUPPORTED_RUNTIME';
+}

@@ -7,6 +7,7 @@ import { answerExchange, NodeExchange } from '../server/nodeExchange.js';
 import { toResponse, WebExchange } from '../server/webExchange.js';
 import { checkFunction, checkNumber, checkOptionsObject, kindOf } from '../validate.js';
 import { InvalidOptionError } from '../errors.js';
+import { checkInstallation } from '../installation.js';
 import { Notifier, type Notify } from './notify.js';
 import { LiveSessions, type ConnectableServer } from './liveSessions.js';
 import { Pod } from './pod.js';
@@ -79,8 +80,10 @@ const DEFAULT_DRAIN_MS = 10_000;
  * session began elsewhere, forgotten when idle. Authentication belongs in front of it: nothing is looked up or
  * recovered for a request that the framework has turned away.
  * @throws InvalidOptionError
+ * @throws UnsupportedRuntimeError on a Node that is too old
  */
 export function createMcpHandler(serverFactory: ServerFactory, options: McpHandlerOptions = {}): McpHandler {
+  checkInstallation();
   if (typeof serverFactory !== 'function') {
     throw new InvalidOptionError('serverFactory', kindOf(serverFactory), 'a function that returns a server');
   }

@@ -41,8 +41,8 @@ const ways: Way[] = [
   },
   {
     manager: 'yarn classic',
-    title: 'resolutions',
-    manifest: { dependencies: application, resolutions: { [SDK]: fork } }
+    title: 'an alias that is the resolution as well',
+    manifest: { dependencies: { [SDK]: fork, ...framework }, resolutions: { [SDK]: fork } }
   },
   { manager: 'yarn', title: 'resolutions', manifest: { dependencies: application, resolutions: { [SDK]: fork } } },
   { manager: 'yarn pnp', title: 'resolutions', manifest: { dependencies: application, resolutions: { [SDK]: fork } } }
