@@ -44,7 +44,7 @@ const ONE_QUESTION_MS = 2000;
  * @throws SessionStoreUnsupportedError where the store has no locks
  */
 export async function withLock<T>(
-  store: Pick<SessionStore, keyof LockStore>,
+  store: SessionStore | LockStore,
   sessionId: string,
   fn: (signal: AbortSignal) => T | Promise<T>,
   options: LockOptions = {}
@@ -246,7 +246,7 @@ function unref(timer: ReturnType<typeof setTimeout>): void {
 }
 
 function checkCall(
-  store: Pick<SessionStore, keyof LockStore>,
+  store: SessionStore | LockStore,
   sessionId: string,
   fn: unknown,
   options: LockOptions

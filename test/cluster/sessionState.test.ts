@@ -27,7 +27,7 @@ async function stateOn(pod: Pod, client: RawClient, op: Op, value?: unknown, pat
 }
 
 test.each(['mcp', 'low', 'fetch', 'hand'])(
-  '/%s: 200 updates by the calls of an SDK client that three pods serve add up to 200',
+  '/%s: the updates by calls of an SDK client that three pods serve add up, none is lost',
   async path => {
     const client = new Client({ name: 'counts', version: '1' });
     const transport = new StreamableHTTPClientTransport(new URL(`${cluster.proxy.origin}/${path}`));
