@@ -121,13 +121,13 @@ test('a Redis that has forgotten the lock, or is gone for longer than the lease,
 });
 
 test('who waits goes on waiting through a restart of Redis', async () => {
-  let release!: () => void;
-  const held = withLock(store, sessionId, () => new Promise<void>(resolve => (release = resolve)), { leaseMs: 500 });
+  const untilLost = (signal: AbortSignal) =>
+    new Promise<void>(resolve => signal.addEventListener('abort', () => resolve()));
+  const held = withLock(store, sessionId, untilLost, { leaseMs: 500 });
   const lost = expect(held).rejects.toMatchObject({ code: 'ANYPOD_LOCK_LOST' });
   await waitOn(first, 60_000);
   await server.restart();
   await until('it holds the lock', async () => (await seenOn(first)).holding);
-  release();
   await lost;
   await ask(first, '/let-go');
 });
