@@ -44,7 +44,7 @@ const ONE_QUESTION_MS = 2000;
  * @throws SessionStoreUnsupportedError where the store has no locks
  */
 export async function withLock<T>(
-  store: Pick<SessionStore, keyof LockStore>,
+  store: SessionStore | LockStore,
   sessionId: string,
   fn: (signal: AbortSignal) => T | Promise<T>,
   options: LockOptions = {}
@@ -102,12 +102,8 @@ class Claim {
     } catch (error) {
       this.#gaveUp = true;
       this.#contenders.leave(this);
-      this.#release();
-      // A question that is under way may be heard behind the release, and take the place again.
-      this.#asking.then(
-        () => this.#release(),
-        () => {}
-      );
+      // Not before the question that is under way has been answered: heard behind the release it would take the place again.
+      void this.#asking.catch(() => {}).then(() => this.#release());
       throw error;
     }
   }
@@ -154,10 +150,10 @@ class Claim {
       : new SessionStoreUnavailableError(`acquireLock did not answer within ${ms} ms`, options);
   }
 
-  #release(): void {
+  async #release(): Promise<void> {
     const { store, sessionId, token } = this.#terms;
     // Where the store is away, the place is lost with its lease.
-    Promise.resolve(store.releaseLock(sessionId, token)).catch(() => {});
+    await store.releaseLock(sessionId, token).catch(() => {});
   }
 }
 
@@ -246,7 +242,7 @@ function unref(timer: ReturnType<typeof setTimeout>): void {
 }
 
 function checkCall(
-  store: Pick<SessionStore, keyof LockStore>,
+  store: SessionStore | LockStore,
   sessionId: string,
   fn: unknown,
   options: LockOptions

@@ -19,6 +19,11 @@ export class InMemoryLocks {
     this.#now = now;
   }
 
+  /** Sessions that somebody holds or waits for, or did when that was last looked at. */
+  get size(): number {
+    return this.#locks.size;
+  }
+
   async acquireLock(sessionId: string, token: string, leaseMs: number): Promise<boolean> {
     const lock = this.#current(sessionId) ?? this.#add(sessionId);
     const [next = token] = lock.places.keys();

@@ -5,7 +5,7 @@ import { type Journal, ProbeServer } from '../support/probeServer.js';
 
 /**
  * What a pod does without being asked by a client of MCP. `/journal` tells what happened, `/forget` closes every
- * server on this pod, `/terminate` ends a session as its application may; `/say`, `/ask` and `/close-standalone` are
+ * server on this pod, `/terminate` ends a session as its application may, `/revoke` all of a principal; `/say`, `/ask` and `/close-standalone` are
  * done by a session's server on this pod, outside of any exchange.
  */
 export function backstage(journal: Journal, hosts: Record<string, McpHandler>): Router {
@@ -21,6 +21,12 @@ export function backstage(journal: Journal, hosts: Record<string, McpHandler>): 
       Promise.resolve(act(req.body as BackstageArguments)).then(answer => void res.json(answer ?? null), next);
     });
   handle('terminate', ({ host = 'mcp', sessionId }) => hosts[host]!.terminateSession(sessionId));
+  handle('revoke', ({ host = 'mcp', principal = '' }) => hosts[host]!.revokeSessions(principal));
+  handle('list', async ({ host = 'mcp', principal = '' }) => {
+    const sessionIds: string[] = [];
+    for await (const sessionId of hosts[host]!.listSessions(principal)) sessionIds.push(sessionId);
+    return sessionIds.sort();
+  });
   handle('say', async ({ sessionId, what, texts = [] }) => {
     for (const text of texts) await serverOf(sessionId).say(what ?? 'info', text);
   });
@@ -30,9 +36,12 @@ export function backstage(journal: Journal, hosts: Record<string, McpHandler>): 
 }
 
 export interface BackstageArguments extends AskArguments {
+  /** Absent where it is not about one session. */
   sessionId: string;
   /** The host whose session it is. @default 'mcp' */
   host?: string;
+  /** Whose sessions are to be listed or revoked. */
+  principal?: string;
   /** A log level, 'tools', or 'resource'. @default 'info' */
   what?: string;
   texts?: string[];

@@ -12,6 +12,7 @@ import {
 import type { McpHandlerOptions, ReplayedMessageExtraInfo, StreamableHTTPServerTransport } from 'mcp-sdk-anypod/server';
 import { z } from 'zod';
 import { ask, type Asked, type AskArguments, makeProgress, say, type ToolExtra, untilAborted } from './askingTools.js';
+import { keepState, type StateArguments } from './stateTool.js';
 
 /** What happened in one process, in order; everything that belongs to a session says to which. */
 export interface Entry {
@@ -168,6 +169,8 @@ export class ProbeServer {
         return JSON.stringify(await ask(this.#server, args, extra));
       case 'progress':
         return makeProgress(args, extra);
+      case 'state':
+        return JSON.stringify(await keepState(args as unknown as StateArguments, extra));
       case 'hang':
         this.#note({ what: 'aborted', name: await untilAborted(extra) });
         return 'aborted';
@@ -196,4 +199,4 @@ export interface WhoAmI {
   token?: string;
 }
 
-const tools = ['echo', 'slow', 'log', 'ask', 'progress', 'hang', 'whoami'] as const;
+const tools = ['echo', 'slow', 'log', 'ask', 'progress', 'hang', 'state', 'whoami'] as const;

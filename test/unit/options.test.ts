@@ -44,6 +44,7 @@ describe('a bad option is refused where it is given, by its name', () => {
     ['eventStore', () => new StreamableHTTPServerTransport({ eventStore: {} as never })],
     ['onsessionrecovered', () => new StreamableHTTPServerTransport({ onsessionrecovered: 1 as never })],
     ['principalOf', () => new StreamableHTTPServerTransport({ principalOf: 'sub' as never })],
+    ['maxStateBytes', () => new StreamableHTTPServerTransport({ maxStateBytes: 0 })],
     ['options', () => new StreamableHTTPServerTransport(null as never)],
     ['maxRequestBodySize', () => new StreamableHTTPServerTransport({ maxRequestBodySize: -1 })],
     ['serverFactory', () => createMcpHandler({} as never)],

@@ -8,12 +8,21 @@ const sessionId = fc.string({
   maxLength: 256
 });
 
+const allOf = (keys: RedisKeys, id: string) => [
+  keys.session(id),
+  keys.record(id),
+  keys.tombstone(id),
+  keys.lock(id),
+  keys.lockQueue(id),
+  keys.lockPlaces(id)
+];
+
 describe('Redis keys', () => {
   it('of one session share a slot of a cluster', () => {
     fc.assert(
       fc.property(sessionId, fc.constantFrom('mcp:session:', '', 'app:{tenant}:', '{', '}'), (id, prefix) => {
         const keys = new RedisKeys(prefix);
-        const slots = [keys.session(id), keys.record(id), keys.tombstone(id)].map(key => calculateSlot(key));
+        const slots = allOf(keys, id).map(key => calculateSlot(key));
         expect(new Set(slots).size).toBe(1);
       })
     );
@@ -24,8 +33,8 @@ describe('Redis keys', () => {
       fc.property(sessionId, sessionId, (one, other) => {
         fc.pre(one !== other);
         const keys = new RedisKeys('p:');
-        const all = [one, other].flatMap(id => [keys.session(id), keys.record(id), keys.tombstone(id)]);
-        expect(new Set(all).size).toBe(6);
+        const all = [one, other].flatMap(id => allOf(keys, id));
+        expect(new Set(all).size).toBe(12);
       })
     );
   });

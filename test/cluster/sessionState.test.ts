@@ -1,0 +1,97 @@
+import { Redis } from 'ioredis';
+import { Client } from 'mcp-sdk-upstream/client/index.js';
+import { StreamableHTTPClientTransport } from 'mcp-sdk-upstream/client/streamableHttp.js';
+import type { Pod } from '../support/process.js';
+import { RawClient } from '../support/rawClient.js';
+import { backstage, Cluster } from './cluster.js';
+
+let cluster: Cluster;
+let pods: Pod[];
+let first: Pod;
+let second: Pod;
+beforeAll(async () => {
+  cluster = await Cluster.start(3);
+  pods = cluster.pods;
+  [first, second] = pods as [Pod, Pod, Pod];
+});
+afterAll(() => cluster.stop());
+
+const INCREMENTS = 200;
+/** Calls of the client that are under way at the same time. */
+const AT_ONCE = 10;
+
+type Op = 'get' | 'set' | 'count' | 'delete';
+
+async function stateOn(pod: Pod, client: RawClient, op: Op, value?: unknown, path = 'mcp'): Promise<unknown> {
+  return JSON.parse(String(await client.callTool(`${pod.origin}/${path}`, 'state', { op, value })));
+}
+
+test.each(['mcp', 'low', 'fetch', 'hand'])(
+  '/%s: the updates by calls of an SDK client that three pods serve add up, none is lost',
+  async path => {
+    const client = new Client({ name: 'counts', version: '1' });
+    const transport = new StreamableHTTPClientTransport(new URL(`${cluster.proxy.origin}/${path}`));
+    await client.connect(transport);
+    const seen: number[] = [];
+    const count = async () => {
+      const { content } = await client.callTool({ name: 'state', arguments: { op: 'count' } });
+      seen.push(Number((content as { text: string }[])[0]!.text));
+    };
+    const rounds = path === 'mcp' ? INCREMENTS : INCREMENTS / 4;
+    for (let done = 0; done < rounds; done += AT_ONCE) await Promise.all(Array.from({ length: AT_ONCE }, count));
+    expect(seen.toSorted((a, b) => a - b)).toEqual(Array.from({ length: rounds }, (_, index) => index + 1));
+    await transport.terminateSession();
+    await client.close();
+  }
+);
+
+test('the state of a session is the same on every pod, apart from that of others, and gone with DELETE', async () => {
+  const [one, other] = [
+    await new RawClient().open(`${first.origin}/mcp`),
+    await new RawClient().open(`${first.origin}/mcp`)
+  ];
+  expect(await stateOn(first, one, 'get')).toBe('nothing');
+  await stateOn(first, one, 'set', { cart: ['a'], note: 'ü' });
+  for (const pod of pods) expect(await stateOn(pod, one, 'get')).toEqual({ cart: ['a'], note: 'ü' });
+  for (const pod of pods) expect(await stateOn(pod, other, 'get')).toBe('nothing');
+  await stateOn(second, other, 'set', 'other');
+  await stateOn(second, one, 'delete');
+  expect(await stateOn(first, one, 'get')).toBe('nothing');
+  await stateOn(second, one, 'set', 'again');
+
+  await one.delete(`${second.origin}/mcp`);
+  const redis = new Redis(cluster.backend.redisUrl);
+  expect(await redis.keys(`*${one.sessionId}*`)).toEqual([`pod:{${one.sessionId}}:deleted`]);
+  redis.disconnect();
+  expect(await stateOn(first, other, 'get')).toBe('other');
+});
+
+test("revoking a principal's sessions on one pod ends those that are live on another, streams and all", async () => {
+  const principal = JSON.stringify(['https://issuer.test', 'mallory']);
+  const url = (pod: Pod) => `${pod.origin}/mcp`;
+  const open = (pod: Pod, user: string) => new RawClient({ 'x-user': user }).open(url(pod));
+  const sessions = [await open(second, 'mallory'), await open(second, 'mallory'), await open(first, 'mallory')];
+  const [alice, nobody] = [await open(second, 'alice'), await new RawClient().open(url(second))];
+  const [stream, kept] = [await sessions[0]!.stream(url(second)), await alice.stream(url(second))];
+  const hanging = await sessions[1]!.followTool(url(second), 'hang');
+  expect(await backstage(first, 'list', { principal, sessionId: '' })).toEqual(
+    sessions.map(({ sessionId }) => sessionId).sort()
+  );
+
+  expect(await backstage(first, 'revoke', { principal, sessionId: '' })).toBe(3);
+  await stream.ended;
+  await hanging.stream.untilEnded();
+  for (const session of sessions) {
+    for (const pod of pods) expect((await session.request(url(pod), 'ping')).status).toBe(404);
+  }
+  expect(await backstage(second, 'list', { principal, sessionId: '' })).toEqual([]);
+  expect(await backstage(second, 'revoke', { principal, sessionId: '' })).toBe(0);
+  for (const other of [alice, nobody]) {
+    expect(await other.callTool(url(first), 'echo', { text: 'here' })).toBe('here');
+  }
+  let ended = false;
+  void kept.ended.then(() => (ended = true));
+  expect(await alice.callTool(url(second), 'log', { text: 'x' })).toBe('logged');
+  expect(ended).toBe(false);
+  kept.close();
+});
