@@ -9,6 +9,16 @@ const layers = {
   'src/postgres': ['server', 'engine', 'memory', 'redis', 'handler']
 };
 
+const globalsOfNode = {
+  console: 'readonly',
+  fetch: 'readonly',
+  process: 'readonly',
+  setImmediate: 'readonly',
+  URL: 'readonly',
+  require: 'readonly',
+  module: 'writable'
+};
+
 export default tseslint.config(
   { ignores: ['dist', 'node_modules', 'coverage'] },
   js.configs.recommended,
@@ -39,5 +49,10 @@ export default tseslint.config(
       ]
     }
   })),
-  { files: ['**/*.js', '**/*.mjs'], ...tseslint.configs.disableTypeChecked }
+  { files: ['**/*.js', '**/*.mjs', '**/*.cjs'], ...tseslint.configs.disableTypeChecked },
+  {
+    files: ['**/*.mjs', '**/*.cjs'],
+    languageOptions: { globals: globalsOfNode },
+    rules: { '@typescript-eslint/no-require-imports': 'off' }
+  }
 );

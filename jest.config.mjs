@@ -1,5 +1,3 @@
-import process from 'node:process';
-
 const tsconfig = {
   module: 'commonjs',
   moduleResolution: 'bundler',
@@ -26,9 +24,18 @@ const onPostgres = ['recovery', 'endings', 'routingRequests', 'resume'];
 
 export default {
   projects: [
-    ...['unit', 'oracle', 'service', 'cluster', 'balancers', 'soak', 'examples', 'conformance', 'distributed'].map(
-      project
-    ),
+    ...[
+      'unit',
+      'oracle',
+      'service',
+      'cluster',
+      'balancers',
+      'soak',
+      'examples',
+      'conformance',
+      'distributed',
+      'swap'
+    ].map(project),
     {
       ...project('postgres'),
       testMatch: onPostgres.map(name => `<rootDir>/test/cluster/${name}.test.ts`),

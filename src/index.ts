@@ -69,3 +69,4 @@ export type { RequestExtra, SessionState } from './sessionState.js';
 export { encryptSessionStore } from './encryption/sessionStore.js';
 export type { EncryptSessionStoreOptions } from './encryption/sessionStore.js';
 export type { EncryptionKey } from './encryption/keyring.js';
+export type { NodeRedisClient } from './redis/nodeRedis.js';
