@@ -39,7 +39,7 @@ export default {
     {
       ...project('postgres'),
       testMatch: onPostgres.map(name => `<rootDir>/test/cluster/${name}.test.ts`),
-      setupFiles: ['<rootDir>/test/support/onPostgres.mjs']
+      setupFiles: ['<rootDir>/test/support/onPostgres.ts']
     }
   ],
   // Generous, because it is a limit and not a wait: two cores serve every pod, client and Redis of a run.

@@ -81,6 +81,10 @@ export class PostgresSessionBus implements SessionBus {
     return async () => void this.#listeners.remove(topic, listener);
   }
 
+  get closed(): boolean {
+    return this.#closed;
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
     this.#listeners.clear();

@@ -42,7 +42,7 @@ export class PostgresSessionStore implements SessionStore {
   readonly #sql: ReturnType<typeof sessionSql>;
   readonly #locks: ReturnType<typeof lockSql>;
   readonly #sweeper: Sweeper;
-  readonly #buses: PostgresSessionBus[] = [];
+  #bus: PostgresSessionBus | undefined;
 
   /** @throws InvalidOptionError */
   constructor(options: PostgresSessionStoreOptions) {
@@ -139,13 +139,11 @@ export class PostgresSessionStore implements SessionStore {
     await this.#query(this.#locks.release, [sessionId, toText(token)]);
   }
 
-  /** A bus on the same Postgres, with one connection of its own to listen. */
+  /** The bus on the same Postgres, with one connection of its own to listen. One that was closed is not given again. */
   createBus(): PostgresSessionBus {
     const { pool, schema, table, onLog } = this.#options;
-    const bus = new PostgresSessionBus({ pool, schema, table, onLog });
-    // One that was closed stays so: a host that comes after the last one gets another.
-    this.#buses.push(bus);
-    return bus;
+    if (!this.#bus || this.#bus.closed) this.#bus = new PostgresSessionBus({ pool, schema, table, onLog });
+    return this.#bus;
   }
 
   /**
@@ -159,7 +157,7 @@ export class PostgresSessionStore implements SessionStore {
 
   /** Closes its bus; the pool that was handed in stays open. */
   async close(): Promise<void> {
-    await Promise.all(this.#buses.splice(0).map(bus => bus.close()));
+    await this.#bus?.close();
   }
 
   async #query(text: string, values: unknown[]): Promise<PostgresRow[]> {

@@ -218,7 +218,8 @@ test('an expired stream is not replayed, and what follows is not taken for it', 
 test('an expired stream is removed with its events along the way, and begins anew under other ids', async () => {
   const [stream, store] = [randomUUID(), make({ ttlSeconds: 1 })];
   const rowsOf = async () =>
-    (await pool.query(`select stream_key from "${schema}".mcp_event_stream where stream_id = $1`, [stream])).rows;
+    (await pool.query(`select stream_key from "${schema}".mcp_event_stream where stream_id = $1`, [stream]))
+      .rows as unknown[];
   const old = await store.storeEvent(stream, message('old'));
   const [{ stream_key: key }] = (await rowsOf()) as [{ stream_key: string }];
   await until('it is removed', async () => {
