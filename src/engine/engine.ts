@@ -51,6 +51,7 @@ export class Engine implements Transport {
   #started = false;
   #used = false;
   #closed = false;
+  #ended = false;
   #exchanges = 0;
   #refresh: ReturnType<typeof setInterval> | undefined;
 
@@ -66,7 +67,8 @@ export class Engine implements Transport {
           emit: (message, extra) => this.onmessage?.(message, extra),
           join: sessionId => routing.join(sessionId),
           onrecovered: sessionId => options.onsessionrecovered?.(sessionId),
-          onchanged: () => routing.changed()
+          onchanged: () => routing.changed(),
+          onmissing: () => this.end()
         },
         this.report
       );
@@ -113,6 +115,11 @@ export class Engine implements Transport {
     return this.#closed;
   }
 
+  /** Whether it closed because the session is over, on every pod. */
+  get ended(): boolean {
+    return this.#ended;
+  }
+
   /** Whether a client is attached, waits for an answer, or is being served: a session that is not may be forgotten. */
   get busy(): boolean {
     return this.#exchanges > 0 || this.#outbound.busy;
@@ -144,13 +151,19 @@ export class Engine implements Transport {
     this.onclose?.();
   }
 
+  /** Closes because the session is over, on every pod. */
+  end(): Promise<void> {
+    this.#ended ||= !this.#closed;
+    return this.close();
+  }
+
   /** Ends the session for every pod. */
   async terminate(): Promise<void> {
     if (this.sessionId !== undefined) {
       await this.options.directory?.remove(this.sessionId);
       await this.#routing?.ended();
     }
-    await this.close();
+    await this.end();
   }
 
   /** Hands the server a message of its client that came to another pod. */
@@ -167,7 +180,7 @@ export class Engine implements Transport {
     if (!directory || !this.#stored?.record || this.#closed) return;
     const record = await directory.touch(this.#stored.record.sessionId, this.#stored.record);
     if (record) await this.#stored.adopt(record, {});
-    else await this.close();
+    else await this.end();
   }
 
   /** Closes the streams that clients can resume on another pod, and the standalone one. */
@@ -386,7 +399,7 @@ export class Engine implements Transport {
         return;
       }
       directory.touch(sessionId, this.#stored?.record).then(record => {
-        if (!record) void this.close();
+        if (!record) void this.end();
       }, this.report);
     }, directory.refreshMs);
     this.#refresh.unref?.();

@@ -20,7 +20,8 @@ import { parseStreamId, STANDALONE } from './streamId.js';
 export interface Routed {
   readonly sessionId: string | undefined;
   readonly report: ReportError;
-  close(): Promise<void>;
+  /** Closes because the session is over. */
+  end(): Promise<void>;
   retain(): () => void;
   /** Hands the server a message that came to another pod. */
   receive(message: JSONRPCMessage, extra: MessageExtraInfo): Promise<void>;
@@ -249,7 +250,7 @@ export class Routing implements Elsewhere, StreamOwners, SessionServer {
       case 'changed':
         return this.#engine.refresh();
       case 'ended':
-        return this.#engine.close();
+        return this.#engine.end();
     }
   }
 
