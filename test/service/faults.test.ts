@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { InMemorySessionStore, RedisSessionStore, StreamableHTTPServerTransport } from 'mcp-sdk-anypod/server';
 import { listen } from '../support/listen.js';
@@ -128,6 +129,24 @@ describe.each(outages)('while Redis $name', ({ begin, end, empties = false }) =>
       await untilServedAgain(live);
       await untilServedAgain(elsewhere);
     }
+    await untilRedisIsBack();
+  });
+
+  test.each([
+    ['that has sessions', true],
+    ['that never had one', false]
+  ])('a pod %s can leave', async (_which, hadSessions) => {
+    const redis = connect(network.port);
+    const pod = await LocalPod.start({ sessionStore: new RedisSessionStore({ redis, keyPrefix: '' }), storeTimeoutMs });
+    const client = new RawClient();
+    if (hadSessions) await client.open(pod.url);
+    await begin();
+    if (!hadSessions) expect((await client.initialize(pod.url)).status).toBe(503);
+    const closed = pod.handler.close({ drainMs: 0 }).then(() => 'closed');
+    expect(await Promise.race([closed, delay(10_000, 'hangs', { ref: false })])).toBe('closed');
+    await end();
+    await pod.stop();
+    redis.disconnect();
     await untilRedisIsBack();
   });
 
