@@ -27,6 +27,7 @@ import { Routing } from './routing.js';
 import { understandsPriming } from './sse.js';
 import { EngineState } from './state.js';
 import { isInitialized, StoredSession } from './storedSession.js';
+import { LocalSubscriptions } from './subscriptions.js';
 
 /**
  * One session's transport, free of any runtime: it turns exchanges into messages for the server, and the
@@ -48,6 +49,8 @@ export class Engine implements Transport {
   /** With an event store. */
   readonly #resumption: Resumption | undefined;
   readonly #gate: SessionGate;
+  /** In memory mode. */
+  readonly #subscriptions = new LocalSubscriptions();
   #started = false;
   #used = false;
   #closed = false;
@@ -105,6 +108,11 @@ export class Engine implements Transport {
     return this.#outbound.holdsStandaloneStream;
   }
 
+  /** Whether the client has subscribed to a resource, as far as this pod knows. */
+  isSubscribedTo(uri: string): boolean {
+    return (this.#stored ?? this.#subscriptions).isSubscribedTo(uri);
+  }
+
   /** Counts as an exchange until the returned function is called. */
   retain(): () => void {
     this.#exchanges++;
@@ -137,8 +145,14 @@ export class Engine implements Transport {
 
   async send(message: JSONRPCMessage, options?: TransportSendOptions): Promise<void> {
     if (this.#stored?.takesAnswer(message)) return;
-    const outgoing = this.#routing ? this.#routing.outgoing(message) : message;
-    return this.#outbound.send(outgoing, options?.relatedRequestId);
+    if (!this.#routing) return this.#outbound.send(message, options?.relatedRequestId);
+    const outgoing = this.#routing.outgoing(message);
+    try {
+      await this.#outbound.send(outgoing, options?.relatedRequestId);
+    } catch (error) {
+      if (isRequest(message)) this.#routing.unsent(message);
+      throw error;
+    }
   }
 
   /** Forgets the session on this pod. In the store it lives on. */
@@ -307,7 +321,8 @@ export class Engine implements Transport {
         this.#outbound.abandon(stream);
         return false;
       }
-      this.#emit(messages, stream, extra, polls);
+      // A client that was given no cursor cannot come back for what follows.
+      this.#emit(messages, stream, extra, polls && stream.resumable);
       return true;
     } catch (error) {
       // At once: an answer to another request of the batch must learn that its stream is gone.
@@ -325,7 +340,9 @@ export class Engine implements Transport {
         this.onmessage?.(message, extra);
         continue;
       }
-      request.onresult = this.#stored?.onresult(request.message);
+      request.onresult = this.#stored
+        ? this.#stored.onresult(request.message)
+        : this.#subscriptions.onresult(request.message);
       const inbound = request.id === request.message.id ? request.message : { ...request.message, id: request.id };
       this.onmessage?.(inbound, polls ? { ...extra, ...this.#pollingCallbacks(request.id) } : extra);
     }

@@ -168,7 +168,8 @@ export class SessionGate {
 
   #servesAnother(sessionId: string): boolean {
     const { closed, sessionId: served } = this.#engine;
-    return closed || (served !== undefined && served !== sessionId);
+    // The session that is being opened has no id that a client could know.
+    return closed || this.#state === 'opening' || (served !== undefined && served !== sessionId);
   }
 
   #notFound(): Reply {

@@ -78,12 +78,17 @@ export class Routing implements Elsewhere, StreamOwners, SessionServer {
     if (this.live && this.#engine.sessionId !== undefined) speaksFor(this.#engine.sessionId, this);
   }
 
+  /** The request did not leave after all. */
+  unsent(request: JSONRPCRequest): void {
+    this.#serverRequests.forget(request.id);
+  }
+
   async sendBy(request: JSONRPCRequest, send: (addressed: JSONRPCRequest) => Promise<void>): Promise<void> {
     const addressed = this.#serverRequests.outgoing(request) as JSONRPCRequest;
     try {
       await send(addressed);
     } catch (error) {
-      this.#serverRequests.forget(request.id);
+      this.unsent(request);
       throw error;
     }
   }

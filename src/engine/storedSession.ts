@@ -66,6 +66,11 @@ export class StoredSession {
     this.#record = record;
   }
 
+  /** As far as this pod knows. */
+  isSubscribedTo(uri: string): boolean {
+    return this.#subscriptions?.has(uri) ?? false;
+  }
+
   /** Whether this message answers a replayed one, and so goes to no client. */
   takesAnswer(message: JSONRPCMessage): boolean {
     return this.#replay.takesAnswer(message);

@@ -152,8 +152,7 @@ export class Notifier implements Notify {
   async #tellAttachedHere(message: JSONRPCMessage, subscribedTo: string | undefined): Promise<void> {
     for (const { engine } of this.#sessions) {
       if (!engine.holdsStandaloneStream) continue;
-      const subscriptions = engine.record?.metadata?.mcp?.subscriptions;
-      if (subscribedTo === undefined || subscriptions?.includes(subscribedTo)) {
+      if (subscribedTo === undefined || engine.isSubscribedTo(subscribedTo)) {
         await engine.send(message).catch(this.#report);
       }
     }

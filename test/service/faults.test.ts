@@ -250,6 +250,21 @@ test('a store that takes no changes holds no request up for longer than one of t
   }
 });
 
+test('an event store that does not answer holds an answer up once, not once for each event before it', async () => {
+  const never = () => new Promise<never>(() => {});
+  const eventStore = { storeEvent: never, replayEventsAfter: never };
+  const pod = await LocalPod.start({ sessionStore: new InMemorySessionStore(), eventStore, storeTimeoutMs: 150 });
+  try {
+    const client = await new RawClient().open(pod.url);
+    const params = { name: 'progress', arguments: { steps: 20 }, _meta: { progressToken: 'p' } };
+    const { messages, ms } = await client.request(pod.url, 'tools/call', params);
+    expect(messages).toHaveLength(21);
+    expect(ms).toBeLessThan(1500);
+  } finally {
+    await pod.stop();
+  }
+});
+
 test('a record that cannot be read is a matter for its operators: 503, a report without the id, the record kept', async () => {
   const client = await open();
   await admin.hset(`{${client.sessionId}}:record`, 'metadata', '{"mcp": garbage');

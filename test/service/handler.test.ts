@@ -87,6 +87,14 @@ describe('idleTimeoutMs', () => {
     expect(await echo(pod, streaming)).toBe('x');
   });
 
+  test('a session does not expire while it waits for a JSON answer', async () => {
+    const sessionStore = new InMemorySessionStore({ ttlSeconds: 1 });
+    const pod = await start({ sessionStore, enableJsonResponse: true });
+    const client = await new RawClient().open(pod.url);
+    expect(await client.callTool(pod.url, 'slow', { ms: 1500 })).toBe('done');
+    expect(await echo(pod, client)).toBe('x');
+  });
+
   test('0 means never', async () => {
     const pod = await start({ idleTimeoutMs: 0 });
     const client = await new RawClient().open(pod.url);
@@ -317,6 +325,31 @@ test('an id of a form that no session has ends nothing, and no store is asked fo
     await pod.handler.terminateSession(sessionId);
   }
   expect(asked).toEqual([]);
+});
+
+test('in memory mode those who have subscribed to a resource are told of it, as long as they are', async () => {
+  const pod = await start();
+  const [one, two] = [await new RawClient().open(pod.url), await new RawClient().open(pod.url)];
+  const streams = [await one.stream(pod.url), await two.stream(pod.url)];
+  const updated = (name: string) => pod.handler.notify.resourceUpdated(`test://${name}`);
+  for (const [client, names] of [
+    [one, ['a', 'b']],
+    [two, ['b']]
+  ] as const) {
+    for (const name of names) await client.request(pod.url, 'resources/subscribe', { uri: `test://${name}` });
+  }
+  await updated('a');
+  await updated('b');
+  await one.request(pod.url, 'resources/unsubscribe', { uri: 'test://b' });
+  await updated('b');
+  await pod.handler.notify.toolsChanged();
+  const last = 'notifications/tools/list_changed';
+  await until('all has arrived', () => streams.every(({ messages }) => messages.at(-1)?.method === last));
+  expect(streams.map(({ messages }) => messages.flatMap(({ params }) => params?.uri ?? []))).toEqual([
+    ['test://a', 'test://b'],
+    ['test://b', 'test://b']
+  ]);
+  for (const stream of streams) stream.close();
 });
 
 test('in memory mode the handler serves and ends sessions without a store', async () => {
