@@ -82,7 +82,7 @@ export class NodeRedisSubscriber implements RedisSubscriber {
         return await work();
       } catch (error) {
         if (this.#closed || REFUSED.test((error as Error).message)) throw error;
-        this.#emit('error', error);
+        this.#emit('error', error as Error);
       }
       await new Promise<void>(resolve => {
         this.#retry = setTimeout(resolve, RETRY_MS);
