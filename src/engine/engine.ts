@@ -27,6 +27,7 @@ import { Routing } from './routing.js';
 import { understandsPriming } from './sse.js';
 import { EngineState } from './state.js';
 import { isInitialized, StoredSession } from './storedSession.js';
+import { LocalSubscriptions } from './subscriptions.js';
 
 /**
  * One session's transport, free of any runtime: it turns exchanges into messages for the server, and the
@@ -48,9 +49,12 @@ export class Engine implements Transport {
   /** With an event store. */
   readonly #resumption: Resumption | undefined;
   readonly #gate: SessionGate;
+  /** In memory mode. */
+  readonly #subscriptions = new LocalSubscriptions();
   #started = false;
   #used = false;
   #closed = false;
+  #ended = false;
   #exchanges = 0;
   #refresh: ReturnType<typeof setInterval> | undefined;
 
@@ -66,7 +70,8 @@ export class Engine implements Transport {
           emit: (message, extra) => this.onmessage?.(message, extra),
           join: sessionId => routing.join(sessionId),
           onrecovered: sessionId => options.onsessionrecovered?.(sessionId),
-          onchanged: () => routing.changed()
+          onchanged: () => routing.changed(),
+          onmissing: () => this.end()
         },
         this.report
       );
@@ -103,6 +108,11 @@ export class Engine implements Transport {
     return this.#outbound.holdsStandaloneStream;
   }
 
+  /** Whether the client has subscribed to a resource, as far as this pod knows. */
+  isSubscribedTo(uri: string): boolean {
+    return (this.#stored ?? this.#subscriptions).isSubscribedTo(uri);
+  }
+
   /** Counts as an exchange until the returned function is called. */
   retain(): () => void {
     this.#exchanges++;
@@ -111,6 +121,11 @@ export class Engine implements Transport {
 
   get closed(): boolean {
     return this.#closed;
+  }
+
+  /** Whether it closed because the session is over, on every pod. */
+  get ended(): boolean {
+    return this.#ended;
   }
 
   /** Whether a client is attached, waits for an answer, or is being served: a session that is not may be forgotten. */
@@ -130,8 +145,14 @@ export class Engine implements Transport {
 
   async send(message: JSONRPCMessage, options?: TransportSendOptions): Promise<void> {
     if (this.#stored?.takesAnswer(message)) return;
-    const outgoing = this.#routing ? this.#routing.outgoing(message) : message;
-    return this.#outbound.send(outgoing, options?.relatedRequestId);
+    if (!this.#routing) return this.#outbound.send(message, options?.relatedRequestId);
+    const outgoing = this.#routing.outgoing(message);
+    try {
+      await this.#outbound.send(outgoing, options?.relatedRequestId);
+    } catch (error) {
+      if (isRequest(message)) this.#routing.unsent(message);
+      throw error;
+    }
   }
 
   /** Forgets the session on this pod. In the store it lives on. */
@@ -144,13 +165,19 @@ export class Engine implements Transport {
     this.onclose?.();
   }
 
+  /** Closes because the session is over, on every pod. */
+  end(): Promise<void> {
+    this.#ended ||= !this.#closed;
+    return this.close();
+  }
+
   /** Ends the session for every pod. */
   async terminate(): Promise<void> {
     if (this.sessionId !== undefined) {
       await this.options.directory?.remove(this.sessionId);
       await this.#routing?.ended();
     }
-    await this.close();
+    await this.end();
   }
 
   /** Hands the server a message of its client that came to another pod. */
@@ -167,7 +194,7 @@ export class Engine implements Transport {
     if (!directory || !this.#stored?.record || this.#closed) return;
     const record = await directory.touch(this.#stored.record.sessionId, this.#stored.record);
     if (record) await this.#stored.adopt(record, {});
-    else await this.close();
+    else await this.end();
   }
 
   /** Closes the streams that clients can resume on another pod, and the standalone one. */
@@ -294,7 +321,8 @@ export class Engine implements Transport {
         this.#outbound.abandon(stream);
         return false;
       }
-      this.#emit(messages, stream, extra, polls);
+      // A client that was given no cursor cannot come back for what follows.
+      this.#emit(messages, stream, extra, polls && stream.resumable);
       return true;
     } catch (error) {
       // At once: an answer to another request of the batch must learn that its stream is gone.
@@ -312,7 +340,9 @@ export class Engine implements Transport {
         this.onmessage?.(message, extra);
         continue;
       }
-      request.onresult = this.#stored?.onresult(request.message);
+      request.onresult = this.#stored
+        ? this.#stored.onresult(request.message)
+        : this.#subscriptions.onresult(request.message);
       const inbound = request.id === request.message.id ? request.message : { ...request.message, id: request.id };
       this.onmessage?.(inbound, polls ? { ...extra, ...this.#pollingCallbacks(request.id) } : extra);
     }
@@ -386,7 +416,7 @@ export class Engine implements Transport {
         return;
       }
       directory.touch(sessionId, this.#stored?.record).then(record => {
-        if (!record) void this.close();
+        if (!record) void this.end();
       }, this.report);
     }, directory.refreshMs);
     this.#refresh.unref?.();

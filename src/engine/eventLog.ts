@@ -8,7 +8,14 @@ import type { ReportError } from './exchange.js';
 export interface LoggedStream {
   readonly id: string;
   lastAppend?: Promise<unknown>;
+  /** When the store was asked for something that it has not answered yet, by `performance.now()`. */
+  unansweredSince?: number | undefined;
+  /** The client's, where it is attached to this pod. */
+  readonly connection?: object | undefined;
 }
+
+/** A store that leaves a call unanswered is not asked again on that stream for so many times its deadline. */
+const PATIENCE = 10;
 
 /** The application's event store, with a deadline: a log that is down costs the client its cursor, not its answer. */
 export class EventLog {
@@ -28,10 +35,28 @@ export class EventLog {
    */
   append(stream: LoggedStream, message: JSONRPCMessage): Promise<string | undefined> {
     const stored = (stream.lastAppend ?? Promise.resolve()).then(() =>
-      this.#ask('storeEvent', () => this.#store.storeEvent(stream.id, message))
+      this.#ask('storeEvent', () => this.#storeEvent(stream, message))
     );
     stream.lastAppend = stored;
     return stored;
+  }
+
+  /**
+   * The events before an answer must not each wait for a store that does not answer. For a client that is not attached
+   * here the log is the only way, so there the store is asked again.
+   */
+  async #storeEvent(stream: LoggedStream, message: JSONRPCMessage): Promise<string> {
+    const now = performance.now();
+    const silentForMs = now - (stream.unansweredSince ?? -Infinity);
+    if (stream.connection && silentForMs < PATIENCE * this.#timeoutMs) {
+      throw new Error('it has not answered yet to what it was asked before');
+    }
+    stream.unansweredSince = now;
+    try {
+      return await this.#store.storeEvent(stream.id, message);
+    } finally {
+      stream.unansweredSince = undefined;
+    }
   }
 
   /** The stream that an event belongs to; undefined also where the store cannot tell before a replay. */

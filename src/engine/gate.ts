@@ -29,7 +29,8 @@ export interface Guarded {
   readonly closed: boolean;
   readonly report: ReportError;
   sessionId: string | undefined;
-  close(): Promise<void>;
+  /** Closes because the session is over. */
+  end(): Promise<void>;
 }
 
 /**
@@ -130,7 +131,7 @@ export class SessionGate {
       await options.onsessionclosed?.(sessionId as string);
       return emptyReply(200);
     } finally {
-      await this.#engine.close();
+      await this.#engine.end();
     }
   }
 
@@ -152,7 +153,7 @@ export class SessionGate {
     const record = found ?? (await findSession(sessionId, exchange, engine.options, engine.report, stored.record));
     if (record === 'missing') {
       // Deleted or expired elsewhere: what this pod holds for it goes, and the server learns of it.
-      if (engine.sessionId === sessionId) await engine.close();
+      if (engine.sessionId === sessionId) await engine.end();
       return this.#notFound();
     }
     if (record === 'foreign') return this.#notFound();
@@ -167,7 +168,8 @@ export class SessionGate {
 
   #servesAnother(sessionId: string): boolean {
     const { closed, sessionId: served } = this.#engine;
-    return closed || (served !== undefined && served !== sessionId);
+    // The session that is being opened has no id that a client could know.
+    return closed || this.#state === 'opening' || (served !== undefined && served !== sessionId);
   }
 
   #notFound(): Reply {

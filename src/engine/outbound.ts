@@ -34,7 +34,7 @@ export interface OpenRequest {
   readonly stream: RequestStream;
   response: Response | undefined;
   /** Runs before a successful result reaches the client: what it changed is stored before it is seen. */
-  onresult: ((result: Record<string, unknown>) => Promise<void>) | undefined;
+  onresult: ((result: Record<string, unknown>) => void | Promise<void>) | undefined;
 }
 
 /** The wait for room is handed out unawaited, in an object, so that only those who want it wait. */
@@ -67,7 +67,7 @@ export class Outbound {
   #standIns = 0;
   #closed = false;
 
-  /** @param onopen - called when a client holds a stream that stays open */
+  /** @param onopen - called when a client holds a stream that stays open, or waits for a JSON answer */
   constructor(options: ResolvedOptions, report: ReportError, onopen: () => void) {
     this.#options = options;
     this.#onopen = onopen;
@@ -122,7 +122,8 @@ export class Outbound {
       this.#openRequests.set(id, request);
       stream.requests.push(request);
     }
-    if (typeof answer !== 'function') this.attach(stream, answer);
+    if (typeof answer === 'function') this.#onopen();
+    else this.attach(stream, answer);
     return stream;
   }
 
@@ -248,7 +249,8 @@ export class Outbound {
   }
 
   async #respond(request: OpenRequest, response: Response): Promise<void> {
-    if (request.onresult && 'result' in response) await request.onresult(response.result);
+    const noted = 'result' in response ? request.onresult?.(response.result) : undefined;
+    if (noted) await noted;
     const { stream } = request;
     const answer = request.id === request.message.id ? response : { ...response, id: request.message.id };
     if (!this.#options.enableJsonResponse) {

@@ -50,7 +50,12 @@ export class Replay {
       const version = protocolVersion ?? params.protocolVersion ?? LATEST_PROTOCOL_VERSION;
       await this.#request('initialize', { ...params, protocolVersion: version }, extra);
     }
-    if (initialized) this.#emit({ jsonrpc: '2.0', method: 'notifications/initialized' }, { ...extra, replayed: true });
+    if (initialized) this.initialized(extra);
+  }
+
+  /** The end of the handshake. */
+  initialized(extra: MessageExtraInfo): void {
+    this.#emit({ jsonrpc: '2.0', method: 'notifications/initialized' }, { ...extra, replayed: true });
   }
 
   setLevel(level: LoggingLevel, extra: MessageExtraInfo): Promise<void> {

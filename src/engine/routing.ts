@@ -20,7 +20,8 @@ import { parseStreamId, STANDALONE } from './streamId.js';
 export interface Routed {
   readonly sessionId: string | undefined;
   readonly report: ReportError;
-  close(): Promise<void>;
+  /** Closes because the session is over. */
+  end(): Promise<void>;
   retain(): () => void;
   /** Hands the server a message that came to another pod. */
   receive(message: JSONRPCMessage, extra: MessageExtraInfo): Promise<void>;
@@ -77,12 +78,17 @@ export class Routing implements Elsewhere, StreamOwners, SessionServer {
     if (this.live && this.#engine.sessionId !== undefined) speaksFor(this.#engine.sessionId, this);
   }
 
+  /** The request did not leave after all. */
+  unsent(request: JSONRPCRequest): void {
+    this.#serverRequests.forget(request.id);
+  }
+
   async sendBy(request: JSONRPCRequest, send: (addressed: JSONRPCRequest) => Promise<void>): Promise<void> {
     const addressed = this.#serverRequests.outgoing(request) as JSONRPCRequest;
     try {
       await send(addressed);
     } catch (error) {
-      this.#serverRequests.forget(request.id);
+      this.unsent(request);
       throw error;
     }
   }
@@ -249,7 +255,7 @@ export class Routing implements Elsewhere, StreamOwners, SessionServer {
       case 'changed':
         return this.#engine.refresh();
       case 'ended':
-        return this.#engine.close();
+        return this.#engine.end();
     }
   }
 

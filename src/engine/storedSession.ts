@@ -23,6 +23,8 @@ export interface StoredSessionHooks {
   onrecovered: (sessionId: string) => void | Promise<void>;
   /** This pod has changed the record. */
   onchanged: () => Promise<void>;
+  /** The session is not in the store any more. */
+  onmissing: () => Promise<void>;
 }
 
 /** One session as this pod holds it in external mode: the record, and what of it the server here has been told. */
@@ -64,6 +66,11 @@ export class StoredSession {
     this.#record = record;
   }
 
+  /** As far as this pod knows. */
+  isSubscribedTo(uri: string): boolean {
+    return this.#subscriptions?.has(uri) ?? false;
+  }
+
   /** Whether this message answers a replayed one, and so goes to no client. */
   takesAnswer(message: JSONRPCMessage): boolean {
     return this.#replay.takesAnswer(message);
@@ -82,6 +89,7 @@ export class StoredSession {
     // Exchanges that waited for the same recovery may have read the record before and after a change.
     const isNews = record !== this.#record && !isOlder(record, this.#record);
     if (isNews) this.#record = record;
+    if (isNews) this.#catchUpWithHandshake(record, extra);
     if (this.#unsaved.length > 0) await this.#saveLate();
     else if (isNews) await this.#replayChanges(record.metadata?.mcp ?? {}, extra);
   }
@@ -102,9 +110,16 @@ export class StoredSession {
     const record = this.#record;
     if (!record) return;
     if (!messages.some(isInitialized)) return;
+    const known = this.#initialized;
     this.#initialized = true;
     if (record.initialized) return;
-    await this.#directory.patch(record.sessionId, { initialized: true });
+    try {
+      await this.#directory.patch(record.sessionId, { initialized: true });
+    } catch (error) {
+      // The client sends it again, maybe to another pod, which tells this one.
+      this.#initialized = known;
+      throw error;
+    }
     this.#record = { ...record, initialized: true };
   }
 
@@ -127,13 +142,34 @@ export class StoredSession {
 
   async #recover(record: SessionData, extra: MessageExtraInfo): Promise<void> {
     // Other pods are heard from before anything is replayed: what they say meanwhile follows behind.
-    const joined = this.#hooks.join(record.sessionId);
+    const listening = this.#hooks.join(record.sessionId).then(() => this.#readAgain(record));
     const { initialize, protocolVersion, logLevel, subscriptions = [] } = record.metadata?.mcp ?? {};
     this.#initialized = record.initialized;
     await this.#replay.handshake(initialize, protocolVersion, record.initialized, extra);
     await this.#replayChanges({ logLevel, subscriptions }, extra);
-    await joined;
+    const current = await listening;
+    if (!current) return this.#hooks.onmissing();
+    if (current !== record && !isOlder(current, record)) {
+      this.#record = current;
+      this.#catchUpWithHandshake(current, extra);
+      await this.#replayChanges(current.metadata?.mcp ?? {}, extra);
+    }
     await this.#hooks.onrecovered(record.sessionId);
+  }
+
+  /** What other pods said before this one listened to them is lost: that the session has changed, or has ended. */
+  async #readAgain(record: SessionData): Promise<SessionData | null> {
+    try {
+      return await this.#directory.touch(record.sessionId, record);
+    } catch (error) {
+      this.#report(error as Error);
+      return record;
+    }
+  }
+
+  /** The pod that was told of its end may have had no way to tell this one. */
+  #catchUpWithHandshake(record: SessionData, extra: MessageExtraInfo): void {
+    if (record.initialized && this.takesInitialized()) this.#replay.initialized(extra);
   }
 
   async #replayChanges(state: McpSessionState, extra: MessageExtraInfo): Promise<void> {

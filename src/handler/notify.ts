@@ -1,4 +1,5 @@
 import { type JSONRPCMessage, JSONRPCNotificationSchema, type ServerNotification } from 'mcp-sdk-upstream/types.js';
+import { withDeadline } from '../engine/deadline.js';
 import { Engine } from '../engine/engine.js';
 import type { ReportError } from '../engine/exchange.js';
 import type { ResolvedOptions } from '../engine/options.js';
@@ -21,6 +22,7 @@ export interface Notify {
   /**
    * Any notification of a server, to these sessions or, without `sessions`, to all.
    * @throws InvalidOptionError where it is no notification
+   * @throws BusUnavailableError where one message tells all pods, and the bus did not take it
    */
   send(notification: ServerNotification, options?: { sessions?: readonly string[] }): Promise<void>;
 }
@@ -97,9 +99,10 @@ export class Notifier implements Notify {
     });
   }
 
+  /** Waits no longer than a call may take: a pod can leave while the bus is away. */
   async close(): Promise<void> {
-    const unsubscribe = await this.#subscription?.catch(() => undefined);
-    await unsubscribe?.();
+    const subscribed = this.#subscription?.catch(() => undefined);
+    if (subscribed) await this.#ask('unsubscribe', async () => (await subscribed)?.()).catch(this.#report);
   }
 
   /** Logs and routes the notification for each session as its own server would. */
@@ -131,15 +134,25 @@ export class Notifier implements Notify {
     if (!bus) return this.#tellAttachedHere(message, subscribedTo);
     this.listen();
     // This pod hears itself, as the others do.
-    await this.#subscription;
-    await bus.publish(HOSTS_TOPIC, JSON.stringify({ v: HOSTS_VERSION, message, subscribedTo }));
+    await this.#ask('subscribe', async () => this.#subscription);
+    const text = JSON.stringify({ v: HOSTS_VERSION, message, subscribedTo });
+    await this.#ask('publish', () => bus.publish(HOSTS_TOPIC, text));
+  }
+
+  /** @throws BusUnavailableError */
+  async #ask(call: string, run: () => Promise<unknown>): Promise<void> {
+    const { storeTimeoutMs } = this.#options;
+    try {
+      await withDeadline(run, storeTimeoutMs, () => new Error(`no answer within ${storeTimeoutMs} ms`));
+    } catch (error) {
+      throw new BusUnavailableError(`${call} failed`, { cause: error });
+    }
   }
 
   async #tellAttachedHere(message: JSONRPCMessage, subscribedTo: string | undefined): Promise<void> {
     for (const { engine } of this.#sessions) {
       if (!engine.holdsStandaloneStream) continue;
-      const subscriptions = engine.record?.metadata?.mcp?.subscriptions;
-      if (subscribedTo === undefined || subscriptions?.includes(subscribedTo)) {
+      if (subscribedTo === undefined || engine.isSubscribedTo(subscribedTo)) {
         await engine.send(message).catch(this.#report);
       }
     }

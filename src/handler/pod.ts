@@ -12,6 +12,7 @@ import {
   sessionNotFound,
   TRANSPORT_ERROR
 } from '../engine/replies.js';
+import { isSessionId } from '../engine/sessionId.js';
 import { PodUnavailableError } from '../errors.js';
 import { StreamableHTTPServerTransport } from '../server/streamableHttp.js';
 import { engineOf, type HttpServerTransport } from '../server/transport.js';
@@ -35,6 +36,8 @@ export class Pod {
   readonly #releaseBus: () => Promise<void>;
   #exchanges = 0;
   #closing: Promise<void> | undefined;
+  /** Whether the sessions here have been closed: nothing may begin any more. */
+  #left = false;
 
   constructor(
     factory: ServerFactory,
@@ -64,6 +67,7 @@ export class Pod {
   }
 
   async terminateSession(sessionId: string): Promise<void> {
+    if (!isSessionId(sessionId)) return;
     const engine = this.#sessions.peek(sessionId)?.engine ?? this.#bareEngine();
     engine.sessionId ??= sessionId;
     await engine.terminate();
@@ -92,11 +96,18 @@ export class Pod {
 
     const record = found === 'live' ? undefined : found;
     const live = this.#sessions.use(sessionId);
-    if (live) return live.engine.serve(exchange, intake, record);
+    if (live) return this.#serve(live.engine, exchange, intake, record);
     // Ending a session needs no server.
     if (intake.kind === 'delete') return this.#bareEngine().serve(exchange, intake, record);
     const recovered = await this.#recover(sessionId, exchange);
-    return isReply(recovered) ? recovered : recovered.engine.serve(exchange, intake, record);
+    return isReply(recovered) ? recovered : this.#serve(recovered.engine, exchange, intake, record);
+  }
+
+  async #serve(engine: Engine, exchange: Exchange, intake: Intake, record: SessionData | undefined): Promise<Reply> {
+    const reply = await engine.serve(exchange, intake, record);
+    // Closed here, and alive in the store: the client must not take the session for gone.
+    const isMoving = this.#options.directory && reply.status === 404 && engine.closed && !engine.ended;
+    return isMoving ? this.#unavailable('The session has left this pod') : reply;
   }
 
   /** The session's record, 'live' in memory mode, undefined where there is none, or the answer when nobody can tell. */
@@ -106,7 +117,7 @@ export class Pod {
     const found = await findSession(sessionId, exchange, this.#options, this.#report, live?.engine.record);
     if (found === 'missing') {
       // Deleted or expired elsewhere: what this pod holds for it goes.
-      await this.#sessions.peek(sessionId)?.engine.close();
+      await this.#sessions.peek(sessionId)?.engine.end();
       return undefined;
     }
     return found === 'foreign' ? undefined : found;
@@ -120,7 +131,8 @@ export class Pod {
       const { engine, server } = built;
       const reply = await engine.serve(exchange, intake);
       // Added before the reply leaves, so that the client's next request finds it.
-      if (engine.sessionId !== undefined && !engine.closed) this.#sessions.add(engine.sessionId, engine, server);
+      if (engine.sessionId !== undefined && !engine.closed && !this.#left)
+        this.#sessions.add(engine.sessionId, engine, server);
       else await closeServer(server, this.#report);
       return reply;
     } finally {
@@ -162,6 +174,10 @@ export class Pod {
       const transport: HttpServerTransport = new StreamableHTTPServerTransport(this.#options);
       transport.onerror = this.#report;
       await server.connect(transport);
+      if (this.#left) {
+        await closeServer(server, this.#report);
+        return this.#unavailable('The pod is shutting down');
+      }
       this.#notifier.listen();
       return { engine: engineOf(transport), server };
     } catch (error) {
@@ -182,6 +198,7 @@ export class Pod {
     while (this.#inFlight() > 0 && Date.now() < deadline) {
       await new Promise(resolve => setTimeout(resolve, DRAIN_POLL_MS));
     }
+    this.#left = true;
     await this.#sessions.close();
     await this.#notifier.close();
     await this.#releaseBus();

@@ -3,6 +3,7 @@ import { EventCursorError } from '../errors.js';
 import type { FollowableEventStore } from '../eventStore.js';
 import { checkNumber, checkOptionsObject, checkString } from '../validate.js';
 import { REDIS_EVENT_METHODS, redisClient, type RedisEventClient } from './client.js';
+import { answerOf } from './answers.js';
 import { DEFAULT_KEY_PREFIX, RedisKeys } from './keys.js';
 import type { NodeRedisClient } from './nodeRedis.js';
 import { type ScriptedEventClient, withEventScripts } from './scripts.js';
@@ -47,12 +48,13 @@ export class RedisEventStore implements FollowableEventStore {
 
   async storeEvent(streamId: string, message: JSONRPCMessage): Promise<string> {
     const key = this.#keys.events(streamId);
-    const id = await this.#scripts.anypodAppendEvent(key, this.#maxEvents, this.#ttlSeconds, JSON.stringify(message));
+    const text = JSON.stringify(message);
+    const id = await answerOf(this.#scripts.anypodAppendEvent(key, this.#maxEvents, this.#ttlSeconds, text));
     return `${streamId}@${id}`;
   }
 
   async latestEventId(streamId: string): Promise<string | null> {
-    const [latest] = await this.#redis.xrevrange(this.#keys.events(streamId), '+', '-', 'COUNT', 1);
+    const [latest] = await answerOf(this.#redis.xrevrange(this.#keys.events(streamId), '+', '-', 'COUNT', 1));
     return latest ? `${streamId}@${latest[0]}` : null;
   }
 
@@ -74,7 +76,7 @@ export class RedisEventStore implements FollowableEventStore {
     const { streamId } = cursor;
     let { id } = cursor;
     for (;;) {
-      const entries = await this.#redis.xrange(this.#keys.events(streamId), `(${id}`, '+', 'COUNT', BATCH);
+      const entries = await answerOf(this.#redis.xrange(this.#keys.events(streamId), `(${id}`, '+', 'COUNT', BATCH));
       for (const [entryId, [, text]] of entries) {
         const message = JSON.parse(text as string) as JSONRPCMessage;
         // A priming event has an id and no message.
@@ -86,7 +88,7 @@ export class RedisEventStore implements FollowableEventStore {
   }
 
   async #isKept({ streamId, id }: Cursor): Promise<boolean> {
-    const entries = await this.#redis.xrange(this.#keys.events(streamId), id, id, 'COUNT', 1);
+    const entries = await answerOf(this.#redis.xrange(this.#keys.events(streamId), id, id, 'COUNT', 1));
     return entries.length === 1;
   }
 }

@@ -8,6 +8,7 @@ import {
   type RedisBusClient,
   type RedisSubscriber
 } from './client.js';
+import { answerOf } from './answers.js';
 import { DEFAULT_KEY_PREFIX } from './keys.js';
 import type { NodeRedisClient } from './nodeRedis.js';
 import { type ScriptedBusClient, withBusScripts } from './scripts.js';
@@ -54,14 +55,16 @@ export class RedisSessionBus implements SessionBus {
     const channel = this.#prefix + topic;
     if (this.#sharded) {
       try {
-        return void (await this.#redis.spublish(channel, message));
+        return void (await answerOf(this.#redis.spublish(channel, message)));
       } catch (error) {
         this.#notSharded(error as Error);
       }
     }
-    await (this.#redis.isCluster
-      ? this.#scripts.anypodPublish(channel, channel, message)
-      : this.#redis.publish(channel, message));
+    await answerOf(
+      this.#redis.isCluster
+        ? this.#scripts.anypodPublish(channel, channel, message)
+        : this.#redis.publish(channel, message)
+    );
   }
 
   async subscribe(topic: string, listener: (message: string) => void): Promise<() => Promise<void>> {
@@ -100,12 +103,12 @@ export class RedisSessionBus implements SessionBus {
   async #onChannel(subscriber: RedisSubscriber, channel: string, leave = false): Promise<unknown> {
     if (this.#sharded) {
       try {
-        return await (leave ? subscriber.sunsubscribe(channel) : subscriber.ssubscribe(channel));
+        return await answerOf(leave ? subscriber.sunsubscribe(channel) : subscriber.ssubscribe(channel));
       } catch (error) {
         this.#notSharded(error as Error);
       }
     }
-    return leave ? subscriber.unsubscribe(channel) : subscriber.subscribe(channel);
+    return answerOf(leave ? subscriber.unsubscribe(channel) : subscriber.subscribe(channel));
   }
 
   /** A Cluster older than Redis 7 has no sharded channels: there, every node passes on what is published. */

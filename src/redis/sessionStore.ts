@@ -10,6 +10,7 @@ import type {
 } from '../sessionStore.js';
 import { checkFunction, checkNumber, checkOptionsObject, checkString } from '../validate.js';
 import { REDIS_CLIENT_METHODS, redisClient, type RedisClient } from './client.js';
+import { answerOf, withoutCommand } from './answers.js';
 import { DEFAULT_KEY_PREFIX, RedisKeys } from './keys.js';
 import { type ScriptedLockClient, withLockScripts } from './lockScripts.js';
 import type { NodeRedisClient } from './nodeRedis.js';
@@ -272,20 +273,6 @@ export class RedisSessionStore implements SessionStore {
       return result;
     });
   }
-}
-
-async function answerOf<T>(call: Promise<T>): Promise<T> {
-  try {
-    return await call;
-  } catch (error) {
-    throw withoutCommand(error as Error);
-  }
-}
-
-/** ioredis hangs the command on its errors, with the session's id and record: nothing that belongs in a log. */
-function withoutCommand(error: Error & { command?: unknown }): Error {
-  delete error.command;
-  return error;
 }
 
 /** The record as hash fields: what never changes as one JSON text, what changes as fields of its own. */

@@ -127,6 +127,19 @@ const demonstrations: Record<number, () => void> = {
         }
       }
     );
+    const polling: Script = {
+      options: { eventStore: 'failing' },
+      steps: [initialize(), post(run(1, 'leave', 'answer'), { version: '2025-11-25' })]
+    };
+    shows(
+      'when it fails and the server wants its client to poll, who would have no cursor',
+      polling,
+      { modes: 'both' },
+      {
+        stock: ({ exchanges }) => expect(exchanges[1]!.body).not.toContain('"id":1'),
+        ours: ({ exchanges }) => expect(exchanges[1]!.body).toContain('"id":1')
+      }
+    );
     const older: Script = {
       options: { eventStore: 'failing' },
       steps: [initialize({ protocolVersion: '2025-06-18', until: 'open' }), get(), tell(), { do: 'close' }]

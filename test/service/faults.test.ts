@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { InMemorySessionStore, RedisSessionStore, StreamableHTTPServerTransport } from 'mcp-sdk-anypod/server';
 import { listen } from '../support/listen.js';
@@ -131,6 +132,24 @@ describe.each(outages)('while Redis $name', ({ begin, end, empties = false }) =>
     await untilRedisIsBack();
   });
 
+  test.each([
+    ['that has sessions', true],
+    ['that never had one', false]
+  ])('a pod %s can leave', async (_which, hadSessions) => {
+    const redis = connect(network.port);
+    const pod = await LocalPod.start({ sessionStore: new RedisSessionStore({ redis, keyPrefix: '' }), storeTimeoutMs });
+    const client = new RawClient();
+    if (hadSessions) await client.open(pod.url);
+    await begin();
+    if (!hadSessions) expect((await client.initialize(pod.url)).status).toBe(503);
+    const closed = pod.handler.close({ drainMs: 0 }).then(() => 'closed');
+    expect(await Promise.race([closed, delay(10_000, 'hangs', { ref: false })])).toBe('closed');
+    await end();
+    await pod.stop();
+    redis.disconnect();
+    await untilRedisIsBack();
+  });
+
   test('a tool that was called before it gives its answer', async () => {
     const client = await open();
     const calls = first.count('tool');
@@ -226,6 +245,21 @@ test('a store that takes no changes holds no request up for longer than one of t
       expect(status).toBe(200);
       expect(ms).toBeLessThan(250);
     }
+  } finally {
+    await pod.stop();
+  }
+});
+
+test('an event store that does not answer holds an answer up once, not once for each event before it', async () => {
+  const never = () => new Promise<never>(() => {});
+  const eventStore = { storeEvent: never, replayEventsAfter: never };
+  const pod = await LocalPod.start({ sessionStore: new InMemorySessionStore(), eventStore, storeTimeoutMs: 150 });
+  try {
+    const client = await new RawClient().open(pod.url);
+    const params = { name: 'progress', arguments: { steps: 20 }, _meta: { progressToken: 'p' } };
+    const { messages, ms } = await client.request(pod.url, 'tools/call', params);
+    expect(messages).toHaveLength(21);
+    expect(ms).toBeLessThan(1500);
   } finally {
     await pod.stop();
   }

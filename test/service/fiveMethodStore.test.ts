@@ -50,6 +50,17 @@ test('five methods over a map are enough: handshake, state, concurrent recovery 
   expect(pods.map(({ handler }) => handler.liveSessions)).toEqual([0, 0, 0]);
 });
 
+test('a pod that has recovered the session before the end of the handshake learns of it with the next request', async () => {
+  const client = new RawClient();
+  await client.initialize(first.url);
+  expect((await client.request(second.url, 'ping')).status).toBe(200);
+  await client.notify(first.url, 'notifications/initialized');
+  for (const pod of [second, first]) {
+    for (let i = 0; i < 2; i++) expect((await client.request(pod.url, 'ping')).status).toBe(200);
+    expect(pod.count('oninitialized', client.sessionId)).toBe(1);
+  }
+});
+
 test('a session survives every pod: others find it in the map', async () => {
   const client = await new RawClient().open(first.url);
   await Promise.all(pods.map(pod => pod.stop()));

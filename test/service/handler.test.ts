@@ -87,6 +87,14 @@ describe('idleTimeoutMs', () => {
     expect(await echo(pod, streaming)).toBe('x');
   });
 
+  test('a session does not expire while it waits for a JSON answer', async () => {
+    const sessionStore = new InMemorySessionStore({ ttlSeconds: 1 });
+    const pod = await start({ sessionStore, enableJsonResponse: true });
+    const client = await new RawClient().open(pod.url);
+    expect(await client.callTool(pod.url, 'slow', { ms: 1500 })).toBe('done');
+    expect(await echo(pod, client)).toBe('x');
+  });
+
   test('0 means never', async () => {
     const pod = await start({ idleTimeoutMs: 0 });
     const client = await new RawClient().open(pod.url);
@@ -139,6 +147,50 @@ describe('close', () => {
     expect(Date.now() - start0).toBeLessThan(800);
     expect(pod.handler.liveSessions).toBe(0);
     expect(await slow).not.toBe('done');
+  });
+
+  test('who waits for a JSON answer longer than drainMs is not told that the session is gone', async () => {
+    const sessionStore = new InMemorySessionStore();
+    const [leaving, staying] = [
+      await start({ sessionStore, enableJsonResponse: true }),
+      await start({ sessionStore, enableJsonResponse: true })
+    ];
+    const client = await new RawClient().open(leaving.url);
+    const slow = client.request(leaving.url, 'tools/call', { name: 'slow', arguments: { ms: 1000 } });
+    await untilCalled(leaving, client);
+    await leaving.handler.close({ drainMs: 50 });
+    const { status, headers } = await slow;
+    expect([status, headers.get('retry-after')]).toEqual([503, '1']);
+    expect(await echo(staying, client)).toBe('x');
+  });
+
+  test('what is still being built when drainMs is over is not begun', async () => {
+    const journal = new Journal();
+    let building = 0;
+    let goOn = (): void => {};
+    const blocked = new Promise<void>(resolve => (goOn = resolve));
+    const sessionStore = new InMemorySessionStore();
+    const handler = createMcpHandler(
+      async () => {
+        building++;
+        await blocked;
+        return new ProbeServer(journal, 'Server');
+      },
+      { ...journal.callbacks(), sessionStore }
+    );
+    const { origin, stop } = await listen((req, res) => void handler.node(req, res));
+    stops.push(stop);
+    const staying = await start({ sessionStore });
+    const client = await new RawClient().open(staying.url);
+
+    const answers = [client.request(origin, 'ping'), new RawClient().initialize(origin)];
+    await until('two servers are being made', () => building === 2);
+    await handler.close({ drainMs: 0 });
+    goOn();
+    expect((await Promise.all(answers)).map(({ status }) => status)).toEqual([503, 503]);
+    expect(handler.liveSessions).toBe(0);
+    expect(journal.entries.filter(({ what }) => what === 'onsessioninitialized')).toEqual([]);
+    expect(await echo(staying, client)).toBe('x');
   });
 
   test('may be called again, at any time, and then waits for the same end', async () => {
@@ -223,6 +275,33 @@ describe('the server factory', () => {
   });
 });
 
+test('a DELETE that meets a recovery on another pod ends what is being recovered', async () => {
+  const sessionStore = new InMemorySessionStore();
+  const journal = new Journal();
+  let building = false;
+  let goOn = (): void => {};
+  const blocked = new Promise<void>(resolve => (goOn = resolve));
+  const slow = createMcpHandler(
+    async () => {
+      building = true;
+      await blocked;
+      return new ProbeServer(journal, 'Server');
+    },
+    { ...journal.callbacks(), sessionStore }
+  );
+  const { origin, stop } = await listen((req, res) => void slow.node(req, res));
+  stops.push(stop, () => slow.close({ drainMs: 0 }));
+  const pod = await start({ sessionStore });
+  const client = await new RawClient().open(pod.url);
+
+  const stream = client.stream(origin);
+  await until('the session is being recovered', () => building);
+  expect((await client.delete(pod.url)).status).toBe(200);
+  goOn();
+  expect((await stream).status).toBe(404);
+  expect(slow.liveSessions).toBe(0);
+});
+
 test('terminateSession ends a session for every pod', async () => {
   const sessionStore = new InMemorySessionStore();
   const [first, second] = [await start({ sessionStore }), await start({ sessionStore })];
@@ -232,6 +311,45 @@ test('terminateSession ends a session for every pod', async () => {
   expect(await echo(second, client)).toBe(404);
   expect(await echo(first, client)).toBe(404);
   expect(first.handler.liveSessions + second.handler.liveSessions).toBe(0);
+});
+
+test('an id of a form that no session has ends nothing, and no store is asked for it', async () => {
+  const sessionStore = new InMemorySessionStore();
+  const asked: string[] = [];
+  const pod = await start({
+    sessionStore: Object.assign(sessionStore, {
+      deleteSession: async (sessionId: string) => void asked.push(sessionId)
+    })
+  });
+  for (const sessionId of ['', 'two words', 'x'.repeat(257), undefined as never]) {
+    await pod.handler.terminateSession(sessionId);
+  }
+  expect(asked).toEqual([]);
+});
+
+test('in memory mode those who have subscribed to a resource are told of it, as long as they are', async () => {
+  const pod = await start();
+  const [one, two] = [await new RawClient().open(pod.url), await new RawClient().open(pod.url)];
+  const streams = [await one.stream(pod.url), await two.stream(pod.url)];
+  const updated = (name: string) => pod.handler.notify.resourceUpdated(`test://${name}`);
+  for (const [client, names] of [
+    [one, ['a', 'b']],
+    [two, ['b']]
+  ] as const) {
+    for (const name of names) await client.request(pod.url, 'resources/subscribe', { uri: `test://${name}` });
+  }
+  await updated('a');
+  await updated('b');
+  await one.request(pod.url, 'resources/unsubscribe', { uri: 'test://b' });
+  await updated('b');
+  await pod.handler.notify.toolsChanged();
+  const last = 'notifications/tools/list_changed';
+  await until('all has arrived', () => streams.every(({ messages }) => messages.at(-1)?.method === last));
+  expect(streams.map(({ messages }) => messages.flatMap(({ params }) => params?.uri ?? []))).toEqual([
+    ['test://a', 'test://b'],
+    ['test://b', 'test://b']
+  ]);
+  for (const stream of streams) stream.close();
 });
 
 test('in memory mode the handler serves and ends sessions without a store', async () => {

@@ -1,6 +1,7 @@
+import { inspect } from 'node:util';
 import { Cluster, Redis } from 'ioredis';
 import { Redis as Redis5 } from 'ioredis5';
-import { RedisEventStore } from 'mcp-sdk-anypod/server';
+import { RedisEventStore, RedisSessionBus } from 'mcp-sdk-anypod/server';
 import { eventStoreContract } from 'mcp-sdk-anypod/testing';
 import { startRedisCluster, type RedisCluster } from '../support/redisCluster.js';
 import { startRedisServer, type RedisServer } from '../support/redisServer.js';
@@ -22,7 +23,7 @@ for (const [name, connect] of clients) {
     describe,
     it,
     name: `RedisEventStore on ${name}`,
-    optionalMethods: ['getStreamIdForEventId'],
+    optionalMethods: ['getStreamIdForEventId', 'latestEventId'],
     makeTwo: async limits => {
       const connections = [connect(), connect()] as const;
       return {
@@ -33,3 +34,20 @@ for (const [name, connect] of clients) {
     }
   });
 }
+
+test('what Redis refuses is told without the event, and without the id of its session', async () => {
+  const redis = new Redis(server.url);
+  const bus = new RedisSessionBus({ redis });
+  await redis.config('SET', 'maxmemory', '1');
+  await redis.call('ACL', 'SETUSER', 'default', '-publish');
+  const event = { jsonrpc: '2.0', method: 'notifications/secret' } as const;
+  const refused = await Promise.allSettled([
+    new RedisEventStore({ redis }).storeEvent('secret:standalone', event),
+    bus.publish('session:secret', JSON.stringify(event))
+  ]);
+  await redis.config('SET', 'maxmemory', '0');
+  await redis.call('ACL', 'SETUSER', 'default', '+publish');
+  expect(refused.map(({ status }) => status)).toEqual(['rejected', 'rejected']);
+  expect(inspect(refused, { depth: 9 })).not.toContain('secret');
+  redis.disconnect();
+});
