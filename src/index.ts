@@ -49,3 +49,7 @@ export type {
   WebStandardStreamableHTTPServerTransportOptions
 } from './server/webStandardStreamableHttp.js';
 export type { NodeRedisClient } from './redis/nodeRedis.js';
+export { createMemorySessionStore, createSessionServices, createSessionStore } from './services/sessionServices.js';
+export type { OwningSessionStore, SessionServices } from './services/sessionServices.js';
+export type { SessionServicesOptions, StorageType } from './services/options.js';
+export { isRedisAvailable } from './services/redis.js';
