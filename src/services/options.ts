@@ -62,6 +62,14 @@ export function logOf({ verbose, onLog = emitWarning }: SessionServicesOptions):
   };
 }
 
+const REPEAT_AFTER_MS = 60_000;
+const emitted = new Map<string, number>();
+
+/** What repeats itself, as an outage does, once a minute. */
 function emitWarning(_level: string, message: string): void {
+  const now = performance.now();
+  for (const [text, time] of emitted) if (now - time > REPEAT_AFTER_MS) emitted.delete(text);
+  if (emitted.has(message)) return;
+  emitted.set(message, now);
   globalThis.process?.emitWarning?.(message, { type: 'McpSessionStorageWarning' });
 }
