@@ -16,7 +16,6 @@ export interface NodeRedisClient {
   readonly isOpen: boolean;
   // The kinds of client take different arguments.
   sendCommand(...args: never[]): Promise<unknown>;
-  duplicate(...args: never[]): unknown;
   on(...args: never[]): unknown;
 }
 
@@ -107,7 +106,9 @@ class NodeRedisAdapter {
 
   duplicate(): RedisSubscriber {
     this.#checkOpen();
-    return new NodeRedisSubscriber(this.#client as NodeRedisClient & NodeRedisPubSub);
+    const client = this.#client as NodeRedisClient & NodeRedisPubSub;
+    // A Sentinel's client subscribes on a connection apart, which follows the master.
+    return new NodeRedisSubscriber(client, this.#isSentinel);
   }
 
   defineCommand(name: string, { numberOfKeys, lua }: { numberOfKeys: number; lua: string }): void {
