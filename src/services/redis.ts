@@ -96,7 +96,8 @@ function parseRedisUrl(option: string, text: string): Address {
   const credentials: RedisOptions = {};
   if (url.username) credentials.username = decodeURIComponent(url.username);
   if (url.password) credentials.password = decodeURIComponent(url.password);
-  if (url.protocol === 'rediss:') credentials.tls = { servername: host };
+  // The nodes of a Cluster may give addresses: the certificate is still that of the name, where there is one.
+  if (url.protocol === 'rediss:') credentials.tls = /^[\d.]+$|:/.test(host) ? {} : { servername: host };
   const db = Number(url.pathname.slice(1));
   const shown = `${url.protocol}//${url.hostname}:${port}`;
   return { host, port, shown, credentials, single: { host, port, db, ...credentials } };
