@@ -98,7 +98,7 @@ export class NodeRedisSubscriber implements RedisSubscriber {
         return await work();
       } catch (error) {
         if (this.#closed || REFUSED.test((error as Error).message)) throw error;
-        this.#emit('error', error as Error);
+        this.#emit('error', error);
       }
       await new Promise<void>(resolve => {
         this.#retry = setTimeout(resolve, RETRY_MS);

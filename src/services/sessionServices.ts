@@ -23,14 +23,14 @@ export interface SessionServices extends Backend {
   /** The option `lockTimeout`. */
   readonly lockTimeoutMs: number;
   /** Closes all of it, and the connections that were opened for it. May be called twice. */
-  close(): Promise<void>;
+  readonly close: () => Promise<void>;
 }
 
 /** A store that owns its connection. */
 export type OwningSessionStore = SessionStore &
   Pick<SessionServices, 'storage' | 'lockTimeoutMs'> & {
     /** Closes the store, its bus, and the connection that was opened for it. May be called twice. */
-    close(): Promise<void>;
+    readonly close: () => Promise<void>;
   };
 
 const DEFAULT_LOCK_TIMEOUT_MS = 30_000;

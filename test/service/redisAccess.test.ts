@@ -100,11 +100,11 @@ async function useEverything(redis: AnyClient): Promise<void> {
 }
 
 async function withClient(connect: Connect, where: Where, work: (redis: AnyClient) => Promise<void>): Promise<void> {
-  const { redis, close } = await connect(where);
+  const client = await connect(where);
   try {
-    await work(redis);
+    await work(client.redis);
   } finally {
-    await close();
+    await client.close();
   }
 }
 
