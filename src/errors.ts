@@ -100,6 +100,13 @@ export class SessionStoreUnsupportedError extends AnypodError {
 /** A backend is not there to be used: not reachable, not connected, its client not installed, or its address wrong. */
 export class BackendUnavailableError extends AnypodError {
   readonly code = 'ANYPOD_BACKEND_UNAVAILABLE';
+  /** Nobody answers there: it may be not yet, or no longer, and is no mistake in what was asked for. */
+  readonly unreachable: boolean;
+
+  constructor(message: string, options: ErrorOptions & { unreachable?: boolean } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.unreachable = options.unreachable ?? false;
+  }
 }
 
 /** `migrate()` found tables that a newer release has made, or could not make them. */

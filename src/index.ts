@@ -70,3 +70,7 @@ export { encryptSessionStore } from './encryption/sessionStore.js';
 export type { EncryptSessionStoreOptions } from './encryption/sessionStore.js';
 export type { EncryptionKey } from './encryption/keyring.js';
 export type { NodeRedisClient } from './redis/nodeRedis.js';
+export { createMemorySessionStore, createSessionServices, createSessionStore } from './services/sessionServices.js';
+export type { OwningSessionStore, SessionServices } from './services/sessionServices.js';
+export type { SessionServicesOptions, StorageType } from './services/options.js';
+export { isRedisAvailable } from './services/redis.js';

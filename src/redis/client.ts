@@ -130,7 +130,7 @@ export function redisClient<T extends object>(client: T | NodeRedisClient, metho
   }
   if (!('withTypeMapping' in client)) throw unsupported('a node-redis client older than version 5');
   if ('availableClients' in client) throw unsupported('a node-redis pool, which cannot subscribe');
-  return adaptNodeRedis(client) as object as T;
+  return adaptNodeRedis(client) as T;
 }
 
 function isNodeRedis(client: object): client is NodeRedisClient {

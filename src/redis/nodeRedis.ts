@@ -16,7 +16,6 @@ export interface NodeRedisClient {
   readonly isOpen: boolean;
   // The kinds of client take different arguments.
   sendCommand(...args: never[]): Promise<unknown>;
-  duplicate(...args: never[]): unknown;
   on(...args: never[]): unknown;
 }
 
@@ -89,7 +88,7 @@ class NodeRedisAdapter {
     this.isCluster = 'getSlotMaster' in client;
     this.#isSentinel = 'getSentinelNode' in client;
     // What the library puts before the keys of its own methods, it leaves to the caller of `sendCommand`.
-    this.#keyPrefix = String((client as { _keyPrefix?: unknown })._keyPrefix ?? '');
+    this.#keyPrefix = String((client as { _keyPrefix?: string | Buffer })._keyPrefix ?? '');
     this.#send = this.isCluster ? clusterSend(client) : this.#isSentinel ? sentinelSend(client) : singleSend(client);
     // An outage is told by the commands that fail; without any listener the event would end the process.
     (client as { on(event: string, listener: () => void): unknown }).on('error', () => {});
@@ -108,7 +107,9 @@ class NodeRedisAdapter {
 
   duplicate(): RedisSubscriber {
     this.#checkOpen();
-    return new NodeRedisSubscriber(this.#client as NodeRedisClient & NodeRedisPubSub);
+    const client = this.#client as NodeRedisClient & NodeRedisPubSub;
+    // A Sentinel's client subscribes on a connection apart, which follows the master.
+    return new NodeRedisSubscriber(client, this.#isSentinel);
   }
 
   defineCommand(name: string, { numberOfKeys, lua }: { numberOfKeys: number; lua: string }): void {
@@ -191,23 +192,23 @@ class NodeRedisAdapter {
 }
 
 function singleSend(client: NodeRedisClient): Send {
-  const { sendCommand } = client as unknown as { sendCommand(args: unknown, options: unknown): Promise<unknown> };
-  return (_key, args) => sendCommand.call(client, args, PLAIN);
+  const single = client as unknown as { sendCommand(args: unknown, options: unknown): Promise<unknown> };
+  return (_key, args) => single.sendCommand(args, PLAIN);
 }
 
 /** Never to a replica: it may not know yet of a session that was created a moment ago. */
 function clusterSend(client: NodeRedisClient): Send {
-  const { sendCommand } = client as unknown as {
+  const cluster = client as unknown as {
     sendCommand(key: string, isReadonly: boolean, args: unknown, options: unknown): Promise<unknown>;
   };
-  return (key, args) => sendCommand.call(client, key, false, args, PLAIN);
+  return (key, args) => cluster.sendCommand(key, false, args, PLAIN);
 }
 
 function sentinelSend(client: NodeRedisClient): Send {
-  const { sendCommand } = client as unknown as {
+  const sentinel = client as unknown as {
     sendCommand(isReadonly: boolean, args: unknown, options: unknown): Promise<unknown>;
   };
-  return (_key, args) => sendCommand.call(client, false, args, PLAIN);
+  return (_key, args) => sentinel.sendCommand(false, args, PLAIN);
 }
 
 function asItIs(reply: unknown): unknown {

@@ -14,7 +14,7 @@ export interface NodeRedisPubSub {
   destroy(): unknown;
   on(event: string, listener: Listener): unknown;
   subscribe(channel: string, listener: OnMessage): Promise<unknown>;
-  unsubscribe(channel: string): Promise<unknown>;
+  unsubscribe(channel: string, listener?: OnMessage): Promise<unknown>;
   sSubscribe(channel: string, listener: OnMessage): Promise<unknown>;
   sUnsubscribe(channel: string): Promise<unknown>;
 }
@@ -24,20 +24,32 @@ const MAX_RETRY_MS = 2000;
 /** A refusal by Redis (`NOPERM …`, `ERR …`), other than trouble with the connection: asking again does not help. */
 const REFUSED = /^[A-Z]{3,} /;
 
-/** A connection of its own beside a node-redis client, in the shape of ioredis. It keeps trying until it is closed. */
+/**
+ * Subscriptions of a node-redis client in the shape of ioredis, on a connection of their own. What fails without a
+ * refusal is tried again until it is closed.
+ */
 export class NodeRedisSubscriber implements RedisSubscriber {
   readonly #connection: NodeRedisPubSub;
   readonly #listeners = new Map<string, Listener[]>();
   readonly #connected: Promise<unknown>;
+  readonly #shares: boolean;
+  /** What listens on a shared connection, by channel. */
+  readonly #shared = new Map<string, OnMessage>();
   #closed = false;
   #retry: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(client: NodeRedisPubSub) {
+  /** @param shares - the client itself has a connection for subscriptions: then it is used, and left open */
+  constructor(client: NodeRedisPubSub, shares: boolean) {
+    this.#shares = shares;
+    if (shares) {
+      this.#connection = client;
+      this.#connected = Promise.resolve();
+      return;
+    }
     this.#connection = client.duplicate(overridesFor(client));
     const onError = (error: Error): void => this.#emit('error', error);
     this.#connection.on('error', onError);
     this.#connection.on('node-error', onError);
-    this.#connection.on('client-error', ({ error }: { error: Error }) => onError(error));
     for (const name of ['subscribe', 'sSubscribe'] as const) this.#reportRejections(name);
     this.#connected = this.#untilDone(() => this.#connection.connect());
     this.#connected.catch(() => {});
@@ -49,11 +61,14 @@ export class NodeRedisSubscriber implements RedisSubscriber {
 
   subscribe(channel: string): Promise<unknown> {
     const onMessage: OnMessage = message => this.#emit('message', channel, message);
+    if (this.#shares) this.#shared.set(channel, onMessage);
     return this.#whenConnected(() => this.#connection.subscribe(channel, onMessage));
   }
 
   unsubscribe(channel: string): Promise<unknown> {
-    return this.#whenConnected(() => this.#connection.unsubscribe(channel));
+    const onMessage = this.#shared.get(channel);
+    this.#shared.delete(channel);
+    return this.#whenConnected(() => this.#connection.unsubscribe(channel, onMessage));
   }
 
   ssubscribe(channel: string): Promise<unknown> {
@@ -68,7 +83,8 @@ export class NodeRedisSubscriber implements RedisSubscriber {
   disconnect(): void {
     this.#closed = true;
     clearTimeout(this.#retry);
-    void (async () => this.#connection.destroy())().catch(() => {});
+    for (const channel of [...this.#shared.keys()]) this.unsubscribe(channel).catch(() => {});
+    if (!this.#shares) void (async () => this.#connection.destroy())().catch(() => {});
   }
 
   async #whenConnected(work: () => Promise<unknown>): Promise<unknown> {
@@ -82,7 +98,7 @@ export class NodeRedisSubscriber implements RedisSubscriber {
         return await work();
       } catch (error) {
         if (this.#closed || REFUSED.test((error as Error).message)) throw error;
-        this.#emit('error', error as Error);
+        this.#emit('error', error);
       }
       await new Promise<void>(resolve => {
         this.#retry = setTimeout(resolve, RETRY_MS);

@@ -92,3 +92,17 @@ export const clustered: Record<string, Connect> = {
   'node-redis 5': where =>
     openedNodeRedis(redis5.createCluster({ rootNodes: [{ url: where.url }], defaults: ofNodeRedis(where) }))
 };
+
+/** Clients for what a group of Sentinels watches. */
+export const watched: Record<
+  string,
+  (where: { name: string; sentinels: readonly { host: string; port: number }[] }) => Promise<OpenClient>
+> = {
+  'ioredis 6': ({ name, sentinels }) => opened(new Redis({ name, sentinels: [...sentinels], lazyConnect: true })),
+  'ioredis 5': ({ name, sentinels }) => opened(new Redis5({ name, sentinels: [...sentinels], lazyConnect: true })),
+  iovalkey: ({ name, sentinels }) => opened(new Valkey({ name, sentinels: [...sentinels], lazyConnect: true })),
+  'node-redis 6': ({ name, sentinels }) =>
+    openedNodeRedis(redis6.createSentinel({ name, sentinelRootNodes: [...sentinels] })),
+  'node-redis 5': ({ name, sentinels }) =>
+    openedNodeRedis(redis5.createSentinel({ name, sentinelRootNodes: [...sentinels] }))
+};

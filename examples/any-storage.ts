@@ -1,0 +1,46 @@
+/**
+ * Where sessions are kept is the environment's to say, and nothing here changes with it.
+ *
+ *   npx tsx examples/any-storage.ts                                       # a Redis on this machine, or memory
+ *   REDIS_URL=redis://user:password@redis:6379 npx tsx examples/any-storage.ts
+ *   MCP_TS_STORAGE_TYPE=memory npx tsx examples/any-storage.ts
+ */
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { createMcpHandler, createSessionServices } from 'mcp-sdk-anypod/server';
+import { McpServer } from 'mcp-sdk-upstream/server/mcp.js'; // in your code: @modelcontextprotocol/sdk/server/mcp.js
+
+const services = await createSessionServices({
+  verbose: true,
+  onLog: (level, message) => console.error(level, message)
+});
+
+const handler = createMcpHandler(
+  () => {
+    const mcp = new McpServer({ name: 'any-storage', version: '1.0.0' });
+    mcp.registerTool('where', { description: 'Which pod answers, and where are sessions kept?' }, () => ({
+      content: [{ type: 'text', text: `pod ${process.pid}, ${services.storage}` }]
+    }));
+    return mcp;
+  },
+  { ...services, onerror: error => console.error(error.message) }
+);
+
+const server = createServer((req, res) => {
+  if (req.url === '/mcp') void handler.node(req, res);
+  else res.writeHead(404).end();
+});
+
+server.listen(Number(process.env.PORT ?? 3000), '127.0.0.1', () => {
+  console.log(`listening ${(server.address() as AddressInfo).port}`);
+});
+
+process.once('SIGTERM', () => void shutDown());
+
+/** The handler first, because it still uses the services. Then nothing is left open, and the process ends by itself. */
+async function shutDown(): Promise<void> {
+  server.close();
+  await handler.close({ drainMs: 10_000 });
+  server.closeAllConnections();
+  await services.close();
+}

@@ -1,0 +1,138 @@
+import { BackendUnavailableError } from '../errors.js';
+import { InMemorySessionStore } from '../memory/sessionStore.js';
+import type { SessionStore } from '../sessionStore.js';
+import type { Backend } from './backend.js';
+import { openFile } from './file.js';
+import { openMemory } from './memory.js';
+import {
+  type BackendOptions,
+  checkServicesOptions,
+  environmentOf,
+  logOf,
+  type SessionServicesOptions,
+  type StorageType
+} from './options.js';
+import { openPostgres } from './postgres.js';
+import { openRedis } from './redis.js';
+import { type Selection, selectStorage } from './selection.js';
+
+/** Everything that keeps sessions, in one backend. To be spread into the options of `createMcpHandler`. */
+export interface SessionServices extends Backend {
+  /** Which backend it is. */
+  readonly storage: StorageType;
+  /** The option `lockTimeout`. */
+  readonly lockTimeoutMs: number;
+  /** Closes all of it, and the connections that were opened for it. May be called twice. */
+  readonly close: () => Promise<void>;
+}
+
+/** A store that owns its connection. */
+export type OwningSessionStore = SessionStore &
+  Pick<SessionServices, 'storage' | 'lockTimeoutMs'> & {
+    /** Closes the store, its bus, and the connection that was opened for it. May be called twice. */
+    readonly close: () => Promise<void>;
+  };
+
+const DEFAULT_LOCK_TIMEOUT_MS = 30_000;
+const DEFAULT_CONNECT_TIMEOUT_MS = 2000;
+
+/**
+ * Opens the backend that options and environment name, in this order: `preferMemory`; `MCP_TS_STORAGE_TYPE` (`redis`,
+ * `postgres`, `file`, `memory`); the option `redisUrl`; `REDIS_URL`; `DATABASE_URL`; `MCP_TS_STORAGE_FILE`; the default
+ * Redis, where one answers; memory.
+ *
+ * A backend that the environment names and that cannot be used is an error. Where only `redisUrl` or the default says
+ * so, and nobody answers there, sessions are kept in memory, with a warning; with `NODE_ENV=production` that too is an
+ * error: pods that each keep their own sessions lose them all the time. `fallback: 'memory'` asks for memory in all
+ * these cases.
+ * @throws BackendUnavailableError, InvalidOptionError
+ */
+export async function createSessionServices(options: SessionServicesOptions = {}): Promise<SessionServices> {
+  checkServicesOptions(options);
+  const selection = selectStorage(options);
+  const onLog = logOf(options);
+  const backendOptions: BackendOptions = {
+    keyPrefix: options.prefix,
+    ttlSeconds: options.defaultTtl,
+    connectTimeoutMs: options.connectTimeout ?? DEFAULT_CONNECT_TIMEOUT_MS,
+    onLog
+  };
+  let storage = selection.type;
+  let backend: Backend;
+  try {
+    backend = await open(selection, backendOptions);
+    onLog('info', `sessions are kept in ${storage} (${selection.by})`);
+  } catch (error) {
+    if (!(error instanceof BackendUnavailableError)) throw error;
+    checkFallback(error, selection, options);
+    onLog('warn', `${error.message}. Sessions are kept in the memory of this process, for this process alone.`);
+    storage = 'memory';
+    backend = await openMemory(backendOptions);
+  }
+  return {
+    ...backend,
+    storage,
+    lockTimeoutMs: options.lockTimeout ?? DEFAULT_LOCK_TIMEOUT_MS,
+    close: closeOnce(backend)
+  };
+}
+
+/**
+ * The session store alone, as {@link createSessionServices} chooses it: its bus comes with it.
+ * @throws BackendUnavailableError, InvalidOptionError
+ */
+export async function createSessionStore(options: SessionServicesOptions = {}): Promise<OwningSessionStore> {
+  const { sessionStore, storage, lockTimeoutMs, close } = await createSessionServices(options);
+  return Object.assign(sessionStore, { storage, lockTimeoutMs, close });
+}
+
+/** A store in the memory of this process, for this process alone. @throws InvalidOptionError */
+export function createMemorySessionStore(
+  options: Pick<SessionServicesOptions, 'defaultTtl' | 'lockTimeout'> = {}
+): InMemorySessionStore & { readonly lockTimeoutMs: number } {
+  checkServicesOptions(options);
+  const store = new InMemorySessionStore({ ttlSeconds: options.defaultTtl });
+  return Object.assign(store, { lockTimeoutMs: options.lockTimeout ?? DEFAULT_LOCK_TIMEOUT_MS });
+}
+
+function open({ type, address, by }: Selection, options: BackendOptions): Promise<Backend> {
+  switch (type) {
+    case 'redis':
+      return openRedis(address, by === 'MCP_TS_STORAGE_TYPE' ? 'REDIS_URL' : by, options);
+    case 'postgres':
+      return openPostgres(address, options);
+    case 'file':
+      return openFile(address, options);
+    case 'memory':
+      return openMemory(options);
+  }
+}
+
+/** @throws the error, with why memory does not do */
+function checkFallback(error: BackendUnavailableError, selection: Selection, options: SessionServicesOptions): void {
+  if (options.fallback === 'memory') return;
+  if (selection.named) throw withReason(error, `${selection.by} asks for it`);
+  if (environmentOf(options).NODE_ENV === 'production') throw withReason(error, 'NODE_ENV is production');
+  // A Redis that is there and refuses is a mistake to correct; a package that is missing, where it was asked for.
+  if (!error.unreachable && selection.by !== 'default') throw error;
+}
+
+function withReason(error: BackendUnavailableError, reason: string): BackendUnavailableError {
+  const advice = `${reason}, so sessions are not kept in memory instead unless fallback: 'memory' says so`;
+  return new BackendUnavailableError(`${error.message}; ${advice}`, {
+    cause: error.cause,
+    unreachable: error.unreachable
+  });
+}
+
+function closeOnce(backend: Backend): () => Promise<void> {
+  // Taken now: createSessionStore puts another `close` on the store.
+  const closeStore = backend.sessionStore.close?.bind(backend.sessionStore);
+  let closed: Promise<void> | undefined;
+  return () =>
+    (closed ??= (async () => {
+      await backend.sessionBus.close();
+      await closeStore?.();
+      await backend.close();
+    })());
+}
