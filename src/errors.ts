@@ -66,3 +66,8 @@ export class SessionRecoveryError extends AnypodError {
 export class PodUnavailableError extends AnypodError {
   readonly code = 'ANYPOD_POD_UNAVAILABLE';
 }
+
+/** A client session is not there, is another identity's, or has no such authorization under way. */
+export class ClientSessionNotFoundError extends AnypodError {
+  readonly code = 'ANYPOD_CLIENT_SESSION_NOT_FOUND';
+}

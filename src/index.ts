@@ -51,3 +51,7 @@ export type {
 export { encryptSessionStore } from './encryption/sessionStore.js';
 export type { EncryptSessionStoreOptions } from './encryption/sessionStore.js';
 export type { EncryptionKey } from './encryption/keyring.js';
+export { CLIENT_SESSION_TTL_SECONDS, createClientSessions } from './clientSessions/clientSessions.js';
+export type { ClientSessions, ClientSessionsOptions } from './clientSessions/clientSessions.js';
+export type { ClientSessionOAuthOptions } from './clientSessions/oauthProvider.js';
+export type { ClientSession, ClientSessionChanges, NewClientSession } from './clientSessions/record.js';

@@ -40,7 +40,7 @@ describe('pods on an encrypted Redis store', () => {
     LocalPod.start({ sessionStore: encryptSessionStore(new RedisSessionStore({ redis }), { keys: podKeys }) });
   let first: LocalPod;
   let second: LocalPod;
-  beforeAll(async () => void ([first, second] = (await Promise.all([startPod(), startPod()])) as [LocalPod, LocalPod]));
+  beforeAll(async () => void ([first, second] = await Promise.all([startPod(), startPod()])));
   afterAll(() => Promise.all([first.stop(), second.stop()]));
 
   const open = () => new RawClient().open(first.url, { clientInfo: { name: 'nameless-client', version: '1' } });

@@ -1,4 +1,4 @@
-import { Redis } from 'ioredis';
+import type { Redis } from 'ioredis';
 import {
   InMemorySessionStore,
   RedisSessionStore,
@@ -19,8 +19,9 @@ export class CompleteMemoryStore extends InMemorySessionStore {
   }
 
   async putState(sessionId: string, value: string | null, ifVersion?: number): Promise<StateWrite> {
-    const state = await this.getState(sessionId);
-    if (!state) return 'missing';
+    if (!(await this.sessionExists(sessionId))) return 'missing';
+    // No await from here on: another writer comes before or after.
+    const state = this.#states.get(sessionId) ?? { value: null, version: 0 };
     if (ifVersion !== undefined && ifVersion !== state.version) return 'conflict';
     this.#states.set(sessionId, { value, version: state.version + 1 });
     return 'written';
@@ -83,7 +84,7 @@ export class CompleteRedisStore extends RedisSessionStore {
     if (principal === undefined) return yield* super.listSessionIds(rest);
     const ids = await this.#redis.smembers(`${this.#prefix}of:${principal}`);
     const exist = await Promise.all(ids.map(id => this.sessionExists(id)));
-    yield ids.filter((_, index) => exist[index]);
+    yield ids.filter((_, index) => exist[index] === true);
   }
 
   #state(sessionId: string): string {
