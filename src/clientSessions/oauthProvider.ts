@@ -44,7 +44,7 @@ export class ClientSessionOAuthProvider implements OAuthClientProvider {
   readonly #identity: string;
   readonly #sessionId: string;
   readonly #options: ClientSessionOAuthOptions;
-  /** Verifiers that wait for the URL with their challenge. */
+  /** Verifiers of authorizations that were begun here, the latest ones: the URL with their challenge comes next. */
   readonly #verifiers: string[] = [];
   /** What the last token request here presented; a refresh token only where it was to be refreshed. */
   #presented: { clientId?: string; refreshToken?: string } | undefined;
@@ -263,10 +263,8 @@ export class ClientSessionOAuthProvider implements OAuthClientProvider {
   }
 
   async #verifierOf(challenge: string | null): Promise<string> {
-    for (const [index, verifier] of this.#verifiers.entries()) {
-      if ((await challengeOf(verifier)) !== challenge) continue;
-      this.#verifiers.splice(index, 1);
-      return verifier;
+    for (const verifier of [...this.#verifiers]) {
+      if ((await challengeOf(verifier)) === challenge) return verifier;
     }
     throw new ClientSessionNotFoundError('The authorization URL has no PKCE challenge of this session');
   }

@@ -81,7 +81,10 @@ export class CompleteRedisStore extends RedisSessionStore {
   }
 
   override async *listSessionIds({ principal, ...rest }: SessionFilter = {}): AsyncIterable<string[]> {
-    if (principal === undefined) return yield* super.listSessionIds(rest);
+    if (principal === undefined) {
+      yield* super.listSessionIds(rest);
+      return;
+    }
     const ids = await this.#redis.smembers(`${this.#prefix}of:${principal}`);
     const exist = await Promise.all(ids.map(id => this.sessionExists(id)));
     yield ids.filter((_, index) => exist[index] === true);
