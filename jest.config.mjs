@@ -13,6 +13,7 @@ const project = name => ({
   moduleNameMapper: {
     '^mcp-sdk-anypod$': '<rootDir>/src/index.ts',
     '^mcp-sdk-anypod/server$': '<rootDir>/src/server/index.ts',
+    '^mcp-sdk-anypod/testing$': '<rootDir>/src/testing/index.ts',
     '^mcp-sdk-anypod/server/(.*)\\.js$': '<rootDir>/src/server/$1.ts',
     '^(\\.{1,2}/.*)\\.js$': '$1'
   }
@@ -23,5 +24,7 @@ export default {
     project
   ),
   // Generous, because it is a limit and not a wait: two cores serve every pod, client and Redis of a run.
-  testTimeout: 60_000
+  testTimeout: 60_000,
+  // A test that fails may leave a connection open; then a report is worth more than a run that waits for ever.
+  forceExit: Boolean(process.env.CI)
 };

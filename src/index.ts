@@ -7,6 +7,7 @@ export { InMemorySessionStore } from './memory/sessionStore.js';
 export type { InMemorySessionStoreOptions } from './memory/sessionStore.js';
 export { InMemoryEventStore } from './memory/eventStore.js';
 export type { InMemoryEventStoreOptions } from './memory/eventStore.js';
+export type { FollowableEventStore } from './eventStore.js';
 export { RedisEventStore } from './redis/eventStore.js';
 export type { RedisEventStoreOptions } from './redis/eventStore.js';
 export { RedisTaskStore } from './redis/taskStore.js';
@@ -48,6 +49,10 @@ export type {
   StreamId,
   WebStandardStreamableHTTPServerTransportOptions
 } from './server/webStandardStreamableHttp.js';
+export { withLock } from './lock.js';
+export type { LockOptions, LockStore } from './lock.js';
+export { sessionState } from './sessionState.js';
+export type { RequestExtra, SessionState } from './sessionState.js';
 export { encryptSessionStore } from './encryption/sessionStore.js';
 export type { EncryptSessionStoreOptions } from './encryption/sessionStore.js';
 export type { EncryptionKey } from './encryption/keyring.js';

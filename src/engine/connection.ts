@@ -24,8 +24,10 @@ export class Connection {
   /** While a resume replays: what happens meanwhile, to follow behind it. */
   #held: { message: JSONRPCMessage; eventId: string | undefined }[] | undefined;
   #endsWhenReleased = false;
-  /** On a connection that resumed its stream: whether the client has not had this message yet. */
-  #isNew: ((message: JSONRPCMessage, eventId: string | undefined) => boolean) | undefined;
+  /** Whether the client has not had this message yet; asked for each, replayed or live. */
+  filter: ((message: JSONRPCMessage, eventId: string | undefined) => boolean) | undefined;
+  /** Reads the stream's log, where several pods may write to it: what was logged is delivered by it alone. */
+  follower: { told(message: JSONRPCMessage, eventId: string): Promise<void>; read(): Promise<void> } | undefined;
 
   constructor(sink: EventSink, keepAliveMs: number, hooks: ConnectionHooks) {
     this.#sink = sink;
@@ -54,8 +56,9 @@ export class Connection {
    * @throws TypeError where the message cannot be written as JSON
    */
   deliver(message: JSONRPCMessage, eventId: string | undefined): void | Promise<void> {
+    if (this.follower && eventId !== undefined) return this.follower.told(message, eventId);
     if (this.#held) this.#held.push({ message, eventId });
-    else if (!this.#isNew || this.#isNew(message, eventId)) return this.write(messageEvent(message, eventId));
+    else if (!this.filter || this.filter(message, eventId)) return this.write(messageEvent(message, eventId));
   }
 
   write(text: string): void | Promise<void> {
@@ -68,17 +71,16 @@ export class Connection {
     return this.#sink.write(text);
   }
 
-  /**
-   * From now on deliveries wait for {@link release}, and a replay goes before them.
-   * @param isNew - asked for each message, replayed or live
-   */
-  hold(isNew: (message: JSONRPCMessage, eventId: string | undefined) => boolean): void {
+  /** From now on deliveries wait for {@link release}, and a replay goes before them. */
+  hold(): void {
     this.#held = [];
-    this.#isNew = isNew;
   }
 
+  /** Delivers a message from the log. What a resume replays has been bounded by the log. */
   replay(message: JSONRPCMessage, eventId: string): void {
-    if (!this.#ended && this.#isNew?.(message, eventId)) void this.#sink.write(messageEvent(message, eventId));
+    if (this.#ended || this.filter?.(message, eventId) === false) return;
+    const event = messageEvent(message, eventId);
+    void (this.#held ? this.#sink.write(event) : this.write(event));
   }
 
   release(): void {
@@ -87,6 +89,12 @@ export class Connection {
     this.#held = undefined;
     for (const { message, eventId } of held) void this.deliver(message, eventId);
     if (this.#endsWhenReleased) this.close();
+  }
+
+  /** Ends behind everything that has been logged by now. */
+  async finish(): Promise<void> {
+    await this.follower?.read().catch(this.#hooks.report);
+    this.close();
   }
 
   close(): void {

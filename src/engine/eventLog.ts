@@ -1,6 +1,6 @@
-import type { EventStore } from 'mcp-sdk-upstream/server/webStandardStreamableHttp.js';
 import type { JSONRPCMessage } from 'mcp-sdk-upstream/types.js';
 import { EventStoreUnavailableError } from '../errors.js';
+import type { FollowableEventStore } from '../eventStore.js';
 import { withDeadline } from './deadline.js';
 import type { ReportError } from './exchange.js';
 
@@ -12,11 +12,11 @@ export interface LoggedStream {
 
 /** The application's event store, with a deadline: a log that is down costs the client its cursor, not its answer. */
 export class EventLog {
-  readonly #store: EventStore;
+  readonly #store: FollowableEventStore;
   readonly #timeoutMs: number;
   readonly #report: ReportError;
 
-  constructor(store: EventStore, timeoutMs: number, report: ReportError) {
+  constructor(store: FollowableEventStore, timeoutMs: number, report: ReportError) {
     this.#store = store;
     this.#timeoutMs = timeoutMs;
     this.#report = report;
@@ -27,7 +27,9 @@ export class EventLog {
    * @returns its id, or undefined where the store failed or was late; that has been reported
    */
   append(stream: LoggedStream, message: JSONRPCMessage): Promise<string | undefined> {
-    const stored = (stream.lastAppend ?? Promise.resolve()).then(() => this.#storeEvent(stream.id, message));
+    const stored = (stream.lastAppend ?? Promise.resolve()).then(() =>
+      this.#ask('storeEvent', () => this.#store.storeEvent(stream.id, message))
+    );
     stream.lastAppend = stored;
     return stored;
   }
@@ -41,22 +43,36 @@ export class EventLog {
     return this.#store.getStreamIdForEventId !== undefined;
   }
 
+  /** Whether a stream can be followed from where it is now. */
+  get tellsLatest(): boolean {
+    return this.#store.latestEventId !== undefined;
+  }
+
+  /** An event behind which everything is new; undefined where the store cannot tell, or failed: that has been reported. */
+  async latestOf(stream: LoggedStream): Promise<string | undefined> {
+    if (!this.tellsLatest) return undefined;
+    const latest = await this.#ask('latestEventId', async () => this.#store.latestEventId?.(stream.id));
+    // Nothing is kept: an event without a message, as at the beginning of a request's stream.
+    return latest === null ? this.append(stream, {} as JSONRPCMessage) : latest;
+  }
+
   replayAfter(eventId: string, send: (eventId: string, message: JSONRPCMessage) => Promise<void>): Promise<string> {
     return this.#store.replayEventsAfter(eventId, { send });
   }
 
-  async #storeEvent(streamId: string, message: JSONRPCMessage): Promise<string | undefined> {
+  /** @returns undefined where the store failed or was late; that has been reported */
+  async #ask<T>(call: string, run: () => Promise<T>): Promise<T | undefined> {
     try {
       return await withDeadline(
-        () => this.#store.storeEvent(streamId, message),
+        run,
         this.#timeoutMs,
-        () => new EventStoreUnavailableError(`storeEvent did not answer within ${this.#timeoutMs} ms`)
+        () => new EventStoreUnavailableError(`${call} did not answer within ${this.#timeoutMs} ms`)
       );
     } catch (error) {
       this.#report(
         error instanceof EventStoreUnavailableError
           ? error
-          : new EventStoreUnavailableError('storeEvent failed', { cause: error })
+          : new EventStoreUnavailableError(`${call} failed`, { cause: error })
       );
       return undefined;
     }

@@ -140,12 +140,16 @@ export class Outbound {
     this.#release(stream);
   }
 
-  /** Opens the stream that a GET asks for; false when there is one that must not be replaced. */
-  openStandaloneStream(sink: EventSink): boolean {
-    if (this.#standalone.connection && !this.#options.takeover) return false;
+  /** Opens the stream that a GET asks for; undefined when there is one that must not be replaced. */
+  openStandaloneStream(sink: EventSink): Connection | undefined {
+    if (this.#standalone.connection && !this.#options.takeover) return undefined;
     this.#standalone.connection?.close();
-    this.attach(this.#standalone, sink);
-    return true;
+    return this.attach(this.#standalone, sink);
+  }
+
+  /** An event of the GET stream's log behind which everything is new, where other pods may write there and the log can tell. */
+  async latestOnStandalone(): Promise<string | undefined> {
+    return this.elsewhere && this.log?.latestOf(this.#standalone);
   }
 
   get holdsStandaloneStream(): boolean {

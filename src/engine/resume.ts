@@ -1,10 +1,11 @@
-import { ErrorCode, type JSONRPCMessage, type RequestId } from 'mcp-sdk-upstream/types.js';
+import { ErrorCode, type JSONRPCMessage } from 'mcp-sdk-upstream/types.js';
 import type { Connection } from './connection.js';
 import type { EventLog } from './eventLog.js';
 import type { EventSink, ReportError } from './exchange.js';
-import { isResponse, type Outbound, type RequestStream, type Stream } from './outbound.js';
+import { Follower } from './follower.js';
+import { type Outbound, type RequestStream, type Stream } from './outbound.js';
 import { primingEvent } from './sse.js';
-import { belongsToSession, parseStreamId, streamIdOf } from './streamId.js';
+import { belongsToSession, parseStreamId, STANDALONE, streamIdOf } from './streamId.js';
 
 /** What a pod says of a stream that its server may be running. */
 export type StreamState = 'open' | 'done' | 'gone' | 'unknown';
@@ -85,17 +86,18 @@ export class Resumption {
     const connection = this.#outbound.attach(stream, sink);
     // The SDK's client forgets its cursor with the connection that gave it, and this one may end before any event.
     if (primes && this.#owners) void connection.write(primingEvent(lastEventId, this.#retryMs));
-    const replay = new Replayed(connection, lastEventId, this.#owners !== undefined);
-    events?.forEach((message, eventId) => replay.add(eventId, message));
+    connection.hold();
+    const follower = new Follower(connection, lastEventId, this.#log, this.#report, this.#owners !== undefined);
+    events?.forEach((message, eventId) => follower.add(eventId, message));
     const open = this.#outbound.openStream(stream.id);
     let over = false;
     try {
       if (open || !this.#owners) {
         if (open) await this.#comeBack(open);
         // Whoever answers here has waited for the log, so one look is enough.
-        if (!events) await this.#replay(replay);
+        if (!events) await follower.read();
       } else {
-        over = await this.#followOwner(stream, replay, this.#owners);
+        over = await this.#followOwner(stream, follower, this.#owners);
       }
     } catch (error) {
       connection.release();
@@ -106,6 +108,12 @@ export class Resumption {
     if (this.#outbound.closed || connection.ended) return 'closed';
     connection.release();
     return over ? 'over' : undefined;
+  }
+
+  /** A stream that begins here, and that other pods write to. */
+  follow(connection: Connection, cursor: string): void {
+    const stream = { id: streamIdOf(this.#outbound.sessionId, STANDALONE) };
+    new Follower(connection, cursor, this.#log, this.#report, false).follow(stream);
   }
 
   /** The client is back on the pod that runs its request; where it was meanwhile, its connection can go. */
@@ -121,43 +129,42 @@ export class Resumption {
    * The stream's events come from another pod, or will come from no pod any more.
    * @returns whether the client has had them all: some come back after an error, which ended the stream for the server
    */
-  async #followOwner(stream: Stream, replay: Replayed, owners: StreamOwners): Promise<boolean> {
-    const cursor = replay.lastEventId;
-    await owners.announce(stream.id);
-    await this.#replay(replay);
+  async #followOwner(stream: Stream, follower: Follower, owners: StreamOwners): Promise<boolean> {
+    const { cursor } = follower;
     const { owner, requestIds } = parseStreamId(stream.id);
+    // The GET stream of an event store that cannot be followed has its events from who sends them.
+    if (owner !== undefined || this.#log.tellsLatest) follower.follow(stream);
+    await owners.announce(stream.id);
+    await follower.read();
     if (owner === undefined) return false;
 
-    replay.expect(requestIds);
-    if (!replay.complete) {
+    follower.expect(requestIds);
+    if (!follower.complete) {
       const state = owner === owners.instance ? 'done' : await owners.ask(stream.id);
-      // What was logged while the owner was asked; from its answer on, everything comes here.
-      await this.#replay(replay);
-      if (state === 'open') this.#watch(stream, replay, owners);
+      // What was logged while the owner was asked; from its answer on, this pod is told.
+      await follower.read();
+      if (state === 'open') this.#watch(stream, follower, owners);
       if (state === 'open' || state === 'unknown') return false;
-      if (state === 'gone' && replay.unanswered.length > 0) {
-        await this.#answerForTheDead(stream, replay);
-        replay.connection.close();
+      if (state === 'gone' && follower.unanswered.length > 0) {
+        await this.#answerForTheDead(stream, follower);
+        follower.connection.close();
         return false;
       }
     }
-    replay.connection.close();
-    return replay.lastEventId === cursor;
-  }
-
-  async #replay(replay: Replayed): Promise<void> {
-    await this.#log.replayAfter(replay.lastEventId, async (eventId, message) => replay.add(eventId, message));
+    follower.connection.close();
+    return follower.cursor === cursor;
   }
 
   /** Asks after the owner as long as the client waits here. */
-  #watch(stream: Stream, replay: Replayed, owners: StreamOwners): void {
-    const { connection } = replay;
+  #watch(stream: Stream, follower: Follower, owners: StreamOwners): void {
+    const { connection } = follower;
     const look = async (): Promise<void> => {
       const state = await owners.ask(stream.id);
-      if (connection.ended || state === 'open' || state === 'unknown') return;
-      // The last events may have been logged and never told of.
-      await this.#replay(replay);
-      if (state === 'gone') await this.#answerForTheDead(stream, replay);
+      if (connection.ended) return;
+      // Events may have been logged and never told of.
+      await follower.read();
+      if (state === 'open' || state === 'unknown') return;
+      if (state === 'gone') await this.#answerForTheDead(stream, follower);
       connection.close();
     };
     const timer = setInterval(() => {
@@ -168,8 +175,8 @@ export class Resumption {
   }
 
   /** A client must not wait for a pod that is gone: what it asked is answered with an error, and logged as answered. */
-  async #answerForTheDead(stream: Stream, replay: Replayed): Promise<void> {
-    const { unanswered } = replay;
+  async #answerForTheDead(stream: Stream, follower: Follower): Promise<void> {
+    const { unanswered } = follower;
     for (const id of unanswered) {
       const message: JSONRPCMessage = {
         jsonrpc: '2.0',
@@ -179,7 +186,8 @@ export class Resumption {
       let eventId = await this.#log.append(stream, message);
       // Who comes back with this cursor has had everything, though the pod that could confirm it is gone.
       if (id === unanswered.at(-1)) eventId = await this.#log.append({ id: this.#lastAnswers }, message);
-      await replay.connection.deliver(message, eventId);
+      if (eventId === undefined) await follower.connection.deliver(message, eventId);
+      else follower.add(eventId, message);
     }
   }
 
@@ -189,56 +197,5 @@ export class Resumption {
 
   #isOurs(streamId: string | undefined): boolean {
     return streamId !== undefined && streamId !== '' && belongsToSession(streamId, this.#outbound.sessionId);
-  }
-}
-
-/** How many events a resumed connection remembers, to know one that comes both from the log and from its sender. */
-const REMEMBERED_EVENTS = 1000;
-
-/** What a resumed connection has been given: each event once, and one answer for each request. */
-class Replayed {
-  readonly connection: Connection;
-  /** What the client has seen last. */
-  lastEventId: string;
-  readonly #events = new Set<string>();
-  /** A pod that was taken for dead may answer after all, behind the error: then the first answer counts. */
-  readonly #oneAnswerEach: boolean;
-  readonly #answered = new Set<RequestId>();
-  #expected: readonly RequestId[] = [];
-
-  constructor(connection: Connection, lastEventId: string, oneAnswerEach: boolean) {
-    this.#oneAnswerEach = oneAnswerEach;
-    this.connection = connection;
-    this.lastEventId = lastEventId;
-    connection.hold((message, eventId) => this.#isNew(message, eventId));
-  }
-
-  add(eventId: string, message: JSONRPCMessage): void {
-    this.connection.replay(message, eventId);
-  }
-
-  expect(requestIds: readonly RequestId[]): void {
-    this.#expected = requestIds;
-  }
-
-  get unanswered(): RequestId[] {
-    return this.#expected.filter(id => !this.#answered.has(id));
-  }
-
-  get complete(): boolean {
-    return this.#expected.length > 0 && this.unanswered.length === 0;
-  }
-
-  #isNew(message: JSONRPCMessage, eventId: string | undefined): boolean {
-    if (eventId !== undefined) {
-      if (this.#events.has(eventId)) return false;
-      this.#events.add(eventId);
-      if (this.#events.size > REMEMBERED_EVENTS) this.#events.delete(this.#events.values().next().value as string);
-      this.lastEventId = eventId;
-    }
-    if (!this.#oneAnswerEach || !isResponse(message) || message.id === undefined) return true;
-    if (this.#answered.has(message.id)) return false;
-    this.#answered.add(message.id);
-    return true;
   }
 }

@@ -245,7 +245,7 @@ export class Routing implements Elsewhere, StreamOwners, SessionServer {
       case 'stream-event':
         return this.#outbound.writeTo(message.streamId, message.message, message.eventId);
       case 'stream-close':
-        return this.#outbound.streamNamed(message.streamId).connection?.close();
+        return this.#outbound.streamNamed(message.streamId).connection?.finish();
       case 'changed':
         return this.#engine.refresh();
       case 'ended':

@@ -80,10 +80,10 @@ export class StoredSession {
     }
     if (this.#recovery) await this.#recovery;
     // Exchanges that waited for the same recovery may have read the record before and after a change.
-    if (record === this.#record || isOlder(record, this.#record)) return;
-    this.#record = record;
+    const isNews = record !== this.#record && !isOlder(record, this.#record);
+    if (isNews) this.#record = record;
     if (this.#unsaved.length > 0) await this.#saveLate();
-    else await this.#replayChanges(record.metadata?.mcp ?? {}, extra);
+    else if (isNews) await this.#replayChanges(record.metadata?.mcp ?? {}, extra);
   }
 
   /** Settles when the server here is where the client left it. */

@@ -1,6 +1,6 @@
-import type { EventStore } from 'mcp-sdk-upstream/server/webStandardStreamableHttp.js';
 import type { JSONRPCMessage } from 'mcp-sdk-upstream/types.js';
 import { EventCursorError } from '../errors.js';
+import type { FollowableEventStore } from '../eventStore.js';
 import { checkNumber, checkOptionsObject } from '../validate.js';
 
 export interface InMemoryEventStoreOptions {
@@ -20,7 +20,7 @@ interface Log {
 }
 
 /** Events of the streams of one process: for a single pod, and for pods that share a process. */
-export class InMemoryEventStore implements EventStore {
+export class InMemoryEventStore implements FollowableEventStore {
   readonly #maxEvents: number;
   readonly #maxStreams: number;
   readonly #ttlMs: number;
@@ -50,6 +50,12 @@ export class InMemoryEventStore implements EventStore {
     this.#logs.delete(streamId);
     this.#logs.set(streamId, log);
     return `${streamId}@${log.first + log.messages.length - 1}`;
+  }
+
+  async latestEventId(streamId: string): Promise<string | null> {
+    this.#sweep();
+    const log = this.#logs.get(streamId);
+    return log ? `${streamId}@${log.first + log.messages.length - 1}` : null;
   }
 
   /** The stream of an event that is kept; undefined for every other id. */

@@ -61,9 +61,16 @@ export interface RedisEventClient {
     countToken: 'COUNT',
     count: number
   ): Promise<[id: string, fields: string[]][]>;
+  xrevrange(
+    key: string,
+    end: string,
+    start: string,
+    countToken: 'COUNT',
+    count: number
+  ): Promise<[id: string, fields: string[]][]>;
 }
 
-export const REDIS_EVENT_METHODS = ['defineCommand', 'xrange'] as const;
+export const REDIS_EVENT_METHODS = ['defineCommand', 'xrange', 'xrevrange'] as const;
 
 /** What the task store uses of the client. */
 export interface RedisTaskClient {

@@ -1,6 +1,6 @@
-import type { EventStore } from 'mcp-sdk-upstream/server/webStandardStreamableHttp.js';
 import type { JSONRPCMessage } from 'mcp-sdk-upstream/types.js';
 import { EventCursorError } from '../errors.js';
+import type { FollowableEventStore } from '../eventStore.js';
 import { checkMethods, checkNumber, checkOptionsObject, checkString } from '../validate.js';
 import { REDIS_EVENT_METHODS, type RedisEventClient } from './client.js';
 import { DEFAULT_KEY_PREFIX, RedisKeys } from './keys.js';
@@ -24,7 +24,7 @@ const BATCH = 500;
  * What was sent on a session's streams, in Redis Streams: one per stream of the transport. Ids are given by Redis, so
  * they are ordered whichever pod writes. An event id is `<stream id>@<Redis id>`.
  */
-export class RedisEventStore implements EventStore {
+export class RedisEventStore implements FollowableEventStore {
   readonly #redis: RedisEventClient;
   readonly #scripts: ScriptedEventClient;
   readonly #keys: RedisKeys;
@@ -49,6 +49,11 @@ export class RedisEventStore implements EventStore {
     const key = this.#keys.events(streamId);
     const id = await this.#scripts.anypodAppendEvent(key, this.#maxEvents, this.#ttlSeconds, JSON.stringify(message));
     return `${streamId}@${id}`;
+  }
+
+  async latestEventId(streamId: string): Promise<string | null> {
+    const [latest] = await this.#redis.xrevrange(this.#keys.events(streamId), '+', '-', 'COUNT', 1);
+    return latest ? `${streamId}@${latest[0]}` : null;
   }
 
   /** The stream of an event that is kept; undefined for every other id. */

@@ -107,6 +107,36 @@ test('the standalone stream resumes on another pod while a third goes on sending
   second.drop();
 });
 
+test('what three pods say at once on the GET stream comes in one order, whichever pod holds the stream, with no gap', async () => {
+  const session = await Session.open(pods[0] as Pod);
+  const streams = [await session.listen(pods[0] as Pod)];
+  const shouting = await Promise.all(
+    pods.slice(0, 3).map((pod, index) => session.call(pod, 'shout', { from: 1000 * index + 1, to: 1000 * index + 100 }))
+  );
+  for (const holder of [1, 2, 0, 1, 2].map(index => pods[index] as Pod)) {
+    const current = streams.at(-1) as EventStream;
+    await current.until(() => steps(current).length >= 30);
+    current.drop();
+    streams.push(await session.listen(holder, current.lastEventId));
+  }
+  await Promise.all(shouting.map(stream => stream.untilEnded()));
+  await streams.at(-1)?.until(() => streams.flatMap(steps).length >= 300);
+  const said = streams.flatMap(stream => stream.events).filter(({ message }) => message);
+  const places = said.map(
+    ({ id }) =>
+      /@(\d+)-(\d+)$/
+        .exec(id as string)!
+        .slice(1)
+        .map(Number) as [number, number]
+  );
+  expect(places).toEqual(places.toSorted(([ms, n], [otherMs, other]) => ms - otherMs || n - other));
+  const heard = streams.flatMap(steps).map(Number);
+  for (const index of [0, 1, 2]) {
+    expect(heard.filter(step => Math.floor(step / 1000) === index)).toEqual(upTo(100).map(step => 1000 * index + step));
+  }
+  streams.at(-1)?.drop();
+});
+
 describe('when the pod that runs a request', () => {
   const error = { code: -32000, message: 'The server that ran this request is gone' };
 

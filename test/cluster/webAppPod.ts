@@ -8,13 +8,13 @@ import {
   type ClientSession,
   type ClientSessionOAuthOptions,
   createClientSessions,
-  encryptSessionStore
+  encryptSessionStore,
+  RedisSessionStore
 } from 'mcp-sdk-anypod/server';
 import { UnauthorizedError } from 'mcp-sdk-upstream/client/auth.js';
 import { Client } from 'mcp-sdk-upstream/client/index.js';
 import { StreamableHTTPClientTransport } from 'mcp-sdk-upstream/client/streamableHttp.js';
 import type { CallToolResult } from 'mcp-sdk-upstream/types.js';
-import { CompleteRedisStore } from '../support/completeStores.js';
 
 /**
  * A pod of a web application that connects its users to MCP servers. The user is who `x-user` names. `POST /sessions`
@@ -25,7 +25,7 @@ const { values: flags } = parseArgs({
   options: { redis: { type: 'string', default: 'redis://127.0.0.1:6379' }, key: { type: 'string' } }
 });
 const redis = new Redis(flags.redis);
-const plain = new CompleteRedisStore({ redis, keyPrefix: 'mcp:client:', ttlSeconds: CLIENT_SESSION_TTL_SECONDS });
+const plain = new RedisSessionStore({ redis, keyPrefix: 'mcp:client:', ttlSeconds: CLIENT_SESSION_TTL_SECONDS });
 const store = flags.key === undefined ? plain : encryptSessionStore(plain, { keys: [flags.key] });
 const sessions = createClientSessions({ store });
 

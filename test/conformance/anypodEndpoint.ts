@@ -1,8 +1,7 @@
 import { Redis } from 'ioredis';
-import { createMcpHandler, RedisSessionStore } from 'mcp-sdk-anypod/server';
+import { createMcpHandler, InMemoryEventStore, RedisEventStore, RedisSessionStore } from 'mcp-sdk-anypod/server';
 import type { McpServer } from 'mcp-sdk-upstream/server/mcp.js';
 import type { Endpoint } from './endpoint.js';
-import { ProcessEventStore } from './eventStore.js';
 
 export interface AnypodOptions {
   mode: 'memory' | 'external';
@@ -12,11 +11,12 @@ export interface AnypodOptions {
 
 /** This package's handler, with sessions in this process or in Redis. */
 export function anypodEndpoint(createServer: () => McpServer, options: AnypodOptions): Endpoint {
+  const { keyPrefix } = options;
   const redis = options.mode === 'external' ? new Redis(options.redisUrl) : undefined;
   const handler = createMcpHandler(createServer, {
-    eventStore: new ProcessEventStore(),
+    eventStore: redis ? new RedisEventStore({ redis, keyPrefix }) : new InMemoryEventStore(),
     sessionStorageMode: options.mode,
-    sessionStore: redis && new RedisSessionStore({ redis, keyPrefix: options.keyPrefix }),
+    sessionStore: redis && new RedisSessionStore({ redis, keyPrefix }),
     onerror: error => console.error(error)
   });
   return {

@@ -1,5 +1,5 @@
 // The suite's CLI imports `globSync` from 'fs' (Node 22 and later) for a command that is not run here; without that
-// name it does not even link. This preload gives its module, and no other, an 'fs' that has the name.
+// name it does not even link. This preload gives its modules, and no others, an 'fs' that has the name.
 import fs from 'node:fs';
 import { register } from 'node:module';
 
@@ -12,7 +12,7 @@ const fsWithGlobSync = script(`
 
 const hooks = script(`
   export function resolve(specifier, context, next) {
-    const fromSuite = context.parentURL?.includes('/@modelcontextprotocol/conformance/');
+    const fromSuite = /\\/(@modelcontextprotocol\\/conformance|conformance-next)\\/dist\\//.test(context.parentURL);
     return fromSuite && specifier === 'fs' ? { url: ${JSON.stringify(fsWithGlobSync)}, shortCircuit: true } : next(specifier, context);
   }
 `);

@@ -6,7 +6,10 @@ import { isInitializeRequest } from 'mcp-sdk-upstream/types.js';
 import type { Endpoint } from './endpoint.js';
 import { ProcessEventStore } from './eventStore.js';
 
-/** The stock SDK as its examples wire it: a map of transports in this process, one for each session. */
+/**
+ * The stock SDK as its examples wire it: a map of transports in this process, one for each session; but a session that
+ * is not in it is answered 404, as the specification asks.
+ */
 export function stockEndpoint(createServer: () => McpServer): Endpoint {
   const transports = new Map<string, StreamableHTTPServerTransport>();
   const eventStore = new ProcessEventStore();
@@ -30,7 +33,8 @@ export function stockEndpoint(createServer: () => McpServer): Endpoint {
       const known = typeof id === 'string' ? transports.get(id) : undefined;
       const transport = known ?? (!id && isInitializeRequest(body) ? await open() : undefined);
       if (transport) await transport.handleRequest(req, res, body);
-      else refuse(res);
+      else if (id) refuse(res, 404, { code: -32001, message: 'Session not found' });
+      else refuse(res, 400, { code: -32000, message: 'Bad Request: No valid session ID provided' });
     },
     async close() {
       await Promise.all([...transports.values()].map(transport => transport.close()));
@@ -38,7 +42,8 @@ export function stockEndpoint(createServer: () => McpServer): Endpoint {
   };
 }
 
-function refuse(res: ServerResponse): void {
-  const error = { code: -32000, message: 'Bad Request: No valid session ID provided' };
-  res.writeHead(400, { 'content-type': 'application/json' }).end(JSON.stringify({ jsonrpc: '2.0', error, id: null }));
+function refuse(res: ServerResponse, status: number, error: { code: number; message: string }): void {
+  res
+    .writeHead(status, { 'content-type': 'application/json' })
+    .end(JSON.stringify({ jsonrpc: '2.0', error, id: null }));
 }

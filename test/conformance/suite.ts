@@ -16,14 +16,19 @@ interface Check {
 export type SuiteResults = ReadonlyMap<string, readonly Check[]>;
 
 const hook = './test/conformance/globSyncHook.mjs';
-const cli = 'node_modules/@modelcontextprotocol/conformance/dist/index.js';
+/** The lines of the official suite: the released one, and the next, which also checks polling and a session's life. */
+const lines = {
+  released: ['node_modules/@modelcontextprotocol/conformance/dist/index.js', '--suite', 'all'],
+  next: ['node_modules/conformance-next/dist/index.js', '--suite', 'all', '--spec-version', '2025-11-25']
+};
+export type SuiteLine = keyof typeof lines;
 const outputLimit = 4_000;
 
 /** Runs all scenarios for servers against `url`, as a process of its own and from the repository's root. */
-export async function runSuite(url: string): Promise<SuiteResults> {
+export async function runSuite(line: SuiteLine, url: string): Promise<SuiteResults> {
   const folder = await mkdtemp(join(tmpdir(), 'mcp-conformance-'));
   try {
-    const output = await runCli(['server', '--url', url, '--suite', 'all', '--output-dir', folder]);
+    const output = await runCli(lines[line], ['--url', url, '--output-dir', folder]);
     const results = await readResults(folder);
     if (results.size === 0) throw new Error(`The suite ran no scenario\n${output}`);
     return results;
@@ -51,8 +56,8 @@ export function differences(results: SuiteResults, expected: SuiteResults, excep
     });
 }
 
-async function runCli(args: string[]): Promise<string> {
-  const child = spawn(process.execPath, ['--import', hook, cli, ...args], {
+async function runCli([cli, ...selection]: string[], args: string[]): Promise<string> {
+  const child = spawn(process.execPath, ['--import', hook, cli!, 'server', ...selection, ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
     timeout: 100_000
   });
@@ -83,8 +88,16 @@ async function readResults(folder: string): Promise<SuiteResults> {
   return results;
 }
 
-/** What differs from one run to the next on the same server: addresses and the ids of events. */
-const volatile = ['serverUrl', 'hostHeader', 'originHeader', 'lastEventId', 'event.id'];
+/** What differs from one run to the next on the same server: addresses and the ids of sessions and events. */
+const volatile = [
+  'serverUrl',
+  'hostHeader',
+  'originHeader',
+  'lastEventId',
+  'lastEventIdUsed',
+  'sessionId',
+  'sessionIdSent'
+];
 
 function told(check: Check | undefined): string {
   if (!check) return 'nothing';

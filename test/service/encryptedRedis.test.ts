@@ -2,7 +2,6 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { encryptSessionStore, RedisSessionStore } from 'mcp-sdk-anypod/server';
-import { CompleteRedisStore } from '../support/completeStores.js';
 import { RawClient } from '../support/rawClient.js';
 import { contentsOf } from '../support/redisContents.js';
 import { startRedisServer, type RedisServer } from '../support/redisServer.js';
@@ -50,7 +49,7 @@ describe('pods on an encrypted Redis store', () => {
     const client = await open();
     await client.request(first.url, 'resources/subscribe', { uri: 'file:///secret-plans' });
     await client.request(second.url, 'logging/setLevel', { level: 'alert' });
-    const store = encryptSessionStore(new CompleteRedisStore({ redis }), { keys });
+    const store = encryptSessionStore(new RedisSessionStore({ redis }), { keys });
     const mcp = { principal: '["https://issuer.test","alice"]' };
     await store.storeSession('s', {
       sessionId: 's',

@@ -273,6 +273,7 @@ test('a transport that is wired by hand says so too, and opens or recovers once 
   expect(await (await newcomer.open(opening.url)).callTool(opening.url, 'echo', { text: 'x' })).toBe('x');
   expect(await known.callTool(recovering.url, 'echo', { text: 'x' })).toBe('x');
   await Promise.all([opening.stop(), recovering.stop()]);
+  await sessionStore.close();
 });
 
 test('a stream stays open through an outage, and its session stays in the store', async () => {

@@ -1,11 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import { setTimeout as delay } from 'node:timers/promises';
 import { Cluster, Redis } from 'ioredis';
 import { RedisSessionStore } from 'mcp-sdk-anypod/server';
+import { sessionStoreContract } from 'mcp-sdk-anypod/testing';
 import { RawClient } from '../support/rawClient.js';
 import type { RedisServer } from '../support/redisServer.js';
 import { startRedisCluster, type RedisCluster } from '../support/redisCluster.js';
-import { sessionStoreContract } from '../support/sessionStoreContract.js';
 import { until } from '../support/until.js';
 import { LocalPod } from './localPod.js';
 
@@ -13,14 +12,19 @@ let cluster: RedisCluster;
 beforeAll(async () => void (cluster = await startRedisCluster()));
 afterAll(() => cluster.stop());
 
-sessionStoreContract('RedisSessionStore on a cluster of three masters', async ({ ttlSeconds }) => {
-  const clients = [new Cluster([...cluster.nodes]), new Cluster([...cluster.nodes])] as const;
-  return {
-    first: new RedisSessionStore({ redis: clients[0], ttlSeconds }),
-    second: new RedisSessionStore({ redis: clients[1], ttlSeconds }),
-    elapse: delay,
-    close: async () => clients.forEach(client => client.disconnect())
-  };
+sessionStoreContract({
+  describe,
+  it,
+  name: 'RedisSessionStore on a cluster of three masters',
+  optionalMethods: ['touchSession', 'patchSession', 'listSessionIds'],
+  makeTwo: async ({ ttlSeconds }) => {
+    const clients = [new Cluster([...cluster.nodes]), new Cluster([...cluster.nodes])] as const;
+    return {
+      first: new RedisSessionStore({ redis: clients[0], ttlSeconds }),
+      second: new RedisSessionStore({ redis: clients[1], ttlSeconds }),
+      close: async () => clients.forEach(client => client.disconnect())
+    };
+  }
 });
 
 test('the keys of a session share a slot, and sessions are spread over all masters', async () => {

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Cluster, Redis } from 'ioredis';
 import { Cluster as Cluster5, Redis as Redis5 } from 'ioredis5';
 import { RedisSessionBus } from 'mcp-sdk-anypod/server';
+import { sessionBusContract } from 'mcp-sdk-anypod/testing';
 import { startRedisCluster, type RedisCluster } from '../support/redisCluster.js';
 import { startRedisServer, type RedisServer } from '../support/redisServer.js';
 import { until } from '../support/until.js';
@@ -67,6 +68,18 @@ async function makeTwo(make: (options: Options) => Redis | Redis5 | Cluster | Cl
   return { speaker, listener, close };
 }
 
+for (const [kind, make] of Object.entries(kinds)) {
+  sessionBusContract({
+    describe,
+    it,
+    name: `RedisSessionBus over ${kind}`,
+    makeTwo: async () => {
+      const { speaker, listener, close } = await makeTwo(make);
+      return { first: speaker, second: listener, close };
+    }
+  });
+}
+
 describe.each(Object.entries(kinds))('over %s', (kind, make) => {
   test.each(settings)('with %s: what is published arrives, also after the connection was dropped', async (...each) => {
     const { speaker, listener, close } = await makeTwo(make, each[1]);
@@ -93,27 +106,6 @@ describe.each(Object.entries(kinds))('over %s', (kind, make) => {
     await victim.restart();
     await subscribed;
     await untilHeard(speaker, 'back', topics, topic => heard.has(topic));
-    await close();
-  });
-
-  test('a subscription is in effect for each listener of a topic that waited for it, until the last has left', async () => {
-    const { speaker, listener, close } = await makeTwo(make);
-    const heard: string[] = [];
-    const subscribe = (name: string) => listener.subscribe('shared', text => heard.push(`${name} ${text}`));
-    const [first, second] = [subscribe('first'), subscribe('second')];
-    const leave = await second;
-    await speaker.publish('shared', 'a');
-    await until('both have heard', () => heard.length === 2);
-    await leave();
-    await speaker.publish('shared', 'b');
-    await until('the first has heard', () => heard.length === 3);
-    await (
-      await first
-    )();
-    await subscribe('third');
-    await speaker.publish('shared', 'c');
-    await until('the third has heard', () => heard.length === 4);
-    expect(heard).toEqual(['first a', 'second a', 'first b', 'third c']);
     await close();
   });
 });

@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import { setTimeout as delay } from 'node:timers/promises';
 import { inspect } from 'node:util';
 import { Redis } from 'ioredis';
 import { Redis as Redis5 } from 'ioredis5';
@@ -9,41 +8,38 @@ import {
   type RedisClient,
   type SessionData
 } from 'mcp-sdk-anypod/server';
+import { sessionStoreContract } from 'mcp-sdk-anypod/testing';
 import { startRedisServer, type RedisServer } from '../support/redisServer.js';
-import { sessionStoreContract, type MakeTwoInstances } from '../support/sessionStoreContract.js';
 
 let server: RedisServer;
 beforeAll(async () => void (server = await startRedisServer()));
 afterAll(() => server.stop());
 
-const twoStores =
-  (connect: () => RedisClient & { disconnect(): void }): MakeTwoInstances =>
-  async ({ ttlSeconds }) => {
-    const clients = [connect(), connect()] as const;
-    const [first, second] = clients.map(redis => new RedisSessionStore({ redis, ttlSeconds })) as [
-      RedisSessionStore,
-      RedisSessionStore
-    ];
-    return {
-      first,
-      second,
-      elapse: delay,
-      close: async () => clients.forEach(client => client.disconnect())
-    };
-  };
+const clients: [string, () => RedisClient & { disconnect(): void }][] = [
+  ['ioredis 6', () => new Redis(server.url)],
+  ['ioredis 5', () => new Redis5(server.url)],
+  [
+    'a client with a key prefix and automatic pipelines',
+    () => new Redis(server.url, { keyPrefix: 'app:', enableAutoPipelining: true })
+  ]
+];
 
-sessionStoreContract(
-  'RedisSessionStore on ioredis 6',
-  twoStores(() => new Redis(server.url))
-);
-sessionStoreContract(
-  'RedisSessionStore on ioredis 5',
-  twoStores(() => new Redis5(server.url))
-);
-sessionStoreContract(
-  'RedisSessionStore on a client with a key prefix and automatic pipelines',
-  twoStores(() => new Redis(server.url, { keyPrefix: 'app:', enableAutoPipelining: true }))
-);
+for (const [name, connect] of clients) {
+  sessionStoreContract({
+    describe,
+    it,
+    name: `RedisSessionStore on ${name}`,
+    optionalMethods: ['touchSession', 'patchSession', 'listSessionIds'],
+    makeTwo: async ({ ttlSeconds }) => {
+      const connections = [connect(), connect()] as const;
+      return {
+        first: new RedisSessionStore({ redis: connections[0], ttlSeconds }),
+        second: new RedisSessionStore({ redis: connections[1], ttlSeconds }),
+        close: async () => connections.forEach(connection => connection.disconnect())
+      };
+    }
+  });
+}
 
 describe('RedisSessionStore', () => {
   let client: Redis;

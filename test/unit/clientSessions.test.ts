@@ -11,7 +11,6 @@ import {
   type ClientSessionOAuthOptions,
   type NewClientSession
 } from 'mcp-sdk-anypod/server';
-import { CompleteMemoryStore } from '../support/completeStores.js';
 
 const serverUrl = 'https://mcp.example.com/mcp';
 const callbackUrl = 'https://app.example.com/callback';
@@ -33,11 +32,11 @@ const full: Required<NewClientSession> = {
 };
 
 describe.each([
-  ['in a plain store', (store: CompleteMemoryStore) => store],
-  ['in an encrypted store', (store: CompleteMemoryStore) => encryptSessionStore(store, { keys: [randomBytes(32)] })]
+  ['in a plain store', (store: InMemorySessionStore) => store],
+  ['in an encrypted store', (store: InMemorySessionStore) => encryptSessionStore(store, { keys: [randomBytes(32)] })]
 ])('client sessions %s', (_, wrap) => {
   const pods = () => {
-    const store = wrap(new CompleteMemoryStore());
+    const store = wrap(new InMemorySessionStore());
     return [createClientSessions({ store }), createClientSessions({ store })] as const;
   };
 
@@ -118,7 +117,7 @@ describe.each([
 describe('client sessions', () => {
   test('live as long as they are used', async () => {
     let now = Date.now();
-    const sessions = createClientSessions({ store: new CompleteMemoryStore({ ttlSeconds: 10, now: () => now }) });
+    const sessions = createClientSessions({ store: new InMemorySessionStore({ ttlSeconds: 10, now: () => now }) });
     for (const sessionId of ['read', 'updated', 'listed']) await sessions.createSession({ ...full, sessionId });
     for (let i = 0; i < 3; i++) {
       now += 6000;
@@ -131,7 +130,7 @@ describe('client sessions', () => {
     expect(await sessions.getIdentitySessionIds('alice')).toEqual(['read', 'updated']);
   });
 
-  const sessions = createClientSessions({ store: new CompleteMemoryStore() });
+  const sessions = createClientSessions({ store: new InMemorySessionStore() });
   const wrong: [string, unknown][] = [
     ['sessionId', 'a b'],
     ['identity', ''],
@@ -192,14 +191,14 @@ describe('client sessions', () => {
 
   test('a store without what they need, and options of another kind, are refused', () => {
     expect(() => createClientSessions({ store: new InMemorySessionStore() })).toThrow('without getState, putState');
-    const store = new CompleteMemoryStore();
+    const store = new InMemorySessionStore();
     expect(() => createClientSessions({ store, storeTimeoutMs: 0 })).toThrow('storeTimeoutMs');
     expect(() => createClientSessions({ store, sessionIdGenerator: 'x' as never })).toThrow('sessionIdGenerator');
     expect(() => createClientSessions(undefined as never)).toThrow('options');
   });
 
   test('a store that fails or is late is an outage, not a missing session', async () => {
-    const store = new CompleteMemoryStore();
+    const store = new InMemorySessionStore();
     const brittle = createClientSessions({ store, storeTimeoutMs: 20 });
     await brittle.createSession(full);
     store.getState = () => Promise.reject(new Error('away'));
@@ -210,7 +209,7 @@ describe('client sessions', () => {
   });
 
   test('a record that is no client session is unreadable, and not shown', async () => {
-    const store = new CompleteMemoryStore();
+    const store = new InMemorySessionStore();
     const mixed = createClientSessions({ store });
     await mixed.createSession(full);
     for (const text of ['secret', '{"v":2,"session":{},"oauth":{}}', '"secret"', '{"v":1}']) {
@@ -223,7 +222,7 @@ describe('client sessions', () => {
   });
 
   test('a session that could not be written whole is not there', async () => {
-    const store = new CompleteMemoryStore();
+    const store = new InMemorySessionStore();
     const halves = createClientSessions({ store });
     const putState = store.putState.bind(store);
     store.putState = () => Promise.reject(new Error('full'));

@@ -8,7 +8,6 @@ import {
   type SessionData,
   type SessionStore
 } from 'mcp-sdk-anypod/server';
-import { CompleteMemoryStore } from '../support/completeStores.js';
 import { MapSessionStore } from '../support/mapSessionStore.js';
 import { sessionStoreContract } from '../support/sessionStoreContract.js';
 
@@ -50,7 +49,7 @@ describe('an encrypted store', () => {
     const methods = (store: SessionStore): string[] => Object.keys(encryptSessionStore(store, { keys: [key] })).sort();
     const five = ['deleteSession', 'getSession', 'sessionExists', 'storeSession', 'updateSessionActivity'];
     expect(methods(new MapSessionStore())).toEqual(five);
-    expect(methods(new CompleteMemoryStore())).toEqual(
+    expect(methods(new InMemorySessionStore())).toEqual(
       [
         ...five,
         'touchSession',
@@ -112,7 +111,7 @@ describe('an encrypted store', () => {
   });
 
   test('goes on with what was sealed before a rotation, and finds and removes it', async () => {
-    const inner = new CompleteMemoryStore();
+    const inner = new InMemorySessionStore();
     const before = encryptSessionStore(inner, { keys: [key] });
     const during = encryptSessionStore(inner, { keys: [otherKey, key] });
     const after = encryptSessionStore(inner, { keys: [otherKey] });
@@ -181,7 +180,7 @@ describe('an encrypted store', () => {
   });
 
   test('reads what was stored before encryption, finds it, changes it, and refuses it on demand', async () => {
-    const inner = new CompleteMemoryStore();
+    const inner = new InMemorySessionStore();
     await inner.storeSession('old', session('old'));
     await inner.putState('old', 'state');
     const store = encryptSessionStore(inner, { keys: [key] });
@@ -209,7 +208,7 @@ describe('an encrypted store', () => {
   });
 
   test('opens and does not seal while it is told to', async () => {
-    const inner = new CompleteMemoryStore();
+    const inner = new InMemorySessionStore();
     const sealing = encryptSessionStore(inner, { keys: [key] });
     const plain = encryptSessionStore(inner, { keys: [key], writePlaintext: true });
     await sealing.storeSession('a', session('a'));

@@ -1,15 +1,16 @@
 import { InMemorySessionStore } from 'mcp-sdk-anypod/server';
-import { sessionStoreContract } from '../support/sessionStoreContract.js';
+import { sessionStoreContract } from 'mcp-sdk-anypod/testing';
 
-sessionStoreContract('InMemorySessionStore', async ({ ttlSeconds }) => {
-  let ahead = 0;
-  const store = new InMemorySessionStore({ ttlSeconds, now: () => Date.now() + ahead });
-  return {
-    first: store,
-    second: store,
-    elapse: async ms => void (ahead += ms),
-    close: async () => {}
-  };
+sessionStoreContract({
+  describe,
+  it,
+  name: 'InMemorySessionStore',
+  optionalMethods: ['touchSession', 'patchSession', 'listSessionIds'],
+  makeTwo: async ({ ttlSeconds }) => {
+    let ahead = 0;
+    const store = new InMemorySessionStore({ ttlSeconds, now: () => Date.now() + ahead });
+    return { first: store, second: store, elapse: async ms => void (ahead += ms) };
+  }
 });
 
 describe('InMemorySessionStore', () => {

@@ -1,0 +1,129 @@
+import type { JSONRPCMessage, RequestId } from 'mcp-sdk-upstream/types.js';
+import { EventCursorError } from '../errors.js';
+import type { Connection } from './connection.js';
+import type { EventLog, LoggedStream } from './eventLog.js';
+import type { ReportError } from './exchange.js';
+import { isResponse } from './outbound.js';
+
+/** How many events a connection remembers, to know one that comes both from the log and from its sender. */
+const REMEMBERED_EVENTS = 1000;
+
+/** A stream is looked after so often, because another pod's word that there is something may get lost. */
+const LOOK_EVERY_MS = 15_000;
+
+/**
+ * Gives a connection what its stream's log has, in the order of the log: several pods may write to a stream, and what
+ * they tell each other may arrive in another order, or not at all. Each event is delivered once.
+ */
+export class Follower {
+  readonly connection: Connection;
+  readonly #log: EventLog;
+  readonly #report: ReportError;
+  /** The last event that was delivered, or that the client had before. */
+  #cursor: string;
+  readonly #events = new Set<string>();
+  /** A pod that was taken for dead may answer after all, behind the error: then the first answer counts. */
+  readonly #oneAnswerEach: boolean;
+  readonly #answered = new Set<RequestId>();
+  #expected: readonly RequestId[] = [];
+  #reading: Promise<void> | undefined;
+  #nextReading: Promise<void> | undefined;
+
+  /** @param cursor - an event of the stream; what comes behind it is delivered */
+  constructor(connection: Connection, cursor: string, log: EventLog, report: ReportError, oneAnswerEach: boolean) {
+    this.connection = connection;
+    this.#cursor = cursor;
+    this.#log = log;
+    this.#report = report;
+    this.#oneAnswerEach = oneAnswerEach;
+    connection.filter = (message, eventId) => this.#isNew(message, eventId);
+  }
+
+  get cursor(): string {
+    return this.#cursor;
+  }
+
+  /** The requests that the stream answers. */
+  expect(requestIds: readonly RequestId[]): void {
+    this.#expected = requestIds;
+  }
+
+  get unanswered(): RequestId[] {
+    return this.#expected.filter(id => !this.#answered.has(id));
+  }
+
+  get complete(): boolean {
+    return this.#expected.length > 0 && this.unanswered.length === 0;
+  }
+
+  /** From now on whatever is logged on the stream is read from the log, whoever tells of it. */
+  follow(stream: LoggedStream): void {
+    this.connection.follower = this;
+    const timer = setInterval(() => {
+      if (this.connection.ended) clearInterval(timer);
+      else void this.#look(stream);
+    }, LOOK_EVERY_MS);
+    timer.unref?.();
+  }
+
+  /**
+   * Delivers what the log has behind the cursor by now.
+   * @throws what the event store throws
+   */
+  read(): Promise<void> {
+    // Whoever asks while the log is being read needs a reading that begins later; one does for all who ask.
+    this.#nextReading ??= (this.#reading ?? Promise.resolve())
+      .catch(() => {})
+      .then(() => {
+        this.#reading = this.#nextReading;
+        this.#nextReading = undefined;
+        return this.#read();
+      });
+    return this.#nextReading;
+  }
+
+  /** Delivers an event that was read before. */
+  add(eventId: string, message: JSONRPCMessage): void {
+    this.connection.replay(message, eventId);
+  }
+
+  /** A quiet stream's log expires: then it is followed from its new beginning. */
+  async #look(stream: LoggedStream): Promise<void> {
+    try {
+      await this.read();
+    } catch (error) {
+      if (!(error instanceof EventCursorError)) return this.#report(error as Error);
+      const latest = await this.#log.latestOf(stream);
+      if (latest !== undefined) this.#cursor = latest;
+    }
+  }
+
+  /** Another pod, or this one, has logged an event. */
+  async told(message: JSONRPCMessage, eventId: string): Promise<void> {
+    try {
+      await this.read();
+    } catch (error) {
+      this.#report(error as Error);
+      // The log cannot be read, or no more from the cursor on: then the event itself is better than nothing.
+      this.add(eventId, message);
+    }
+  }
+
+  async #read(): Promise<void> {
+    if (this.connection.ended) return;
+    await this.#log.replayAfter(this.#cursor, async (eventId, message) => this.add(eventId, message));
+  }
+
+  #isNew(message: JSONRPCMessage, eventId: string | undefined): boolean {
+    if (eventId !== undefined) {
+      if (this.#events.has(eventId)) return false;
+      this.#events.add(eventId);
+      if (this.#events.size > REMEMBERED_EVENTS) this.#events.delete(this.#events.values().next().value as string);
+      this.#cursor = eventId;
+    }
+    if (!this.#oneAnswerEach || !isResponse(message) || message.id === undefined) return true;
+    if (this.#answered.has(message.id)) return false;
+    this.#answered.add(message.id);
+    return true;
+  }
+}

@@ -1,0 +1,78 @@
+/** The two functions of a test runner that the contracts need: those of jest, vitest, node:test or mocha. */
+export interface TestRunner {
+  describe: (name: string, body: () => void) => unknown;
+  it: (name: string, body: () => Promise<void>) => unknown;
+}
+
+/** What a case is run on. It is made for each case and closed behind it. */
+export interface Closable {
+  /** Closes what was opened for the case. */
+  close?: () => Promise<void>;
+}
+
+export interface ContractOptions<Title extends string> extends TestRunner {
+  /** What is under test: the title of the group. */
+  name: string;
+  /**
+   * The cases that this backend cannot pass, each with the reason in words. They must fail: a gap that has closed is to
+   * be taken off the list.
+   */
+  gaps?: Partial<Record<Title, string>>;
+}
+
+/** The title of a case is a sentence about behaviour. */
+export type Cases<Backend> = Record<string, (backend: Backend) => Promise<void>>;
+
+/** Cases that run alike. */
+export interface CaseGroup<Backend extends Closable> {
+  cases: Cases<Backend>;
+  make: () => Promise<Backend>;
+  /** Whether they apply to what the backend offers. @default true */
+  applies?: boolean;
+}
+
+/**
+ * Registers the cases with the runner: what every contract of this package is made with.
+ * @throws Error where a gap names no case that applies: its title may have changed
+ */
+export function runContract<Backend extends Closable>(
+  title: string,
+  { describe, it, name, gaps = {} }: ContractOptions<string>,
+  groups: readonly CaseGroup<Backend>[]
+): void {
+  const applicable = groups.filter(({ applies = true }) => applies);
+  const titles = new Set(applicable.flatMap(({ cases }) => Object.keys(cases)));
+  const unknown = Object.keys(gaps).filter(gap => !titles.has(gap));
+  if (unknown.length > 0) throw new Error(`The contract of ${title} has no such case: ${unknown.join('; ')}`);
+
+  describe(`${name}: the contract of ${title}`, () => {
+    for (const { cases, make } of applicable) {
+      for (const [sentence, run] of Object.entries(cases)) {
+        const reason = gaps[sentence];
+        // Without a parameter: some runners take the first, others the second one for a callback to wait for.
+        if (reason === undefined) it(sentence, () => runCase(make, run));
+        else it(`gap, ${reason}: ${sentence}`, () => mustFail(runCase(make, run)));
+      }
+    }
+  });
+}
+
+async function runCase<Backend extends Closable>(
+  make: () => Promise<Backend>,
+  run: (backend: Backend) => Promise<void>
+): Promise<void> {
+  const backend = await make();
+  try {
+    await run(backend);
+  } finally {
+    await backend.close?.();
+  }
+}
+
+async function mustFail(run: Promise<void>): Promise<void> {
+  const failed = await run.then(
+    () => false,
+    () => true
+  );
+  if (!failed) throw new Error('This gap has closed: take it off the list');
+}

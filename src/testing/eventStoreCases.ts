@@ -1,0 +1,234 @@
+import { randomUUID } from 'node:crypto';
+import type { JSONRPCMessage } from 'mcp-sdk-upstream/types.js';
+import { equal, isTrue, rejects } from './assert.js';
+import type { Cases } from './contract.js';
+import type { TestedEventStore, TwoEventStores } from './eventStoreContract.js';
+import { Fuzz, oddMetadata, oddTexts, oneMebibyte } from './samples.js';
+
+type EventCases = Cases<Required<Pick<TwoEventStores, 'first' | 'second' | 'elapse'>>>;
+
+/** An event without a message: a cursor to resume from. */
+const PRIMING = {} as JSONRPCMessage;
+
+export const eventCases = {
+  async 'replays on one side what was stored on the other: what came after an event, in order'({ first, second }) {
+    const streamId = streamIdOf();
+    const ids = await storeAll(first, streamId, [1, 2, 3, 4, 5].map(note));
+    for (const [index, id] of ids.entries()) {
+      const { events, returned } = await replay(second, id);
+      equal(returned, streamId, 'the stream of the event');
+      equal(
+        events,
+        ids.slice(index + 1).map((eventId, i) => [eventId, note(index + 2 + i)]),
+        `what followed ${index}`
+      );
+    }
+  },
+
+  async 'gives each event an id of its own that fits a header'({ first, second }) {
+    const [a, b] = [streamIdOf(), streamIdOf()];
+    const ids = [];
+    for (let i = 0; i < 20; i++) ids.push(await (i % 2 ? first : second).storeEvent(i % 3 ? a : b, note(i)));
+    equal(new Set(ids).size, ids.length, 'the number of different ids');
+    for (const id of ids) isTrue(/^[\x21-\x7e]+$/.test(id), `the id is visible ASCII: ${JSON.stringify(id)}`);
+  },
+
+  async 'keeps streams apart, whatever their names'({ first, second }) {
+    const run = randomUUID();
+    const odd = ['', ':', '@', ':standalone', '@1', '@1-0', '{a}', '{}', '%', '*', '/..', '__proto__', "'", '"', '~'];
+    const streams = [...new Set([...odd.flatMap(text => [run + text, text + run]), run.toUpperCase()])];
+    const cursors = [];
+    for (const streamId of streams) cursors.push(await first.storeEvent(streamId, PRIMING));
+    for (const streamId of streams) await second.storeEvent(streamId, note(streamId));
+    for (const [index, cursor] of cursors.entries()) {
+      const { events, returned } = await replay(second, cursor);
+      const streamId = streams[index] as string;
+      equal(returned, streamId, 'the stream of the event');
+      equal(
+        events.map(([, message]) => message),
+        [note(streamId)],
+        `what was said on ${streamId}`
+      );
+    }
+  },
+
+  async 'resumes from an event without a message, and replays none'({ first, second }) {
+    const streamId = streamIdOf();
+    const [primed] = await storeAll(first, streamId, [PRIMING, note(1), PRIMING, note(2), PRIMING]);
+    const { events } = await replay(second, primed as string);
+    equal(
+      events.map(([, message]) => message),
+      [note(1), note(2)],
+      'what was said'
+    );
+  },
+
+  async 'resumes from the last event, with nothing to replay until there is more'({ first, second }) {
+    const streamId = streamIdOf();
+    const last = (await storeAll(first, streamId, [note(1), note(2)])).at(-1) as string;
+    equal(await replay(second, last), { events: [], returned: streamId }, 'what came after the last event');
+    const next = await second.storeEvent(streamId, note(3));
+    equal(await replay(first, last), { events: [[next, note(3)]], returned: streamId }, 'what has come since');
+  },
+
+  async 'keeps any message as it was'({ first, second }) {
+    const fuzz = new Fuzz(9);
+    const messages = [
+      note(oddMetadata()),
+      note(oneMebibyte()),
+      ...oddTexts().map(note),
+      ...Array.from({ length: 60 }, () => note(fuzz.json()))
+    ];
+    const streamId = streamIdOf();
+    const cursor = await first.storeEvent(streamId, PRIMING);
+    await storeAll(first, streamId, messages);
+    const { events } = await replay(second, cursor);
+    equal(events.length, messages.length, 'the number of messages');
+    for (const [index, [, message]] of events.entries()) equal(message, messages[index], `message ${index}`);
+  },
+
+  async 'loses none of what two instances store at once, and shows both the same order'({ first, second }) {
+    const streamId = streamIdOf();
+    const cursor = await first.storeEvent(streamId, PRIMING);
+    const write = async (store: TestedEventStore, name: string) => {
+      for (let i = 0; i < 100; i++) await store.storeEvent(streamId, note(`${name} ${i}`));
+    };
+    await Promise.all([write(first, 'a'), write(second, 'b')]);
+    const [one, other] = [await replay(first, cursor), await replay(second, cursor)];
+    equal(one, other, 'what either side replays');
+    const said = one.events.map(([, { params }]) => params?.value as string);
+    for (const name of ['a', 'b']) {
+      const own = said.filter(text => text.startsWith(name));
+      equal(
+        own,
+        Array.from({ length: 100 }, (_, i) => `${name} ${i}`),
+        `what ${name} stored, in its order`
+      );
+    }
+  },
+
+  async 'sends one event after the other, and ends with a send that fails'({ first, second }) {
+    const streamId = streamIdOf();
+    const [cursor] = await storeAll(first, streamId, [PRIMING, note(1), note(2), note(3)]);
+    const order: string[] = [];
+    const send = async (_: string, message: JSONRPCMessage): Promise<void> => {
+      const { value } = (message as { params: Record<string, unknown> }).params;
+      order.push(`begin ${String(value)}`);
+      await new Promise(resolve => setImmediate(resolve));
+      order.push(`end ${String(value)}`);
+      if (value === 2) throw new Error('the client is gone');
+    };
+    await rejects(second.replayEventsAfter(cursor as string, { send }), 'a replay that could not be sent fails');
+    equal(order, ['begin 1', 'end 1', 'begin 2', 'end 2'], 'the order of sending');
+  },
+
+  async 'replays nothing after an event that it does not have'({ first, second }) {
+    const streamId = streamIdOf();
+    const id = await first.storeEvent(streamId, note(1));
+    await first.storeEvent(streamId, note(2));
+    const absent = ['', 'x', '@', streamId, `${streamId}@`, `${id}99`, `${id}99-0`, `${id} `, `x${id}`, randomUUID()];
+    for (const unknown of absent) await expectUnknown(second, unknown);
+  }
+} satisfies EventCases;
+
+/** Of stores with `getStreamIdForEventId`. */
+export const streamIdCases = {
+  async 'tells the stream of an event that it has, and of no other'({ first, second }) {
+    const streamId = streamIdOf();
+    const ids = await storeAll(first, streamId, [PRIMING, note(1)]);
+    for (const id of ids) equal(await second.getStreamIdForEventId!(id), streamId, 'the stream of the event');
+    for (const unknown of ['', 'x', streamId, `${ids[0]}99`, `${streamId}@`, `x${ids[0]}`]) {
+      equal(await second.getStreamIdForEventId!(unknown), undefined, `the stream of ${JSON.stringify(unknown)}`);
+    }
+  }
+} satisfies EventCases;
+
+/** Of stores with `latestEventId`. */
+export const latestCases = {
+  async 'tells the last event of a stream, whoever stored it, and null where there is none'({ first, second }) {
+    const [streamId, other] = [streamIdOf(), streamIdOf()];
+    equal(await first.latestEventId!(streamId), null, 'the last event of a stream that never was');
+    for (const [store, message] of [
+      [first, PRIMING],
+      [second, note(1)],
+      [first, note(2)]
+    ] as const) {
+      const id = await store.storeEvent(streamId, message);
+      for (const reader of [first, second]) equal(await reader.latestEventId!(streamId), id, 'the last event');
+    }
+    equal(await second.latestEventId!(other), null, 'the last event of another stream');
+  }
+} satisfies EventCases;
+
+/** Of stores that keep ten events of a stream; they may keep some hundred more. */
+export const boundedCases = {
+  async 'keeps the last events of a long stream, and refuses to resume from one that it has dropped'(stores) {
+    const { first, second } = stores;
+    const streamId = streamIdOf();
+    const ids = await storeAll(
+      first,
+      streamId,
+      Array.from({ length: 500 }, (_, i) => note(i))
+    );
+    await expectUnknown(second, ids[0] as string);
+    const { events } = await replay(second, ids.at(-10) as string);
+    equal(
+      events,
+      ids.slice(-9).map((id, i) => [id, note(491 + i)]),
+      'the last events'
+    );
+  }
+} satisfies EventCases;
+
+/** Of stores that keep a stream for a second after its last event. */
+export const expiringCases = {
+  async 'forgets a stream some time after its last event'({ first, second, elapse }) {
+    const [quiet, busy] = [streamIdOf(), streamIdOf()];
+    const [lost] = await storeAll(first, quiet, [note(1), note(2)]);
+    const [kept] = await storeAll(first, busy, [note(1)]);
+    for (let i = 2; i < 6; i++) {
+      await elapse(400);
+      await second.storeEvent(busy, note(i));
+    }
+    await expectUnknown(second, lost as string);
+    equal((await replay(second, kept as string)).events.length, 4, 'the events of a stream that was written to');
+  }
+} satisfies EventCases;
+
+type Note = JSONRPCMessage & { params: Record<string, unknown> };
+
+function note(value: unknown): Note {
+  return { jsonrpc: '2.0', method: 'notifications/test', params: { value } };
+}
+
+/** As the transport names a stream. */
+function streamIdOf(): string {
+  return `${randomUUID()}:standalone`;
+}
+
+async function storeAll(
+  store: TestedEventStore,
+  streamId: string,
+  messages: readonly JSONRPCMessage[]
+): Promise<string[]> {
+  const ids = [];
+  for (const message of messages) ids.push(await store.storeEvent(streamId, message));
+  return ids;
+}
+
+async function replay(
+  store: TestedEventStore,
+  lastEventId: string
+): Promise<{ events: [string, Note][]; returned: string }> {
+  const events: [string, Note][] = [];
+  const send = async (eventId: string, message: JSONRPCMessage) => void events.push([eventId, message as Note]);
+  return { returned: await store.replayEventsAfter(lastEventId, { send }), events };
+}
+
+/** It says so, with an error or with no stream: never with a part of what followed. */
+async function expectUnknown(store: TestedEventStore, lastEventId: string): Promise<void> {
+  const sent: string[] = [];
+  const send = async (eventId: string) => void sent.push(eventId);
+  const returned = await store.replayEventsAfter(lastEventId, { send }).catch(() => '');
+  equal({ returned, sent }, { returned: '', sent: [] }, `a replay after ${JSON.stringify(lastEventId.slice(0, 80))}`);
+}

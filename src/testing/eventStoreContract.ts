@@ -1,0 +1,77 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { EventStore } from 'mcp-sdk-upstream/server/webStandardStreamableHttp.js';
+import { equal } from './assert.js';
+import { type ContractOptions, runContract } from './contract.js';
+import { boundedCases, eventCases, expiringCases, latestCases, streamIdCases } from './eventStoreCases.js';
+
+/** The methods of an event store that it need not have. */
+export type OptionalEventMethod = 'getStreamIdForEventId' | 'latestEventId';
+
+const OPTIONAL_METHODS: readonly OptionalEventMethod[] = ['getStreamIdForEventId', 'latestEventId'];
+
+/** The SDK's port, and what a store may have more: the last event that is kept of a stream, null where there is none. */
+export interface TestedEventStore extends EventStore {
+  latestEventId?(streamId: string): Promise<string | null>;
+}
+
+/** The store as two pods have it: two instances over one backend, or one object where the backend lives in an object. */
+export interface TwoEventStores {
+  first: TestedEventStore;
+  second: TestedEventStore;
+  /** Lets so much time pass for the backend: really, or on its clock. @default waits */
+  elapse?: (ms: number) => Promise<void>;
+  /** Closes what was opened for the case. */
+  close?: () => Promise<void>;
+}
+
+export interface EventStoreContractOptions extends ContractOptions<EventStoreCase> {
+  /**
+   * Called once for each case, with the limits that the store is to have; a store without limits declares the cases
+   * about them as gaps.
+   */
+  makeTwo: (limits: { maxEventsPerStream: number; ttlSeconds: number }) => Promise<TwoEventStores>;
+  /** What the store has beyond `storeEvent` and `replayEventsAfter`: all of these, and no other. @default none */
+  optionalMethods?: readonly OptionalEventMethod[];
+}
+
+/** The title of a case. */
+export type EventStoreCase =
+  | keyof typeof eventCases
+  | keyof typeof streamIdCases
+  | keyof typeof latestCases
+  | keyof typeof boundedCases
+  | keyof typeof expiringCases
+  | keyof typeof methodCases;
+
+const ROOMY = { maxEventsPerStream: 1000, ttlSeconds: 3600 };
+
+/** What every event store does that pods share, as sentences about two instances over one backend. */
+export function eventStoreContract(options: EventStoreContractOptions): void {
+  const { makeTwo, optionalMethods = [] } = options;
+  const offers = (method: OptionalEventMethod) => optionalMethods.includes(method);
+  const make = (limits: typeof ROOMY) => async () => ({ elapse: delay, optionalMethods, ...(await makeTwo(limits)) });
+  runContract('event stores', options, [
+    { cases: methodCases, make: make(ROOMY) },
+    { cases: eventCases, make: make(ROOMY) },
+    { cases: streamIdCases, make: make(ROOMY), applies: offers('getStreamIdForEventId') },
+    { cases: latestCases, make: make(ROOMY), applies: offers('latestEventId') },
+    { cases: boundedCases, make: make({ ...ROOMY, maxEventsPerStream: 10 }) },
+    { cases: expiringCases, make: make({ ...ROOMY, ttlSeconds: 1 }) }
+  ]);
+}
+
+const methodCases = {
+  async 'has the optional methods that it is said to have, and no others'({ first, second, optionalMethods }) {
+    for (const store of [first, second]) {
+      const present = OPTIONAL_METHODS.filter(method => typeof store[method] === 'function');
+      equal(
+        present,
+        OPTIONAL_METHODS.filter(method => optionalMethods.includes(method)),
+        'the optional methods'
+      );
+    }
+  }
+} satisfies Record<
+  string,
+  (stores: TwoEventStores & { optionalMethods: readonly OptionalEventMethod[] }) => Promise<void>
+>;

@@ -1,0 +1,18 @@
+export type { TestRunner } from './contract.js';
+export { sessionStoreContract } from './sessionStoreContract.js';
+export type {
+  OptionalSessionMethod,
+  SessionStoreCase,
+  SessionStoreContractOptions,
+  TwoSessionStores
+} from './sessionStoreContract.js';
+export { sessionBusContract } from './sessionBusContract.js';
+export type { SessionBusCase, SessionBusContractOptions, TwoSessionBuses } from './sessionBusContract.js';
+export { eventStoreContract } from './eventStoreContract.js';
+export type {
+  EventStoreCase,
+  EventStoreContractOptions,
+  OptionalEventMethod,
+  TestedEventStore,
+  TwoEventStores
+} from './eventStoreContract.js';

@@ -1,0 +1,142 @@
+import { randomUUID } from 'node:crypto';
+import type { SessionBus } from '../sessionBus.js';
+import { equal, eventually } from './assert.js';
+import { type Cases, type ContractOptions, runContract } from './contract.js';
+import { Fuzz, oddTexts, oneMebibyte } from './samples.js';
+
+/** The bus as two pods have it: two instances over one backend, or one object where the backend lives in an object. */
+export interface TwoSessionBuses {
+  first: SessionBus;
+  second: SessionBus;
+  /** Closes what was opened for the case, the buses among it. */
+  close?: () => Promise<void>;
+}
+
+export interface SessionBusContractOptions extends ContractOptions<SessionBusCase> {
+  /** Called once for each case. */
+  makeTwo: () => Promise<TwoSessionBuses>;
+}
+
+/** The title of a case. */
+export type SessionBusCase = keyof typeof cases;
+
+/** What every bus between pods does, as sentences about two instances over one backend. */
+export function sessionBusContract(options: SessionBusContractOptions): void {
+  runContract('session buses', options, [{ cases, make: options.makeTwo }]);
+}
+
+const cases = {
+  async 'brings a message to the listeners of every instance, its own included'({ first, second }) {
+    const topic = randomUUID();
+    const heard: string[] = [];
+    await first.subscribe(topic, text => heard.push(`first ${text}`));
+    await second.subscribe(topic, text => heard.push(`second ${text}`));
+    await first.publish(topic, 'x');
+    await eventually(() => heard.length >= 2, 'both have heard');
+    equal(heard.sort(), ['first x', 'second x'], 'what was heard');
+  },
+
+  async 'takes a message that nobody listens to'({ first, second }) {
+    const topic = randomUUID();
+    await first.publish(topic, 'lost');
+    const heard: string[] = [];
+    await second.subscribe(topic, text => heard.push(text));
+    await first.publish(topic, 'heard');
+    await eventually(() => heard.includes('heard'), 'what is published after the subscription arrives');
+    equal(heard, ['heard'], 'and nothing from before it');
+  },
+
+  async 'keeps the order in which one publisher publishes on a topic'({ first, second }) {
+    const topic = randomUUID();
+    const numbers = Array.from({ length: 200 }, (_, i) => i);
+    const heard = { first: [] as number[], second: [] as number[] };
+    await second.subscribe(topic, text => {
+      const { from, number } = JSON.parse(text) as { from: keyof typeof heard; number: number };
+      heard[from].push(number);
+    });
+    await Promise.all(
+      numbers.flatMap(number => [
+        first.publish(topic, JSON.stringify({ from: 'first', number })),
+        second.publish(topic, JSON.stringify({ from: 'second', number }))
+      ])
+    );
+    await eventually(() => heard.first.length >= 200 && heard.second.length >= 200, 'all are heard');
+    equal(heard, { first: numbers, second: numbers }, 'the messages of each publisher');
+  },
+
+  async 'keeps topics apart, whatever their names'({ first, second }) {
+    const run = randomUUID();
+    const fuzz = new Fuzz(7);
+    const odd = [...oddTexts(), ...Array.from({ length: 20 }, () => fuzz.text())].map(text => run + text);
+    const topics = [...new Set([...odd, `${run}*`, `${run}?`, `${run}[*]`, `${run}${'~'.repeat(256)}`])];
+    const heard: string[] = [];
+    await Promise.all(
+      topics.map(topic => second.subscribe(topic, text => heard.push(`${topics.indexOf(topic)}=${text}`)))
+    );
+    await Promise.all(topics.map((topic, index) => first.publish(topic, String(index))));
+    await eventually(() => heard.length >= topics.length, 'all are heard');
+    equal(heard.toSorted(), topics.map((_, index) => `${index}=${index}`).toSorted(), 'what was heard on each topic');
+  },
+
+  async 'carries any text'({ first, second }) {
+    const topic = randomUUID();
+    const fuzz = new Fuzz(8);
+    const texts = [...oddTexts(), ...Array.from({ length: 100 }, () => JSON.stringify(fuzz.json()))];
+    const heard: string[] = [];
+    await second.subscribe(topic, text => heard.push(text));
+    for (const text of texts) await first.publish(topic, text);
+    await eventually(() => heard.length >= texts.length, 'all are heard');
+    equal(heard, texts, 'the texts');
+  },
+
+  async 'carries a message of 1 MiB'({ first, second }) {
+    const topic = randomUUID();
+    const text = oneMebibyte();
+    const heard: string[] = [];
+    await second.subscribe(topic, message => heard.push(message));
+    await first.publish(topic, text);
+    await first.publish(topic, 'behind it');
+    await eventually(() => heard.length >= 2, 'it is heard');
+    equal(heard, [text, 'behind it'], 'the message, and the one behind it');
+  },
+
+  async 'serves each listener of a topic that waited for it, until the last has left'({ first, second }) {
+    const topic = randomUUID();
+    const heard: string[] = [];
+    const subscribe = (name: string) => second.subscribe(topic, text => heard.push(`${name} ${text}`));
+    const [one, two] = [subscribe('one'), subscribe('two')];
+    const leave = await two;
+    await first.publish(topic, 'a');
+    await eventually(() => heard.length === 2, 'both have heard');
+    await leave();
+    await first.publish(topic, 'b');
+    await eventually(() => heard.length === 3, 'the one has heard');
+    await (
+      await one
+    )();
+    await subscribe('three');
+    await first.publish(topic, 'c');
+    await eventually(() => heard.length === 4, 'the third has heard');
+    equal(heard, ['one a', 'two a', 'one b', 'three c'], 'what each has heard');
+  },
+
+  async 'lets a listener publish, subscribe and leave'({ first, second }) {
+    const [topic, other] = [randomUUID(), randomUUID()];
+    const heard: string[] = [];
+    const leave = await second.subscribe(topic, text => {
+      heard.push(text);
+      void leave()
+        .then(() => second.subscribe(other, answer => heard.push(answer)))
+        .then(() => second.publish(other, 'answer'));
+    });
+    await first.publish(topic, 'question');
+    await eventually(() => heard.length >= 2, 'the answer is heard');
+    equal(heard, ['question', 'answer'], 'what was heard');
+  },
+
+  async 'closes twice'({ first }) {
+    await first.subscribe(randomUUID(), () => {});
+    await first.close();
+    await first.close();
+  }
+} satisfies Cases<TwoSessionBuses>;

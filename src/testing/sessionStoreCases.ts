@@ -1,0 +1,356 @@
+import { randomUUID } from 'node:crypto';
+import type { SessionData, SessionStore } from '../sessionStore.js';
+import { equal, eventually, isTrue, rejects } from './assert.js';
+import type { Cases } from './contract.js';
+import { Fuzz, oddMetadata, oddSessionIds, oddTexts, oneMebibyte, record } from './samples.js';
+import type { TwoSessionStores } from './sessionStoreContract.js';
+
+type SessionCases = Cases<Required<Pick<TwoSessionStores, 'first' | 'second' | 'elapse'>>>;
+
+const EXISTS = 'ANYPOD_SESSION_EXISTS';
+const FUZZ_SEED = 20251125;
+
+/** How long sessions live in {@link expiryCases}. */
+export const SHORT_TTL_SECONDS = 1;
+
+export const fiveMethodCases = {
+  async 'gives every field back as it was stored'({ first, second }) {
+    await expectKept(first, second, record({ initialized: true, metadata: oddMetadata() }));
+  },
+
+  async 'takes a record with the five fields alone, and without metadata'({ first, second }) {
+    const bare = record();
+    delete bare.metadata;
+    await expectKept(first, second, bare);
+    await expectKept(first, second, record({ metadata: {} }));
+  },
+
+  async 'takes metadata of 1 MiB'({ first, second }) {
+    await expectKept(first, second, record({ metadata: { text: oneMebibyte() } }));
+  },
+
+  async 'keeps whatever JSON it is given as metadata'({ first, second }) {
+    const fuzz = new Fuzz(FUZZ_SEED);
+    for (let i = 0; i < 60; i++) {
+      const metadata = { ...fuzz.object(fuzz.int(6), 3), mcp: { subscriptions: [fuzz.text()] } };
+      await expectKept(first, second, record({ initialized: i % 2 === 0, metadata }));
+    }
+  },
+
+  async 'knows missing as a value: null, false, nothing done'({ first }) {
+    const sessionId = randomUUID();
+    equal(await first.getSession(sessionId), null, 'getSession of a session that never was');
+    equal(await first.sessionExists(sessionId), false, 'sessionExists of a session that never was');
+    await first.updateSessionActivity(sessionId);
+    await first.deleteSession(sessionId);
+    equal(await first.sessionExists(sessionId), false, 'sessionExists after an activity and a deletion');
+  },
+
+  async 'forgets a deleted session on both sides'({ first, second }) {
+    const data = record();
+    await first.storeSession(data.sessionId, data);
+    await second.deleteSession(data.sessionId);
+    for (const store of [first, second]) await expectMissing(store, data.sessionId);
+  },
+
+  async 'brings nothing deleted back by an activity that comes late'({ first, second }) {
+    const data = record();
+    await first.storeSession(data.sessionId, data);
+    await first.deleteSession(data.sessionId);
+    await second.updateSessionActivity(data.sessionId);
+    await expectMissing(second, data.sessionId);
+  },
+
+  async 'keeps sessions with odd ids apart, and works for each'({ first, second }) {
+    await expectApart(first, second, oddSessionIds());
+  },
+
+  async 'keeps sessions with whatever ids apart'({ first, second }) {
+    const [run, fuzz] = [randomUUID(), new Fuzz(FUZZ_SEED)];
+    const ids = Array.from({ length: 40 }, () => fuzz.visible(110) + run + fuzz.visible(110));
+    await expectApart(first, second, [...new Set(ids)]);
+  }
+} satisfies SessionCases;
+
+/** Of stores without `patchSession`. */
+export const replacingCases = {
+  async 'replaces a record that is there when it is stored again'({ first, second }) {
+    const data = record({ metadata: { a: 1, b: 1 } });
+    await first.storeSession(data.sessionId, data);
+    const again = { ...data, initialized: true, metadata: { b: 2 } };
+    await second.storeSession(data.sessionId, again);
+    equal(
+      withoutTimes(await first.getSession(data.sessionId)),
+      withoutTimes(again),
+      'the record that replaced the first'
+    );
+  }
+} satisfies SessionCases;
+
+/** Of stores with `patchSession`. */
+export const creatingCases = {
+  async 'creates only where nothing is'({ first, second }) {
+    const data = record({ metadata: { first: true } });
+    await first.storeSession(data.sessionId, data);
+    const again = record({ sessionId: data.sessionId, metadata: { second: true } });
+    await rejects(second.storeSession(data.sessionId, again), 'an id that is taken is refused', EXISTS);
+    equal((await first.getSession(data.sessionId))?.metadata, { first: true }, 'the metadata of the first record');
+  },
+
+  async 'lets one of two creations win'({ first, second }) {
+    const sessionId = randomUUID();
+    const attempts = [first, second, first, second].map(store => store.storeSession(sessionId, record({ sessionId })));
+    const outcomes = (await Promise.allSettled(attempts)).map(({ status }) => status).sort();
+    equal(outcomes, ['fulfilled', 'rejected', 'rejected', 'rejected'], 'what became of four creations at once');
+  },
+
+  async 'refuses the id of a session that was deleted a moment ago'({ first, second }) {
+    const data = record();
+    await first.storeSession(data.sessionId, data);
+    await first.deleteSession(data.sessionId);
+    await rejects(second.storeSession(data.sessionId, data), 'an id that was just deleted is refused', EXISTS);
+    await expectMissing(first, data.sessionId);
+  },
+
+  async 'brings nothing deleted back by any write that races the deletion'({ first, second }) {
+    const sessionIds = Array.from({ length: 20 }, () => randomUUID());
+    await Promise.all(sessionIds.map(sessionId => first.storeSession(sessionId, record({ sessionId }))));
+    const race = sessionIds.flatMap((sessionId, index) => {
+      const writes = [
+        () => second.updateSessionActivity(sessionId),
+        () => second.patchSession!(sessionId, { subscribe: 'file:///late' }),
+        () => first.deleteSession(sessionId),
+        () => touch(second, sessionId),
+        () => second.storeSession(sessionId, record({ sessionId }))
+      ];
+      return [...writes.slice(index % 5), ...writes.slice(0, index % 5)].map(write => write());
+    });
+    await Promise.allSettled(race);
+    for (const sessionId of sessionIds) {
+      await rejects(second.storeSession(sessionId, record({ sessionId })), 'the id stays refused', EXISTS);
+      await expectMissing(first, sessionId);
+    }
+  }
+} satisfies SessionCases;
+
+export const touchingCases = {
+  async 'touches only where something is'({ first }) {
+    const sessionId = randomUUID();
+    equal(await first.touchSession!(sessionId), null, 'touchSession of a session that never was');
+    const known = record({ sessionId, revision: 1 });
+    equal(await first.touchSession!(sessionId, known), null, 'touchSession with a record of a session that never was');
+    equal(await first.sessionExists(sessionId), false, 'sessionExists afterwards');
+  },
+
+  async 'gives the record with a touch as with a look'({ first, second }) {
+    const data = record({ initialized: true, metadata: oddMetadata() });
+    await first.storeSession(data.sessionId, data);
+    equal(withoutTimes(await second.touchSession!(data.sessionId)), withoutTimes(data), 'the record');
+  },
+
+  async 'gives the known record back while it is unchanged'({ first, second }) {
+    const data = record();
+    await first.storeSession(data.sessionId, data);
+    const known = (await first.touchSession!(data.sessionId))!;
+    isTrue((await first.touchSession!(data.sessionId, known)) === known, 'the very object that was known');
+    await second.updateSessionActivity(data.sessionId);
+    isTrue((await first.touchSession!(data.sessionId, known)) === known, 'the same after an activity elsewhere');
+    const read = (await second.getSession(data.sessionId))!;
+    isTrue((await second.touchSession!(data.sessionId, read)) === read, 'the same where getSession has read it');
+  }
+} satisfies SessionCases;
+
+export const patchingCases = {
+  async 'patches only where something is'({ first }) {
+    const sessionId = randomUUID();
+    equal(await first.patchSession!(sessionId, { initialized: true, subscribe: 'a' }), false, 'the patch of nothing');
+    equal(await first.sessionExists(sessionId), false, 'sessionExists afterwards');
+  },
+
+  async 'gives a new record after a patch elsewhere'({ first, second }) {
+    const data = record();
+    await first.storeSession(data.sessionId, data);
+    const known = (await touch(first, data.sessionId))!;
+    await second.patchSession!(data.sessionId, { logLevel: 'error' });
+    const changed = (await touch(first, data.sessionId, known))!;
+    isTrue(changed !== known, 'another object than the one that was known');
+    equal(changed.metadata?.mcp?.logLevel, 'error', 'the log level of the patch');
+    if (first.touchSession) isTrue((await touch(first, data.sessionId, changed)) === changed, 'known from then on');
+  },
+
+  async 'changes what a patch names and leaves the rest'({ first, second }) {
+    const data = record({ metadata: oddMetadata() });
+    const { sessionId } = data;
+    const mcp = async () => (await second.getSession(sessionId))?.metadata?.mcp;
+    await first.storeSession(sessionId, data);
+    await first.patchSession!(sessionId, { initialized: true });
+    await first.patchSession!(sessionId, { logLevel: 'debug', protocolVersion: '2025-03-26' });
+    for (const uri of ['b', 'a', 'b']) await second.patchSession!(sessionId, { subscribe: uri });
+    equal((await mcp())?.subscriptions?.toSorted(), ['a', 'b', 'file:///ü%20{x}'], 'the subscriptions');
+    await first.patchSession!(sessionId, { unsubscribe: 'b' });
+    await first.patchSession!(sessionId, { unsubscribe: 'never subscribed' });
+    equal((await mcp())?.subscriptions?.toSorted(), ['a', 'file:///ü%20{x}'], 'the subscriptions that are left');
+
+    const subscriptions = (await mcp())?.subscriptions;
+    const changed = { ...data.metadata?.mcp, logLevel: 'debug', protocolVersion: '2025-03-26', subscriptions };
+    const expected = { ...data, initialized: true, metadata: { ...data.metadata, mcp: changed } };
+    equal(withoutTimes(await second.getSession(sessionId)), withoutTimes(expected as SessionData), 'the whole record');
+  },
+
+  async 'keeps subscriptions to odd URIs apart'({ first, second }) {
+    const fuzz = new Fuzz(FUZZ_SEED);
+    const uris = [...new Set([...oddTexts(), ...Array.from({ length: 40 }, () => fuzz.text())])];
+    const data = record({ metadata: { mcp: { subscriptions: uris.slice(0, 20) } } });
+    await first.storeSession(data.sessionId, data);
+    for (const uri of uris.slice(20)) await first.patchSession!(data.sessionId, { subscribe: uri });
+    const kept = async () => (await second.getSession(data.sessionId))?.metadata?.mcp?.subscriptions?.toSorted();
+    equal(await kept(), uris.toSorted(), 'the subscriptions');
+    const [leave, stay] = [uris.filter((_, index) => index % 2), uris.filter((_, index) => index % 2 === 0)];
+    for (const uri of leave) await second.patchSession!(data.sessionId, { unsubscribe: uri });
+    equal(await kept(), stay.toSorted(), 'the subscriptions that are left');
+  },
+
+  async 'takes a subscription to a URI of 1 MiB'({ first, second }) {
+    const data = record();
+    const uri = `data:,${oneMebibyte()}`;
+    await first.storeSession(data.sessionId, data);
+    await first.patchSession!(data.sessionId, { subscribe: uri });
+    equal((await second.getSession(data.sessionId))?.metadata?.mcp?.subscriptions, [uri], 'the subscription');
+    await second.patchSession!(data.sessionId, { unsubscribe: uri });
+    equal((await first.getSession(data.sessionId))?.metadata?.mcp?.subscriptions ?? [], [], 'the subscriptions left');
+  },
+
+  async 'loses none of the changes that two instances make at once'({ first, second }) {
+    const data = record();
+    const { sessionId } = data;
+    await first.storeSession(sessionId, data);
+    const uris = Array.from({ length: 40 }, (_, i) => `test://${i}`);
+    await Promise.all([
+      ...uris.map((uri, i) => (i % 2 ? first : second).patchSession!(sessionId, { subscribe: uri })),
+      first.patchSession!(sessionId, { initialized: true }),
+      second.patchSession!(sessionId, { logLevel: 'alert' }),
+      first.patchSession!(sessionId, { protocolVersion: '2025-06-18' }),
+      second.updateSessionActivity(sessionId)
+    ]);
+    const { initialized, metadata } = (await second.getSession(sessionId))!;
+    const { logLevel, protocolVersion, subscriptions } = metadata?.mcp ?? {};
+    equal([initialized, logLevel, protocolVersion], [true, 'alert', '2025-06-18'], 'the fields that were patched');
+    equal(subscriptions?.toSorted(), uris.toSorted(), 'the subscriptions');
+  }
+} satisfies SessionCases;
+
+export const listingCases = {
+  async 'lists the sessions that are there, each once'({ first, second }) {
+    const [stays, goes] = [record(), record()];
+    for (const { sessionId } of [stays, goes]) await first.storeSession(sessionId, record({ sessionId }));
+    const listed = async () => {
+      const ids = await idsOf(second);
+      equal(ids.length, new Set(ids).size, 'each id once');
+      return [stays, goes].map(({ sessionId }) => ids.includes(sessionId)).join();
+    };
+    await eventually(async () => (await listed()) === 'true,true', 'both are listed');
+    await second.deleteSession(goes.sessionId);
+    await eventually(async () => (await listed()) === 'true,false', 'the one that is left is listed');
+  },
+
+  async 'lists those that are subscribed to a resource, as that changes'({ first, second }) {
+    const uri = `file:///${randomUUID()} "ü"/__proto__`;
+    const [from, later] = [record({ metadata: { mcp: { subscriptions: [uri] } } }), record()];
+    for (const data of [from, later]) await first.storeSession(data.sessionId, data);
+    const listed = async () => (await idsOf(second, uri)).sort().join();
+    await eventually(async () => (await listed()) === from.sessionId, 'the one that began subscribed');
+    if (first.patchSession) {
+      const both = [from.sessionId, later.sessionId].sort().join();
+      await first.patchSession(later.sessionId, { subscribe: uri });
+      await eventually(async () => (await listed()) === both, 'and the one that subscribed');
+      await second.patchSession?.(from.sessionId, { unsubscribe: uri });
+      await eventually(async () => (await listed()) === later.sessionId, 'and not the one that unsubscribed');
+    }
+    for (const data of [from, later]) await second.deleteSession(data.sessionId);
+    await eventually(async () => (await listed()) === '', 'none that was deleted');
+    equal(await idsOf(second, `${uri}/`), [], 'the sessions subscribed to another resource');
+  }
+} satisfies SessionCases;
+
+/** With sessions that live for {@link SHORT_TTL_SECONDS}. */
+export const expiryCases = {
+  async 'lets a session expire, unless an activity starts its time to live anew'({ first, second, elapse }) {
+    const [updated, touched, held, idle] = [record(), record(), record(), record()];
+    for (const data of [updated, touched, held, idle]) await first.storeSession(data.sessionId, data);
+    let known = (await touch(first, held.sessionId))!;
+    // More than twice the time to live, so that nothing that is kept beside the session lags behind.
+    for (let step = 0; step < 8; step++) {
+      await elapse(300);
+      await second.updateSessionActivity(updated.sessionId);
+      await touch(second, touched.sessionId);
+      known = (await touch(first, held.sessionId, known))!;
+      // Looking is no activity.
+      await first.getSession(idle.sessionId);
+      await first.sessionExists(idle.sessionId);
+    }
+    await expectMissing(first, idle.sessionId);
+    // The id of an expired session is free; that of a deleted one is not.
+    await second.storeSession(idle.sessionId, record({ sessionId: idle.sessionId }));
+    for (const data of [updated, touched, held]) {
+      const read = await second.getSession(data.sessionId);
+      equal(withoutTimes(read), withoutTimes(data), 'the record of a session that was active');
+      isTrue(read!.lastActivity > data.lastActivity + 1000, 'its last activity is not that of its creation');
+    }
+    await elapse(SHORT_TTL_SECONDS * 1000 + 100);
+    for (const data of [updated, touched, held]) await expectMissing(second, data.sessionId);
+  },
+
+  async 'counts the creation as an activity, whatever times the record tells'({ first, second, elapse }) {
+    const old = record({ createdAt: 1, lastActivity: 1 });
+    await first.storeSession(old.sessionId, old);
+    await elapse(50);
+    equal((await second.getSession(old.sessionId))?.createdAt, 1, 'the time of creation');
+  }
+} satisfies SessionCases;
+
+/** A pod's look at a session, with a store of any kind. */
+async function touch(store: SessionStore, sessionId: string, known?: SessionData): Promise<SessionData | null> {
+  if (store.touchSession) return store.touchSession(sessionId, known);
+  const data = await store.getSession(sessionId);
+  if (data) await store.updateSessionActivity(sessionId);
+  return data;
+}
+
+async function idsOf(store: SessionStore, subscribedTo?: string): Promise<string[]> {
+  const ids: string[] = [];
+  for await (const batch of store.listSessionIds!(subscribedTo === undefined ? {} : { subscribedTo }))
+    ids.push(...batch);
+  return ids;
+}
+
+/** What the application and the transport put there: activity and revision are the store's. */
+function withoutTimes(data: SessionData | null): Partial<SessionData> | null {
+  return data && { ...data, lastActivity: undefined, revision: undefined };
+}
+
+async function expectKept(first: SessionStore, second: SessionStore, data: SessionData): Promise<void> {
+  await first.storeSession(data.sessionId, data);
+  const read = await second.getSession(data.sessionId);
+  equal(withoutTimes(read), withoutTimes(data), 'the record as it was stored');
+  // A backend may keep it to the second, or by its own clock.
+  isTrue(Math.abs(read!.lastActivity - data.lastActivity) < 5000, 'its last activity is its creation');
+  equal(await second.sessionExists(data.sessionId), true, 'sessionExists of a session that is there');
+}
+
+async function expectApart(first: SessionStore, second: SessionStore, sessionIds: readonly string[]): Promise<void> {
+  for (const sessionId of sessionIds) await first.storeSession(sessionId, record({ sessionId }));
+  for (const sessionId of sessionIds) {
+    equal((await touch(second, sessionId))?.sessionId, sessionId, `the session with the id ${sessionId}`);
+    await second.updateSessionActivity(sessionId);
+    await second.deleteSession(sessionId);
+    equal(await first.sessionExists(sessionId), false, `sessionExists of ${sessionId}, which was deleted`);
+  }
+}
+
+async function expectMissing(store: SessionStore, sessionId: string): Promise<void> {
+  equal(await store.getSession(sessionId), null, 'getSession of a session that is gone');
+  equal(await store.sessionExists(sessionId), false, 'sessionExists of a session that is gone');
+  if (store.touchSession) equal(await store.touchSession(sessionId), null, 'touchSession of a session that is gone');
+  const patched = await store.patchSession?.(sessionId, { initialized: true });
+  isTrue(patched !== true, 'patchSession of a session that is gone changes nothing');
+}
