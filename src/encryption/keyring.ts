@@ -15,7 +15,7 @@ const KEY_ID = /^[A-Za-z0-9_-]{1,64}$/;
 /** `sealed:v1:<key id>:<nonce, ciphertext and tag in base64url>` */
 const SEALED_TEXT = /^sealed:v1:([A-Za-z0-9_-]{1,64}):([A-Za-z0-9_-]+)$/;
 const encoder = new TextEncoder();
-const decoder = new TextDecoder('utf-8', { fatal: true });
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /** What is derived from one key (HKDF, RFC 5869): each use has a key of its own. */
 interface DerivedKeys {

@@ -1,12 +1,11 @@
 import { randomBytes } from 'node:crypto';
-import { setTimeout as delay } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { encryptSessionStore, RedisSessionStore } from 'mcp-sdk-anypod/server';
+import { sessionStoreContract } from 'mcp-sdk-anypod/testing';
 import { RawClient } from '../support/rawClient.js';
 import { contentsOf } from '../support/redisContents.js';
 import { startRedisServer, type RedisServer } from '../support/redisServer.js';
 import { spentOn } from '../support/redisStats.js';
-import { sessionStoreContract } from '../support/sessionStoreContract.js';
 import { LocalPod } from './localPod.js';
 
 const keys = [randomBytes(32)];
@@ -23,15 +22,21 @@ afterAll(async () => {
   await server.stop();
 });
 
-sessionStoreContract('RedisSessionStore, encrypted', async ({ ttlSeconds }) => {
-  const clients = [new Redis(server.url), new Redis(server.url)] as const;
-  const store = (client: Redis) => encryptSessionStore(new RedisSessionStore({ redis: client, ttlSeconds }), { keys });
-  return {
-    first: store(clients[0]),
-    second: store(clients[1]),
-    elapse: delay,
-    close: async () => clients.forEach(client => client.disconnect())
-  };
+sessionStoreContract({
+  describe,
+  it,
+  name: 'RedisSessionStore, encrypted',
+  optionalMethods: ['touchSession', 'patchSession', 'listSessionIds'],
+  makeTwo: async ({ ttlSeconds }) => {
+    const clients = [new Redis(server.url), new Redis(server.url)] as const;
+    const store = (client: Redis) =>
+      encryptSessionStore(new RedisSessionStore({ redis: client, ttlSeconds }), { keys });
+    return {
+      first: store(clients[0]),
+      second: store(clients[1]),
+      close: async () => clients.forEach(client => client.disconnect())
+    };
+  }
 });
 
 describe('pods on an encrypted Redis store', () => {

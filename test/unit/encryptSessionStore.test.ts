@@ -8,8 +8,8 @@ import {
   type SessionData,
   type SessionStore
 } from 'mcp-sdk-anypod/server';
+import { sessionStoreContract } from 'mcp-sdk-anypod/testing';
 import { MapSessionStore } from '../support/mapSessionStore.js';
-import { sessionStoreContract } from '../support/sessionStoreContract.js';
 
 const key = randomBytes(32);
 const otherKey = randomBytes(32).toString('base64');
@@ -19,15 +19,20 @@ describe.each([
   ['two pods in the middle of a rotation', { keys: [key, otherKey] }, { keys: [otherKey, key] }],
   ['one of two pods not sealing yet', { keys: [key] }, { keys: [key], writePlaintext: true }]
 ])('with %s', (name, first, second) => {
-  sessionStoreContract(`InMemorySessionStore, encrypted with ${name}`, async ({ ttlSeconds }) => {
-    let ahead = 0;
-    const store = new InMemorySessionStore({ ttlSeconds, now: () => Date.now() + ahead });
-    return {
-      first: encryptSessionStore(store, first),
-      second: encryptSessionStore(store, second),
-      elapse: async ms => void (ahead += ms),
-      close: async () => {}
-    };
+  sessionStoreContract({
+    describe,
+    it,
+    name: `InMemorySessionStore, encrypted with ${name}`,
+    optionalMethods: ['touchSession', 'patchSession', 'listSessionIds'],
+    makeTwo: async ({ ttlSeconds }) => {
+      let ahead = 0;
+      const store = new InMemorySessionStore({ ttlSeconds, now: () => Date.now() + ahead });
+      return {
+        first: encryptSessionStore(store, first),
+        second: encryptSessionStore(store, second),
+        elapse: async ms => void (ahead += ms)
+      };
+    }
   });
 });
 
@@ -57,6 +62,9 @@ describe('an encrypted store', () => {
         'listSessionIds',
         'getState',
         'putState',
+        'acquireLock',
+        'renewLock',
+        'releaseLock',
         'createBus',
         'ttlSeconds'
       ].sort()
