@@ -11,6 +11,7 @@ import {
   type ClientSessionOAuthOptions,
   type NewClientSession
 } from 'mcp-sdk-anypod/server';
+import { MapSessionStore } from '../support/mapSessionStore.js';
 
 const serverUrl = 'https://mcp.example.com/mcp';
 const callbackUrl = 'https://app.example.com/callback';
@@ -190,7 +191,7 @@ describe('client sessions', () => {
   });
 
   test('a store without what they need, and options of another kind, are refused', () => {
-    expect(() => createClientSessions({ store: new InMemorySessionStore() })).toThrow('without getState, putState');
+    expect(() => createClientSessions({ store: new MapSessionStore() })).toThrow('without getState, putState');
     const store = new InMemorySessionStore();
     expect(() => createClientSessions({ store, storeTimeoutMs: 0 })).toThrow('storeTimeoutMs');
     expect(() => createClientSessions({ store, sessionIdGenerator: 'x' as never })).toThrow('sessionIdGenerator');
