@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import express, { type Response } from 'express';
 import { createMcpHandler, McpServer } from 'mcp-sdk-anypod/server';
 import { InvalidGrantError, InvalidTokenError } from 'mcp-sdk-upstream/server/auth/errors.js';
@@ -27,8 +28,10 @@ const grants = new Set<string>();
 const provider: OAuthServerProvider = {
   clientsStore: {
     getClient: clientId => clients.get(clientId),
-    registerClient(client) {
+    async registerClient(client) {
       tally.registrations++;
+      // As far away as they are: pods that begin at the same time register at the same time.
+      await delay(100);
       const registered = client as OAuthClientInformationFull;
       clients.set(registered.client_id, registered);
       return registered;
