@@ -118,3 +118,8 @@ export class StoreSchemaError extends AnypodError {
 export class UnsupportedRuntimeError extends AnypodError {
   readonly code = 'ANYPOD_UNSUPPORTED_RUNTIME';
 }
+
+/** A client session is not there, is another identity's, or has no such authorization under way. */
+export class ClientSessionNotFoundError extends AnypodError {
+  readonly code = 'ANYPOD_CLIENT_SESSION_NOT_FOUND';
+}

@@ -74,3 +74,7 @@ export { createMemorySessionStore, createSessionServices, createSessionStore } f
 export type { OwningSessionStore, SessionServices } from './services/sessionServices.js';
 export type { SessionServicesOptions, StorageType } from './services/options.js';
 export { isRedisAvailable } from './services/redis.js';
+export { CLIENT_SESSION_TTL_SECONDS, createClientSessions } from './clientSessions/clientSessions.js';
+export type { ClientSessions, ClientSessionsOptions } from './clientSessions/clientSessions.js';
+export type { ClientSessionOAuthOptions } from './clientSessions/oauthProvider.js';
+export type { ClientSession, ClientSessionChanges, NewClientSession } from './clientSessions/record.js';

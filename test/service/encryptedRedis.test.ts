@@ -1,7 +1,11 @@
 import { randomBytes } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { encryptSessionStore, RedisSessionStore } from 'mcp-sdk-anypod/server';
 import { sessionStoreContract } from 'mcp-sdk-anypod/testing';
+import { principalContract } from '../../src/testing/principalContract.js';
+import { sessionStateContract } from '../../src/testing/sessionStateContract.js';
+import type { MakeStorePair } from '../../src/testing/storePair.js';
 import { RawClient } from '../support/rawClient.js';
 import { contentsOf } from '../support/redisContents.js';
 import { startRedisServer, type RedisServer } from '../support/redisServer.js';
@@ -22,22 +26,26 @@ afterAll(async () => {
   await server.stop();
 });
 
+const makePair: MakeStorePair = async ({ ttlSeconds }) => {
+  const clients = [new Redis(server.url), new Redis(server.url)] as const;
+  const store = (client: Redis) => encryptSessionStore(new RedisSessionStore({ redis: client, ttlSeconds }), { keys });
+  return {
+    first: store(clients[0]),
+    second: store(clients[1]),
+    elapse: delay,
+    close: async () => clients.forEach(client => client.disconnect())
+  };
+};
+
 sessionStoreContract({
   describe,
   it,
   name: 'RedisSessionStore, encrypted',
   optionalMethods: ['touchSession', 'patchSession', 'listSessionIds'],
-  makeTwo: async ({ ttlSeconds }) => {
-    const clients = [new Redis(server.url), new Redis(server.url)] as const;
-    const store = (client: Redis) =>
-      encryptSessionStore(new RedisSessionStore({ redis: client, ttlSeconds }), { keys });
-    return {
-      first: store(clients[0]),
-      second: store(clients[1]),
-      close: async () => clients.forEach(client => client.disconnect())
-    };
-  }
+  makeTwo: makePair
 });
+sessionStateContract({ describe, it }, 'RedisSessionStore, encrypted', makePair);
+principalContract({ describe, it }, 'RedisSessionStore, encrypted', makePair);
 
 describe('pods on an encrypted Redis store', () => {
   const startPod = (podKeys = keys) =>

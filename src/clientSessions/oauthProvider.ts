@@ -1,0 +1,280 @@
+import type {
+  AddClientAuthentication,
+  OAuthClientProvider,
+  OAuthDiscoveryState
+} from 'mcp-sdk-upstream/client/auth.js';
+import type { OAuthClientInformationMixed, OAuthClientMetadata, OAuthTokens } from 'mcp-sdk-upstream/shared/auth.js';
+import { InvalidGrantError } from 'mcp-sdk-upstream/server/auth/errors.js';
+import { ClientSessionNotFoundError, InvalidOptionError } from '../errors.js';
+import { checkFunction, checkOptionsObject, checkString } from '../validate.js';
+import { authenticateClient } from './clientAuthentication.js';
+import type { ClientSessionDirectory } from './directory.js';
+import { challengeOf, newState, sameText } from './oauthState.js';
+import type { ClientSession, OAuthProgress, PendingAuthorization, StoredClientSession } from './record.js';
+import { takeRefreshTurn } from './refreshTurn.js';
+
+export interface ClientSessionOAuthOptions {
+  /** Sends the user's browser to the authorization server: by a redirect, or by telling your page the URL. */
+  redirectToAuthorization: (authorizationUrl: URL, session: ClientSession) => void | Promise<void>;
+  /** What your application registers as (RFC 7591). @default its `redirect_uris` is the session's `callbackUrl` */
+  clientMetadata?: Partial<OAuthClientMetadata>;
+  /** Where the authorization server reads your metadata, in place of registering. An https URL. */
+  clientMetadataUrl?: string;
+  /** The `state` of the callback that is being handled: which of several authorizations under way it finishes. */
+  callbackState?: string;
+  /** Authenticates your application at the token endpoint in a way of its own. @default as the SDK does */
+  addClientAuthentication?: AddClientAuthentication;
+  /** As in the SDK's `OAuthClientProvider`. */
+  validateResourceURL?: OAuthClientProvider['validateResourceURL'];
+}
+
+/** A session keeps so many authorizations that the user has not come back from; the oldest goes. */
+const MAX_PENDING = 8;
+
+/**
+ * Keeps what the SDK's `auth()` needs in a client session, so that the callback may arrive at another pod than the one
+ * that sent the user away, and pods may use and refresh the same tokens.
+ */
+export class ClientSessionOAuthProvider implements OAuthClientProvider {
+  readonly redirectUrl: string;
+  readonly clientMetadata: OAuthClientMetadata;
+  readonly clientMetadataUrl?: string;
+  declare readonly validateResourceURL?: OAuthClientProvider['validateResourceURL'];
+  readonly #directory: ClientSessionDirectory;
+  readonly #identity: string;
+  readonly #sessionId: string;
+  readonly #options: ClientSessionOAuthOptions;
+  /** Verifiers of authorizations that were begun here, the latest ones: the URL with their challenge comes next. */
+  readonly #verifiers: string[] = [];
+  /** What the last token request here presented; a refresh token only where it was to be refreshed. */
+  #presented: { clientId?: string; refreshToken?: string } | undefined;
+  /** The refresh token that the SDK has read, and the newer one that is presented in its place. */
+  #replaced: { given: string; current: string } | undefined;
+  /** This instance's turn at the refresh token. */
+  #turn: string | undefined;
+  /** The client that the SDK was told last, and all that it knows from here, by their ids. */
+  #readClientId: string | undefined;
+  readonly #clients = new Map<string, OAuthClientInformationMixed>();
+
+  /** @throws InvalidOptionError */
+  constructor(directory: ClientSessionDirectory, session: ClientSession, options: ClientSessionOAuthOptions) {
+    checkOptionsObject('options', options);
+    if (typeof options.redirectToAuthorization !== 'function') {
+      throw new InvalidOptionError('redirectToAuthorization', typeof options.redirectToAuthorization, 'a function');
+    }
+    if (options.clientMetadata !== undefined) checkOptionsObject('clientMetadata', options.clientMetadata);
+    checkString('clientMetadataUrl', options.clientMetadataUrl);
+    checkString('callbackState', options.callbackState);
+    checkFunction('addClientAuthentication', options.addClientAuthentication);
+    checkFunction('validateResourceURL', options.validateResourceURL);
+    if (session.callbackUrl === undefined) {
+      throw new InvalidOptionError('callbackUrl', 'a session without one', 'a session with the URL of your callback');
+    }
+    this.redirectUrl = session.callbackUrl;
+    this.clientMetadata = {
+      redirect_uris: [session.callbackUrl],
+      grant_types: ['authorization_code', 'refresh_token'],
+      response_types: ['code'],
+      ...options.clientMetadata
+    };
+    this.clientMetadataUrl = options.clientMetadataUrl;
+    // The SDK looks at its presence.
+    if (options.validateResourceURL) this.validateResourceURL = options.validateResourceURL;
+    this.#directory = directory;
+    this.#identity = session.identity;
+    this.#sessionId = session.sessionId;
+    this.#options = options;
+  }
+
+  state(): string {
+    return newState(this.#sessionId);
+  }
+
+  async clientInformation(): Promise<OAuthClientInformationMixed | undefined> {
+    const { session, oauth } = await this.#read();
+    const clientInformation = this.#pendingOf(oauth)?.clientInformation ?? clientOf(session);
+    this.#readClientId = clientInformation?.client_id;
+    if (clientInformation) this.#remember(clientInformation);
+    return clientInformation;
+  }
+
+  /** Where another pod has registered meanwhile, its client stays the session's: its tokens may be there already. */
+  async saveClientInformation(clientInformation: OAuthClientInformationMixed): Promise<void> {
+    const clientId = clientInformation.client_id;
+    const readClientId = this.#readClientId;
+    this.#remember(clientInformation);
+    await this.#change(({ session, oauth }) => {
+      const current = clientOf(session)?.client_id;
+      if (current !== readClientId && current !== clientId) return undefined;
+      return { session: { ...session, clientInformation, clientId }, oauth };
+    });
+  }
+
+  async tokens(): Promise<OAuthTokens | undefined> {
+    const { session } = await this.#read();
+    await this.#directory.refresh(this.#sessionId);
+    return session.tokens;
+  }
+
+  /** Those of a callback also end the authorizations under way, so that a `state` works once. */
+  async saveTokens(tokens: OAuthTokens): Promise<void> {
+    const wereRefreshed = this.#presented?.refreshToken !== undefined;
+    await this.#change(({ session, oauth }) => {
+      const next = { session: { ...session, tokens: this.#renewed(tokens) }, oauth: this.#withoutTurn(oauth) };
+      if (wereRefreshed) return next;
+      const client = this.#pendingOf(oauth)?.clientInformation;
+      if (client) Object.assign(next.session, { clientInformation: client, clientId: client.client_id });
+      delete next.session.codeVerifier;
+      delete next.oauth.authorizations;
+      return next;
+    });
+    this.#presented = undefined;
+  }
+
+  saveCodeVerifier(codeVerifier: string): void {
+    this.#verifiers.push(codeVerifier);
+    if (this.#verifiers.length > MAX_PENDING) this.#verifiers.shift();
+  }
+
+  /** Keeps state and verifier, as a pair and in one step, before the user goes: two pods may begin at the same time. */
+  async redirectToAuthorization(authorizationUrl: URL): Promise<void> {
+    const state = authorizationUrl.searchParams.get('state') ?? '';
+    const codeVerifier = await this.#verifierOf(authorizationUrl.searchParams.get('code_challenge'));
+    const clientInformation = this.#clients.get(authorizationUrl.searchParams.get('client_id') ?? '');
+    const { session } = await this.#change(({ session, oauth }) => ({
+      session: { ...session, codeVerifier },
+      oauth: this.#withoutTurn({
+        ...oauth,
+        authorizations: [...(oauth.authorizations ?? []), { state, codeVerifier, clientInformation }].slice(
+          -MAX_PENDING
+        )
+      })
+    }));
+    await this.#options.redirectToAuthorization(authorizationUrl, session);
+  }
+
+  /** @throws ClientSessionNotFoundError where no authorization is under way, or none with the callback's state */
+  async codeVerifier(): Promise<string> {
+    const { session, oauth } = await this.#read();
+    const isCallback = this.#options.callbackState !== undefined;
+    const verifier = isCallback ? this.#pendingOf(oauth)?.codeVerifier : session.codeVerifier;
+    if (verifier === undefined) throw new ClientSessionNotFoundError('The session has no such authorization under way');
+    return verifier;
+  }
+
+  /** Runs before every token request: a refresh token is used by one pod at a time, and never one that was replaced. */
+  readonly addClientAuthentication: AddClientAuthentication = async (headers, params, url, metadata) => {
+    const refreshToken = params.get('grant_type') === 'refresh_token' ? params.get('refresh_token') : null;
+    const clientInformation =
+      refreshToken === null ? await this.clientInformation() : await this.#beforeRefresh(refreshToken, params);
+    this.#presented = {
+      clientId: clientInformation?.client_id,
+      refreshToken: refreshToken === null ? undefined : (params.get('refresh_token') ?? undefined)
+    };
+    if (this.#options.addClientAuthentication) {
+      await this.#options.addClientAuthentication(headers, params, url, metadata);
+    } else if (clientInformation) {
+      await authenticateClient(clientInformation, headers, params, metadata);
+    }
+  };
+
+  /** What another pod has renewed since it was presented here stays: it is not what the server refused. */
+  async invalidateCredentials(scope: 'all' | 'client' | 'tokens' | 'verifier' | 'discovery'): Promise<void> {
+    const presented = this.#presented;
+    const is = (...scopes: (typeof scope)[]): boolean => scope === 'all' || scopes.includes(scope);
+    await this.#change(({ session, oauth }) => {
+      const next = { session: { ...session }, oauth: this.#withoutTurn(oauth) };
+      const isOtherClient = presented?.clientId !== undefined && clientOf(session)?.client_id !== presented.clientId;
+      if (is('client') && isOtherClient) return next;
+      if (is('client')) {
+        delete next.session.clientInformation;
+        delete next.session.clientId;
+      }
+      // A code that was refused says nothing of the tokens.
+      const { refreshToken } = presented ?? {};
+      const wereRefused = refreshToken !== undefined && refreshToken === session.tokens?.refresh_token;
+      if (scope === 'all' || (scope === 'tokens' && (!presented || wereRefused))) delete next.session.tokens;
+      if (is('verifier')) {
+        delete next.session.codeVerifier;
+        delete next.oauth.authorizations;
+      }
+      if (is('discovery')) delete next.oauth.discoveryState;
+      return next;
+    });
+    this.#presented = undefined;
+  }
+
+  async saveDiscoveryState(discoveryState: OAuthDiscoveryState): Promise<void> {
+    await this.#change(({ session, oauth }) => ({ session, oauth: { ...oauth, discoveryState } }));
+  }
+
+  async discoveryState(): Promise<OAuthDiscoveryState | undefined> {
+    return (await this.#read()).oauth.discoveryState;
+  }
+
+  async #read(): Promise<StoredClientSession> {
+    return present(await this.#directory.read(this.#identity, this.#sessionId));
+  }
+
+  async #change(
+    step: (stored: StoredClientSession) => Omit<StoredClientSession, 'v'> | undefined
+  ): Promise<StoredClientSession> {
+    const change = (stored: StoredClientSession): StoredClientSession | undefined => {
+      const next = step(stored);
+      return next && { v: 1, ...next };
+    };
+    return present(await this.#directory.change(this.#identity, this.#sessionId, change));
+  }
+
+  /** Takes the turn, and puts the session's refresh token in place of the one that the SDK has read before. */
+  async #beforeRefresh(given: string, params: URLSearchParams): Promise<OAuthClientInformationMixed | undefined> {
+    const { id, session } = await takeRefreshTurn(step => this.#change(step));
+    this.#turn = id;
+    const current = session.tokens?.refresh_token;
+    if (current === undefined) {
+      this.#presented = { refreshToken: given };
+      // The SDK begins anew with what the session has now.
+      throw new InvalidGrantError('The session has lost its tokens meanwhile');
+    }
+    params.set('refresh_token', current);
+    this.#replaced = { given, current };
+    return clientOf(session);
+  }
+
+  #remember(client: OAuthClientInformationMixed): void {
+    this.#clients.set(client.client_id, client);
+    if (this.#clients.size > MAX_PENDING) this.#clients.delete(this.#clients.keys().next().value!);
+  }
+
+  #pendingOf({ authorizations }: OAuthProgress): PendingAuthorization | undefined {
+    const { callbackState } = this.#options;
+    if (callbackState === undefined) return undefined;
+    return authorizations?.find(({ state }) => sameText(state, callbackState));
+  }
+
+  /** The SDK keeps the refresh token that it knows where the server sends no new one; that may have been replaced. */
+  #renewed(tokens: OAuthTokens): OAuthTokens {
+    const isOld = this.#replaced !== undefined && tokens.refresh_token === this.#replaced.given;
+    return isOld ? { ...tokens, refresh_token: this.#replaced!.current } : tokens;
+  }
+
+  #withoutTurn({ refreshing, ...oauth }: OAuthProgress): OAuthProgress {
+    return refreshing === undefined || refreshing === this.#turn ? oauth : { ...oauth, refreshing };
+  }
+
+  async #verifierOf(challenge: string | null): Promise<string> {
+    for (const verifier of [...this.#verifiers]) {
+      if ((await challengeOf(verifier)) === challenge) return verifier;
+    }
+    throw new ClientSessionNotFoundError('The authorization URL has no PKCE challenge of this session');
+  }
+}
+
+function clientOf({ clientInformation, clientId }: ClientSession): OAuthClientInformationMixed | undefined {
+  return clientInformation ?? (clientId === undefined ? undefined : { client_id: clientId });
+}
+
+function present(stored: StoredClientSession | null): StoredClientSession {
+  if (!stored) throw new ClientSessionNotFoundError('The session was removed, or has expired');
+  return stored;
+}

@@ -1,0 +1,158 @@
+import type { OAuthDiscoveryState } from 'mcp-sdk-upstream/client/auth.js';
+import type { OAuthClientInformationMixed, OAuthTokens } from 'mcp-sdk-upstream/shared/auth.js';
+import { isSessionId } from '../engine/sessionId.js';
+import { InvalidOptionError, SessionRecordUnreadableError } from '../errors.js';
+import { kindOf } from '../validate.js';
+
+/** What a client application keeps of one user's connection to one MCP server. */
+export interface ClientSession {
+  /** 1 to 256 visible ASCII characters. */
+  sessionId: string;
+  /** The user whose connection it is; nobody else reads it. */
+  identity: string;
+  /** Your own name for the server, and the one that users see. */
+  serverId?: string;
+  serverName?: string;
+  /** The server's MCP endpoint. */
+  serverUrl: string;
+  /** Where the authorization server sends the user back to: the OAuth redirect URI. */
+  callbackUrl?: string;
+  transportType: 'sse' | 'streamable_http';
+  /** Whether the connection is in use: yours to set. */
+  active: boolean;
+  /** Epoch milliseconds. */
+  createdAt: number;
+  /** Headers that your own code sends along to the server. */
+  headers?: Record<string, string>;
+  tokens?: OAuthTokens;
+  /** As registered with the authorization server. */
+  clientInformation?: OAuthClientInformationMixed;
+  /** The PKCE verifier of the authorization that was begun last. */
+  codeVerifier?: string;
+  /** The OAuth client id. */
+  clientId?: string;
+}
+
+type Fixed = 'sessionId' | 'identity' | 'createdAt';
+type Defaulted = 'sessionId' | 'createdAt' | 'transportType' | 'active';
+
+/** A session to be: with a new id, as of now, `streamable_http` and not active, where it does not say otherwise. */
+export type NewClientSession = Omit<ClientSession, Defaulted> & Partial<Pick<ClientSession, Defaulted>>;
+
+/** Fields to change. What is absent or `undefined` stays; `null` removes a field that a session can be without. */
+export type ClientSessionChanges = {
+  [Field in keyof Omit<ClientSession, Fixed>]?: undefined extends ClientSession[Field]
+    ? ClientSession[Field] | null
+    : ClientSession[Field];
+};
+
+/** An authorization that the user was sent away for. */
+export interface PendingAuthorization {
+  state: string;
+  codeVerifier: string;
+  /** Two pods that begin at the same time may each have registered: the code is for this client. */
+  clientInformation: OAuthClientInformationMixed | undefined;
+}
+
+/** What the OAuth provider keeps beside the session. */
+export interface OAuthProgress {
+  /** The latest ones, oldest first. */
+  authorizations?: PendingAuthorization[];
+  discoveryState?: OAuthDiscoveryState;
+  /** Whose turn it is to use the refresh token. */
+  refreshing?: string;
+}
+
+/** The text in the store, as JSON. */
+export interface StoredClientSession {
+  v: 1;
+  session: ClientSession;
+  oauth: OAuthProgress;
+}
+
+const FIXED: readonly string[] = ['sessionId', 'identity', 'createdAt'] satisfies Fixed[];
+const REQUIRED: readonly string[] = [...FIXED, 'serverUrl', 'transportType', 'active'];
+
+/** Of each field, which values are good and how to say so. */
+const FIELDS: { [Field in keyof ClientSession]-?: [isGood: (value: unknown) => boolean, allowed: string] } = {
+  sessionId: [value => isSessionId(value as string), '1 to 256 visible ASCII characters'],
+  identity: [value => isString(value) && value.length > 0, 'a string that is not empty'],
+  serverId: [isString, 'a string'],
+  serverName: [isString, 'a string'],
+  serverUrl: [value => isString(value) && /^https?:/.test(urlOf(value)?.protocol ?? ''), 'an http or https URL'],
+  callbackUrl: [value => isString(value) && urlOf(value) !== undefined, 'an absolute URL'],
+  transportType: [value => value === 'sse' || value === 'streamable_http', "'sse' or 'streamable_http'"],
+  active: [value => typeof value === 'boolean', 'true or false'],
+  createdAt: [value => Number.isFinite(value), 'a number of epoch milliseconds'],
+  headers: [value => isObject(value) && Object.values(value).every(isString), 'an object of strings'],
+  tokens: [value => isObject(value) && isString(value.access_token), 'an object with an access_token'],
+  clientInformation: [value => isObject(value) && isString(value.client_id), 'an object with a client_id'],
+  codeVerifier: [isString, 'a string'],
+  clientId: [isString, 'a string']
+};
+
+/** @throws InvalidOptionError that names the field */
+export function newSession(given: NewClientSession, generateSessionId: () => string): ClientSession {
+  const defaults = { sessionId: '', createdAt: Date.now(), transportType: 'streamable_http', active: false } as const;
+  const session = { ...defaults, ...withoutUndefined(given) } as ClientSession;
+  if (session.sessionId === '') session.sessionId = generateSessionId();
+  for (const field of new Set([...REQUIRED, ...Object.keys(session)])) {
+    checkField(field, session[field as keyof ClientSession]);
+  }
+  return session;
+}
+
+/** @throws InvalidOptionError that names the field */
+export function changed(session: ClientSession, changes: ClientSessionChanges): ClientSession {
+  const next: Record<string, unknown> = { ...session };
+  for (const [field, value] of Object.entries(withoutUndefined(changes))) {
+    if (FIXED.includes(field)) throw new InvalidOptionError(field, kindOf(value), 'none, as it never changes');
+    if (value === null && field in FIELDS && !REQUIRED.includes(field)) {
+      delete next[field];
+      continue;
+    }
+    checkField(field, value);
+    next[field] = value;
+  }
+  return next as unknown as ClientSession;
+}
+
+/** @throws SessionRecordUnreadableError */
+export function parseStored(sessionId: string, text: string): StoredClientSession {
+  let stored: unknown;
+  try {
+    stored = JSON.parse(text);
+  } catch {
+    // The parser's message quotes the text, which may be a token.
+    throw new SessionRecordUnreadableError('It is no JSON');
+  }
+  const isOurs = isObject(stored) && stored.v === 1 && isObject(stored.session) && isObject(stored.oauth);
+  if (!isOurs) throw new SessionRecordUnreadableError('It is no client session, or one of a newer version');
+  const known = stored as StoredClientSession;
+  if (known.session.sessionId !== sessionId) throw new SessionRecordUnreadableError('It is of another session');
+  return known;
+}
+
+function checkField(field: string, value: unknown): void {
+  if (!Object.hasOwn(FIELDS, field)) {
+    throw new InvalidOptionError(field, kindOf(value), `one of the fields ${Object.keys(FIELDS).join(', ')}`);
+  }
+  const [isGood, allowed] = FIELDS[field as keyof ClientSession];
+  if (!isGood(value)) throw new InvalidOptionError(field, kindOf(value), allowed);
+}
+
+function withoutUndefined(fields: object): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
+}
+
+function isString(value: unknown): value is string {
+  return typeof value === 'string';
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function urlOf(text: string): URL | undefined {
+  return URL.canParse(text) ? new URL(text) : undefined;
+}

@@ -1,0 +1,250 @@
+import { randomBytes } from 'node:crypto';
+import {
+  ClientSessionNotFoundError,
+  createClientSessions,
+  encryptSessionStore,
+  InMemorySessionStore,
+  InvalidOptionError,
+  SessionExistsError,
+  SessionRecordUnreadableError,
+  SessionStoreUnavailableError,
+  type ClientSessionOAuthOptions,
+  type NewClientSession
+} from 'mcp-sdk-anypod/server';
+import { MapSessionStore } from '../support/mapSessionStore.js';
+
+const serverUrl = 'https://mcp.example.com/mcp';
+const callbackUrl = 'https://app.example.com/callback';
+const full: Required<NewClientSession> = {
+  sessionId: 'a',
+  identity: 'alice',
+  serverId: 'shop',
+  serverName: 'The shop',
+  serverUrl,
+  callbackUrl,
+  transportType: 'sse',
+  active: true,
+  createdAt: 1,
+  headers: { 'x-tenant': 'blue' },
+  tokens: { access_token: 't', token_type: 'bearer', refresh_token: 'r' },
+  clientInformation: { client_id: 'c', client_secret: 's' },
+  codeVerifier: 'v',
+  clientId: 'c'
+};
+
+describe.each([
+  ['in a plain store', (store: InMemorySessionStore) => store],
+  ['in an encrypted store', (store: InMemorySessionStore) => encryptSessionStore(store, { keys: [randomBytes(32)] })]
+])('client sessions %s', (_, wrap) => {
+  const pods = () => {
+    const store = wrap(new InMemorySessionStore());
+    return [createClientSessions({ store }), createClientSessions({ store })] as const;
+  };
+
+  test('are read on every pod as they were created, with defaults for what was left out', async () => {
+    const [first, second] = pods();
+    expect(await first.createSession(full)).toEqual(full);
+    expect(await second.getSession('alice', 'a')).toEqual(full);
+    const bare = await first.createSession({ identity: 'alice', serverUrl });
+    expect(bare).toEqual({
+      sessionId: expect.stringMatching(/^[\w-]{36}$/) as string,
+      identity: 'alice',
+      serverUrl,
+      transportType: 'streamable_http',
+      active: false,
+      createdAt: expect.any(Number) as number
+    });
+    expect(await second.getSession('alice', bare.sessionId)).toEqual(bare);
+    await expect(second.createSession(full)).rejects.toThrow(SessionExistsError);
+  });
+
+  test('are found by their identity alone', async () => {
+    const [first, second] = pods();
+    await first.createSession(full);
+    const mine = await second.createSession({ identity: 'alice', serverUrl, createdAt: 0 });
+    const other = await second.createSession({ identity: 'bob', serverUrl });
+    expect(await first.getIdentitySessionIds('alice')).toEqual([mine.sessionId, 'a']);
+    expect(await first.getIdentitySessionsData('alice')).toEqual([mine, full]);
+    expect(await first.getIdentitySessionsData('mallory')).toEqual([]);
+
+    expect(await first.getSession('alice', other.sessionId)).toBeNull();
+    await expect(first.updateSession('alice', other.sessionId, { active: true })).rejects.toThrow(
+      ClientSessionNotFoundError
+    );
+    expect(await first.removeSession('alice', other.sessionId)).toBe(false);
+    expect(await second.getSession('bob', other.sessionId)).toEqual(other);
+  });
+
+  test('are gone on every pod once they are removed', async () => {
+    const [first, second] = pods();
+    await first.createSession(full);
+    expect(await second.removeSession('alice', 'a')).toBe(true);
+    expect(await first.getSession('alice', 'a')).toBeNull();
+    expect(await first.removeSession('alice', 'a')).toBe(false);
+    await expect(first.updateSession('alice', 'a', { active: true })).rejects.toThrow(ClientSessionNotFoundError);
+    expect(await first.getIdentitySessionsData('alice')).toEqual([]);
+  });
+
+  test('keep what an update leaves out, and lose what it sets to null', async () => {
+    const [first, second] = pods();
+    await first.createSession(full);
+    const tokens = { access_token: 'newer', token_type: 'bearer' };
+    const expected = { ...full, active: false, tokens } as Partial<typeof full>;
+    delete expected.headers;
+    const changes = { active: false, tokens, headers: null, serverName: undefined };
+    expect(await second.updateSession('alice', 'a', changes)).toEqual(expected);
+    expect(await first.getSession('alice', 'a')).toEqual(expected);
+  });
+
+  test('lose no field that two pods change at the same time', async () => {
+    const [first, second] = pods();
+    await first.createSession({ ...full, headers: {} });
+    await Promise.all([
+      first.updateSession('alice', 'a', { active: false }),
+      second.updateSession('alice', 'a', { tokens: { access_token: 'new', token_type: 'bearer' } }),
+      first.updateSession('alice', 'a', { serverName: 'Renamed' }),
+      ...Array.from({ length: 20 }, (_, i) =>
+        (i % 2 ? first : second).updateSession('alice', 'a', ({ headers }) => ({
+          headers: { ...headers, [`h${i}`]: 'x' }
+        }))
+      )
+    ]);
+    const session = await second.getSession('alice', 'a');
+    expect(session).toMatchObject({ active: false, tokens: { access_token: 'new' }, serverName: 'Renamed' });
+    expect(Object.keys(session!.headers!)).toHaveLength(20);
+  });
+});
+
+describe('client sessions', () => {
+  test('live as long as they are used', async () => {
+    let now = Date.now();
+    const sessions = createClientSessions({ store: new InMemorySessionStore({ ttlSeconds: 10, now: () => now }) });
+    for (const sessionId of ['read', 'updated', 'listed']) await sessions.createSession({ ...full, sessionId });
+    for (let i = 0; i < 3; i++) {
+      now += 6000;
+      await sessions.getSession('alice', 'read');
+      await sessions.updateSession('alice', 'updated', { active: true });
+      await sessions.getIdentitySessionsData('alice');
+      // To be asked for by somebody else is no use.
+      await sessions.getSession('mallory', 'listed');
+    }
+    expect(await sessions.getIdentitySessionIds('alice')).toEqual(['read', 'updated']);
+  });
+
+  const sessions = createClientSessions({ store: new InMemorySessionStore() });
+  const wrong: [string, unknown][] = [
+    ['sessionId', 'a b'],
+    ['identity', ''],
+    ['identity', undefined],
+    ['serverId', 5],
+    ['serverName', {}],
+    ['serverUrl', undefined],
+    ['serverUrl', 'ftp://secret'],
+    ['serverUrl', 'secret'],
+    ['callbackUrl', '/secret'],
+    ['transportType', 'secret'],
+    ['active', 'secret'],
+    ['createdAt', 'secret'],
+    ['headers', { a: ['secret'] }],
+    ['tokens', { secret: true }],
+    ['tokens', 'secret'],
+    ['clientInformation', { client_secret: 'secret' }],
+    ['codeVerifier', ['secret']],
+    ['clientId', { secret: 1 }],
+    ['token', 'secret']
+  ];
+
+  test.each(wrong)(
+    'a session with a wrong %s is refused by its name, and its value not shown (%#)',
+    async (field, value) => {
+      const given = { ...full, sessionId: undefined, [field]: value } as NewClientSession;
+      const created = sessions.createSession(given);
+      await expect(created).rejects.toThrow(InvalidOptionError);
+      await expect(created).rejects.toThrow(`Invalid option ${field}: `);
+      await expect(created).rejects.not.toThrow('secret');
+    }
+  );
+
+  test.each([
+    ['identity', 'mallory'],
+    ['sessionId', 'b'],
+    ['createdAt', 5],
+    ['serverUrl', null],
+    ['active', null],
+    ['token', null],
+    ['tokens', 'secret']
+  ])('an update cannot set %s to what it cannot be', async (field, value) => {
+    const { sessionId } = await sessions.createSession({ ...full, sessionId: undefined });
+    const updated = sessions.updateSession('alice', sessionId, { [field]: value });
+    await expect(updated).rejects.toThrow(`Invalid option ${field}: `);
+    expect(await sessions.getSession('alice', sessionId)).toEqual({ ...full, sessionId });
+  });
+
+  test('nobody is no identity', async () => {
+    for (const identity of ['', undefined, null] as string[]) {
+      await expect(sessions.getSession(identity, 'a')).rejects.toThrow('identity');
+      await expect(sessions.getIdentitySessionsData(identity)).rejects.toThrow('identity');
+      await expect(sessions.removeSession(identity, 'a')).rejects.toThrow('identity');
+      await expect(sessions.updateSession(identity, 'a', {})).rejects.toThrow('identity');
+      await expect(sessions.getSessionByState(identity, 'a.b')).rejects.toThrow('identity');
+    }
+  });
+
+  test('a store without what they need, and options of another kind, are refused', () => {
+    expect(() => createClientSessions({ store: new MapSessionStore() })).toThrow('without getState, putState');
+    const store = new InMemorySessionStore();
+    expect(() => createClientSessions({ store, storeTimeoutMs: 0 })).toThrow('storeTimeoutMs');
+    expect(() => createClientSessions({ store, sessionIdGenerator: 'x' as never })).toThrow('sessionIdGenerator');
+    expect(() => createClientSessions(undefined as never)).toThrow('options');
+  });
+
+  test('a store that fails or is late is an outage, not a missing session', async () => {
+    const store = new InMemorySessionStore();
+    const brittle = createClientSessions({ store, storeTimeoutMs: 20 });
+    await brittle.createSession(full);
+    store.getState = () => Promise.reject(new Error('away'));
+    await expect(brittle.getSession('alice', 'a')).rejects.toThrow(SessionStoreUnavailableError);
+    store.getState = () => new Promise(() => {});
+    await expect(brittle.updateSession('alice', 'a', {})).rejects.toThrow('did not answer within 20 ms');
+    await expect(brittle.getIdentitySessionsData('alice')).rejects.toThrow(SessionStoreUnavailableError);
+  });
+
+  test('a record that is no client session is unreadable, and not shown', async () => {
+    const store = new InMemorySessionStore();
+    const mixed = createClientSessions({ store });
+    await mixed.createSession(full);
+    for (const text of ['secret', '{"v":2,"session":{},"oauth":{}}', '"secret"', '{"v":1}']) {
+      await store.putState('a', text);
+      const read = mixed.getSession('alice', 'a');
+      await expect(read).rejects.toThrow(SessionRecordUnreadableError);
+      await expect(read).rejects.not.toThrow('secret');
+    }
+    expect(await store.sessionExists('a')).toBe(true);
+  });
+
+  test('a session that could not be written whole is not there', async () => {
+    const store = new InMemorySessionStore();
+    const halves = createClientSessions({ store });
+    const putState = store.putState.bind(store);
+    store.putState = () => Promise.reject(new Error('full'));
+    await expect(halves.createSession(full)).rejects.toThrow(SessionStoreUnavailableError);
+    store.putState = putState;
+    expect(await store.sessionExists('a')).toBe(false);
+    expect(await halves.getIdentitySessionsData('alice')).toEqual([]);
+  });
+
+  test('an OAuth provider needs a session with a callback, and options of the right kind', async () => {
+    const redirectToAuthorization = () => {};
+    const { sessionId } = await sessions.createSession({ identity: 'alice', serverUrl });
+    const provider = (options: object, id = sessionId, identity = 'alice') =>
+      sessions.oauthProvider(identity, id, options as ClientSessionOAuthOptions);
+    await expect(provider({ redirectToAuthorization })).rejects.toThrow('Invalid option callbackUrl');
+    await sessions.updateSession('alice', sessionId, { callbackUrl });
+    await expect(provider({})).rejects.toThrow('Invalid option redirectToAuthorization');
+    await expect(provider({ redirectToAuthorization, callbackState: 5 })).rejects.toThrow('callbackState');
+    await expect(provider({ redirectToAuthorization, clientMetadata: 5 })).rejects.toThrow('clientMetadata');
+    await expect(provider({ redirectToAuthorization }, 'unknown')).rejects.toThrow(ClientSessionNotFoundError);
+    await expect(provider({ redirectToAuthorization }, sessionId, 'bob')).rejects.toThrow(ClientSessionNotFoundError);
+    expect((await provider({ redirectToAuthorization })).redirectUrl).toBe(callbackUrl);
+  });
+});
