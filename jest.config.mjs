@@ -5,6 +5,9 @@ const tsconfig = {
   verbatimModuleSyntax: false
 };
 
+/** Another version of the SDK than the one that is installed: see test/swap/sdkVersions.mjs. */
+const otherSdk = process.env.ANYPOD_SDK && { '^mcp-sdk-upstream/(.*)$': `${process.env.ANYPOD_SDK}/dist/cjs/$1` };
+
 const project = name => ({
   displayName: name,
   testEnvironment: 'node',
@@ -15,6 +18,7 @@ const project = name => ({
     '^mcp-sdk-anypod/server$': '<rootDir>/src/server/index.ts',
     '^mcp-sdk-anypod/testing$': '<rootDir>/src/testing/index.ts',
     '^mcp-sdk-anypod/server/(.*)\\.js$': '<rootDir>/src/server/$1.ts',
+    ...otherSdk,
     '^(\\.{1,2}/.*)\\.js$': '$1'
   }
 });

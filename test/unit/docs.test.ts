@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import * as anypod from 'mcp-sdk-anypod/server';
+import { SDK_VERSIONS } from '../../src/installation.js';
 
 const readme = readFileSync('README.md', 'utf8');
 
@@ -20,5 +21,10 @@ describe('the README', () => {
         return [name, error.code] as const;
       });
     expect(Object.fromEntries(documented)).toEqual(Object.fromEntries(classes));
+  });
+
+  it('names the versions of the SDK that a transport takes without a warning', () => {
+    const [, list] = /passes on ([\d., and]+) of it/.exec(readme) ?? [];
+    expect(list?.match(/\d+\.\d+\.\d+/g)).toEqual(SDK_VERSIONS);
   });
 });
