@@ -129,7 +129,7 @@ export function redisClient<T extends object>(client: T | NodeRedisClient, metho
     return client;
   }
   if (!('withTypeMapping' in client)) throw unsupported('a node-redis client older than version 5');
-  if ('availableClients' in client) throw unsupported('a node-redis pool, which cannot subscribe');
+  if ('totalClients' in client) throw unsupported('a node-redis pool, which cannot subscribe');
   return adaptNodeRedis(client) as T;
 }
 

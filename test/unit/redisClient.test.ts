@@ -1,0 +1,22 @@
+import { BackendUnavailableError, InvalidOptionError, RedisSessionBus, RedisSessionStore } from 'mcp-sdk-anypod/server';
+import { createClient, createClientPool, createCluster } from 'redis';
+import { createClient as createClient5 } from 'redis5';
+
+test.each([
+  ['node-redis 6', () => createClient()],
+  ['node-redis 5', () => createClient5()],
+  ['node-redis 6 of a Cluster', () => createCluster({ rootNodes: [] })]
+] as const)('%s says that it is not connected yet', async (_name, make) => {
+  const redis = make();
+  await expect(new RedisSessionStore({ redis }).sessionExists('x')).rejects.toThrow(/not connected.*connect\(\)/);
+  const subscribed = new RedisSessionBus({ redis }).subscribe('x', () => {});
+  await expect(subscribed).rejects.toThrow(BackendUnavailableError);
+});
+
+test('a client of another kind or age is refused with what would do', () => {
+  const old = { isOpen: true, sendCommand: () => {}, on: () => {}, duplicate: () => {} };
+  for (const redis of [old, createClientPool()]) {
+    expect(() => new RedisSessionStore({ redis: redis as never })).toThrow(InvalidOptionError);
+    expect(() => new RedisSessionStore({ redis: redis as never })).toThrow('node-redis');
+  }
+});
