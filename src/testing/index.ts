@@ -13,6 +13,5 @@ export type {
   EventStoreCase,
   EventStoreContractOptions,
   OptionalEventMethod,
-  TestedEventStore,
   TwoEventStores
 } from './eventStoreContract.js';

@@ -22,7 +22,7 @@ for (const [name, connect] of clients) {
     describe,
     it,
     name: `RedisEventStore on ${name}`,
-    optionalMethods: ['getStreamIdForEventId'],
+    optionalMethods: ['getStreamIdForEventId', 'latestEventId'],
     makeTwo: async limits => {
       const connections = [connect(), connect()] as const;
       return {
