@@ -66,3 +66,33 @@ export class SessionRecoveryError extends AnypodError {
 export class PodUnavailableError extends AnypodError {
   readonly code = 'ANYPOD_POD_UNAVAILABLE';
 }
+
+/** A lock was not free within `timeoutMs`. What the store said last, if it failed meanwhile, is the `cause`. */
+export class LockTimeoutError extends AnypodError {
+  readonly code = 'ANYPOD_LOCK_TIMEOUT';
+}
+
+/** The lease of a lock ended while its holder was still at work: somebody else may hold the lock now. */
+export class LockLostError extends AnypodError {
+  readonly code = 'ANYPOD_LOCK_LOST';
+}
+
+/** The session is not there: deleted or expired meanwhile, or the transport has none. Nothing was written. */
+export class SessionNotFoundError extends AnypodError {
+  readonly code = 'ANYPOD_SESSION_NOT_FOUND';
+}
+
+/** A session's state is larger than `maxStateBytes`. Nothing was written. */
+export class SessionStateTooLargeError extends AnypodError {
+  readonly code = 'ANYPOD_STATE_TOO_LARGE';
+}
+
+/** A session's state changed again and again between `update` reading it and writing it. Nothing was written. */
+export class SessionStateConflictError extends AnypodError {
+  readonly code = 'ANYPOD_STATE_CONFLICT';
+}
+
+/** The session store has not the optional methods that something needs. */
+export class SessionStoreUnsupportedError extends AnypodError {
+  readonly code = 'ANYPOD_STORE_UNSUPPORTED';
+}

@@ -49,3 +49,7 @@ export type {
   StreamId,
   WebStandardStreamableHTTPServerTransportOptions
 } from './server/webStandardStreamableHttp.js';
+export { withLock } from './lock.js';
+export type { LockOptions, LockStore } from './lock.js';
+export { sessionState } from './sessionState.js';
+export type { RequestExtra, SessionState } from './sessionState.js';

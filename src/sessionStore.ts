@@ -19,6 +19,8 @@ export interface McpSessionState {
   logLevel?: LoggingLevel;
   /** The URIs of `resources/subscribe` that were not unsubscribed. */
   subscriptions?: string[];
+  /** The application's state, in a store with the five required methods alone. */
+  state?: SessionStateEntry;
 }
 
 /** The record of one session. A record with `metadata` absent is valid. */
@@ -52,7 +54,7 @@ export interface SessionFilter {
 export interface SessionStateEntry {
   /** As it was given to `putState`; null where nothing is kept. */
   value: string | null;
-  /** Grows with every write; 0 before the first one. */
+  /** Grows with every write, removals among them; 0 before the first one. */
   version: number;
 }
 
@@ -115,18 +117,24 @@ export interface SessionStore {
    */
   listSessionIds?(filter?: SessionFilter): AsyncIterable<string[]>;
 
-  /** The application's state of a session; null where the session is missing. Does not refresh the time to live. */
+  /**
+   * The application's state of a session; null where the session is missing. It is no part of the record: neither
+   * reading nor writing it refreshes the time to live or changes `revision`.
+   */
   getState?(sessionId: string): Promise<SessionStateEntry | null>;
   /**
-   * Replaces the application's state, or removes it (`null`), in one atomic step. It lives and dies with the session.
-   * @param ifVersion - writes only where the state still has this version
+   * Replaces the application's state, or removes it (`null`), in one atomic step. It lives and dies with the session: a
+   * session with the same id that is created later begins without one.
+   * @param ifVersion - writes only where the state still has this version; 0 where it was never written
    */
   putState?(sessionId: string, value: string | null, ifVersion?: number): Promise<StateWrite>;
 
   /**
    * Takes the lock of a session for `leaseMs`, or a place in the queue for it; whoever came first is next. A place is
-   * kept by asking again within `leaseMs`. The session need not exist.
+   * kept by asking again within `leaseMs`, and lost otherwise. The holder who asks again holds the lock for another
+   * `leaseMs`. Leases run by one clock, the backend's. The session need not exist, and its end does not free the lock.
    * @param token - unguessable, made by who waits
+   * @param leaseMs - a whole number
    * @returns whether the token holds the lock now
    */
   acquireLock?(sessionId: string, token: string, leaseMs: number): Promise<boolean>;

@@ -1,6 +1,14 @@
-import { SessionRecordUnreadableError, SessionStoreUnavailableError } from '../errors.js';
-import { applyPatch, type SessionData, type SessionPatch, type SessionStore } from '../sessionStore.js';
+import { SessionRecordUnreadableError, SessionStoreUnavailableError, SessionStoreUnsupportedError } from '../errors.js';
+import {
+  applyPatch,
+  type SessionData,
+  type SessionPatch,
+  type SessionStateEntry,
+  type SessionStore,
+  type StateWrite
+} from '../sessionStore.js';
 import { withDeadline } from './deadline.js';
+import { exclusively } from './mutex.js';
 import { fingerprint } from './sessionId.js';
 
 /** A change is stored behind the look at the session, in the same exchange, so it has less time than the look. */
@@ -38,15 +46,62 @@ export class SessionDirectory {
     return record;
   }
 
+  /** Looks without refreshing; null when the store says that the session is not there. */
+  async read(sessionId: string): Promise<SessionData | null> {
+    const record = (await this.#ask('getSession', sessionId, store => store.getSession(sessionId))) ?? null;
+    if (record) checkRecord(sessionId, record);
+    return record;
+  }
+
   /** @returns false where the session is missing */
   patch(sessionId: string, patch: SessionPatch): Promise<boolean> {
     const change = (store: SessionStore): Promise<boolean> =>
-      store.patchSession ? store.patchSession(sessionId, patch) : readAndReplace(store, sessionId, patch);
+      store.patchSession
+        ? store.patchSession(sessionId, patch)
+        : this.#alone(sessionId, () => readAndReplace(store, sessionId, record => applyPatch(record, patch)));
     return this.#ask('patchSession', sessionId, change, Math.min(this.#timeoutMs, PATCH_TIMEOUT_MS));
   }
 
   remove(sessionId: string): Promise<void> {
-    return this.#ask('deleteSession', sessionId, store => store.deleteSession(sessionId));
+    return this.#ask('deleteSession', sessionId, store =>
+      store.patchSession ? store.deleteSession(sessionId) : this.#alone(sessionId, () => store.deleteSession(sessionId))
+    );
+  }
+
+  /** The application's state; null where the session is missing. @throws SessionStoreUnsupportedError */
+  async getState(sessionId: string): Promise<SessionStateEntry | null> {
+    this.#checkKeepsState();
+    return this.#ask('getState', sessionId, async store => {
+      if (store.getState) return store.getState(sessionId);
+      const record = await store.getSession(sessionId);
+      return record ? stateIn(record) : null;
+    });
+  }
+
+  /** @throws SessionStoreUnsupportedError */
+  async putState(sessionId: string, value: string | null, ifVersion?: number): Promise<StateWrite> {
+    this.#checkKeepsState();
+    return this.#ask('putState', sessionId, store =>
+      store.putState
+        ? store.putState(sessionId, value, ifVersion)
+        : this.#alone(sessionId, () => replaceState(store, sessionId, value, ifVersion))
+    );
+  }
+
+  /** A record that is only ever created whole, and patched field by field, has no room for a state. */
+  #checkKeepsState(): void {
+    const store = this.#store;
+    if (store.getState && store.putState) return;
+    if (store.getState || store.putState || store.patchSession) {
+      throw new SessionStoreUnsupportedError(
+        'sessionState needs a store with getState and putState, or one with the five required methods alone'
+      );
+    }
+  }
+
+  /** What reads a record and writes it back must not meet its like, or the session's end: not in this process. */
+  #alone<T>(sessionId: string, work: () => Promise<T>): Promise<T> {
+    return exclusively(this.#store, sessionId, this.#timeoutMs, work);
   }
 
   async #ask<T>(
@@ -78,12 +133,43 @@ async function readAndRefresh(store: SessionStore, sessionId: string): Promise<S
   return record ?? null;
 }
 
-/** The best that five separate calls can do: a session deleted between the two is written once more. */
-async function readAndReplace(store: SessionStore, sessionId: string, patch: SessionPatch): Promise<boolean> {
+/** The best that five separate calls can do: a session that another pod deletes between the two is written once more. */
+async function readAndReplace(
+  store: SessionStore,
+  sessionId: string,
+  change: (record: SessionData) => SessionData | undefined
+): Promise<boolean> {
   const record = await store.getSession(sessionId);
   if (!record) return false;
-  await store.storeSession(sessionId, { ...applyPatch(record, patch), lastActivity: Date.now() });
+  const changed = change(record);
+  if (changed) await store.storeSession(sessionId, { ...changed, lastActivity: Date.now() });
   return true;
+}
+
+async function replaceState(
+  store: SessionStore,
+  sessionId: string,
+  value: string | null,
+  ifVersion: number | undefined
+): Promise<StateWrite> {
+  let conflict = false;
+  const found = await readAndReplace(store, sessionId, record => {
+    const { version } = stateIn(record);
+    conflict = ifVersion !== undefined && ifVersion !== version;
+    if (conflict) return undefined;
+    const mcp = { ...record.metadata?.mcp, state: { value, version: version + 1 } };
+    return { ...record, metadata: { ...record.metadata, mcp } };
+  });
+  if (!found) return 'missing';
+  return conflict ? 'conflict' : 'written';
+}
+
+function stateIn(record: SessionData): SessionStateEntry {
+  const state: unknown = record.metadata?.mcp?.state ?? { value: null, version: 0 };
+  if (isObject(state) && (state.value === null || typeof state.value === 'string') && Number.isInteger(state.version)) {
+    return state as unknown as SessionStateEntry;
+  }
+  throw new SessionRecordUnreadableError('metadata.mcp.state is no state');
 }
 
 /** A record comes from outside: from another version, another program, a truncated write. */

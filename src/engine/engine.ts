@@ -25,6 +25,7 @@ import {
 import { Resumption } from './resume.js';
 import { Routing } from './routing.js';
 import { understandsPriming } from './sse.js';
+import { EngineState } from './state.js';
 import { isInitialized, StoredSession } from './storedSession.js';
 
 /**
@@ -37,6 +38,8 @@ export class Engine implements Transport {
   onmessage?: (message: JSONRPCMessage, extra?: MessageExtraInfo) => void;
 
   readonly options: ResolvedOptions;
+  /** The application's, for the handlers of this session's requests. */
+  readonly state = new EngineState(this);
   readonly #outbound: Outbound;
   /** In external mode: the session as the store has it. */
   readonly #stored: StoredSession | undefined;
@@ -233,7 +236,7 @@ export class Engine implements Transport {
       if (this.#closed) return sessionNotFound();
 
       if (!messages.some(isRequest)) {
-        const extra = extraOf(exchange);
+        const extra = extraOf(exchange, this.state);
         for (const message of inbound) this.onmessage?.(message, extra);
         return emptyReply(202);
       }
@@ -267,7 +270,7 @@ export class Engine implements Transport {
   #answerInJson(exchange: Exchange, messages: JSONRPCMessage[]): Promise<Reply> {
     return new Promise<Reply>(resolve => {
       const stream = this.#outbound.openRequestStream(messages, resolve);
-      this.#emit(messages, stream, extraOf(exchange));
+      this.#emit(messages, stream, extraOf(exchange, this.state));
     });
   }
 
@@ -278,7 +281,7 @@ export class Engine implements Transport {
     sink: EventSink,
     initialize: InitializeRequest | undefined
   ): Promise<boolean> {
-    const extra = extraOf(exchange);
+    const extra = extraOf(exchange, this.state);
     const version =
       initialize?.params.protocolVersion ??
       exchange.header('mcp-protocol-version') ??

@@ -4,6 +4,7 @@ import {
   type MessageExtraInfo,
   SUPPORTED_PROTOCOL_VERSIONS
 } from 'mcp-sdk-upstream/types.js';
+import { keepsStateFor } from '../sessionState.js';
 import type { SessionData } from '../sessionStore.js';
 import { findSession, isReply, principalOf, storeFailure } from './admission.js';
 import type { Exchange, Reply, ReportError } from './exchange.js';
@@ -18,11 +19,13 @@ import {
 } from './replies.js';
 import type { Routing } from './routing.js';
 import { fitsHeader, isSessionId } from './sessionId.js';
+import type { EngineState } from './state.js';
 import type { StoredSession } from './storedSession.js';
 
 /** What the gate needs of the engine that it guards. */
 export interface Guarded {
   readonly options: ResolvedOptions;
+  readonly state: EngineState;
   readonly closed: boolean;
   readonly report: ReportError;
   sessionId: string | undefined;
@@ -158,7 +161,7 @@ export class SessionGate {
     if (this.#servesAnother(sessionId)) return this.#notFound();
     engine.sessionId ??= sessionId;
     this.#state = 'open';
-    if (recover) await stored.adopt(record, extraOf(exchange));
+    if (recover) await stored.adopt(record, extraOf(exchange, engine.state));
     return undefined;
   }
 
@@ -179,6 +182,8 @@ export class SessionGate {
 }
 
 /** What the server is told about the exchange that brought a message. */
-export function extraOf(exchange: Exchange): MessageExtraInfo {
-  return { authInfo: exchange.authInfo, requestInfo: exchange.requestInfo };
+export function extraOf(exchange: Exchange, state: EngineState): MessageExtraInfo {
+  const { authInfo, requestInfo } = exchange;
+  keepsStateFor(requestInfo, state);
+  return { authInfo, requestInfo };
 }

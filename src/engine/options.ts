@@ -56,10 +56,13 @@ export interface TransportOptions extends UpstreamOptions {
    * @default issuer and subject (`extra.iss`, `extra.sub`) where the verifier gives a subject, else `clientId`
    */
   principalOf?: (authInfo: AuthInfo) => string | undefined;
+  /** What `sessionState` may keep for one session, in bytes of JSON. @default 65536 */
+  maxStateBytes?: number;
 }
 
 const DEFAULT_STORE_TIMEOUT_MS = 2000;
 const DEFAULT_LEASE_MS = 5000;
+const DEFAULT_MAX_STATE_BYTES = 65_536;
 
 /** The options of a transport, checked and with their defaults: made once, shared by all sessions of a host. */
 export class ResolvedOptions {
@@ -82,6 +85,7 @@ export class ResolvedOptions {
   readonly maxRequestBodySize: number;
   readonly storeTimeoutMs: number;
   readonly leaseMs: number;
+  readonly maxStateBytes: number;
   readonly principalOf: (authInfo: AuthInfo) => string | undefined;
   readonly onsessioninitialized: TransportOptions['onsessioninitialized'];
   readonly onsessionclosed: TransportOptions['onsessionclosed'];
@@ -114,6 +118,7 @@ export class ResolvedOptions {
     this.retryInterval = options.retryInterval;
     this.keepAliveMs = options.keepAliveMs ?? DEFAULT_SSE_KEEP_ALIVE_MS;
     this.maxRequestBodySize = resolveMaxRequestBodySize(options.maxRequestBodySize);
+    this.maxStateBytes = options.maxStateBytes ?? DEFAULT_MAX_STATE_BYTES;
     this.principalOf = options.principalOf ?? defaultPrincipalOf;
     this.onsessioninitialized = options.onsessioninitialized;
     this.onsessionclosed = options.onsessionclosed;
@@ -160,6 +165,7 @@ function check(options: TransportOptions): void {
   }
   checkNumber('storeTimeoutMs', options.storeTimeoutMs, { min: 1 });
   checkNumber('leaseMs', options.leaseMs, { min: 1 });
+  checkNumber('maxStateBytes', options.maxStateBytes, { min: 1, integer: true });
   checkFunction('sessionIdGenerator', options.sessionIdGenerator);
   checkFunction('onsessioninitialized', options.onsessioninitialized);
   checkFunction('onsessionclosed', options.onsessionclosed);

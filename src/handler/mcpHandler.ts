@@ -7,9 +7,12 @@ import { answerExchange, NodeExchange } from '../server/nodeExchange.js';
 import { toResponse, WebExchange } from '../server/webExchange.js';
 import { checkFunction, checkNumber, checkOptionsObject, kindOf } from '../validate.js';
 import { InvalidOptionError } from '../errors.js';
+import { type LockOptions, withLock } from '../lock.js';
+import { InMemoryLocks } from '../memory/locks.js';
 import { Notifier, type Notify } from './notify.js';
 import { LiveSessions, type ConnectableServer } from './liveSessions.js';
 import { Pod } from './pod.js';
+import { PrincipalSessions } from './principals.js';
 
 /** What a server factory is told of the session that it makes a server for. */
 export interface ServerContext {
@@ -59,6 +62,28 @@ export interface McpHandler {
   /** Ends a session for every pod. @throws SessionStoreUnavailableError when the store did not confirm */
   readonly terminateSession: (sessionId: string) => Promise<void>;
   /**
+   * The ids of a principal's sessions, one after the other: what the client of a session knows as a secret.
+   * @param principal - as `principalOf` names it (by default `JSON.stringify([issuer, subject])`), or auth info to name
+   * @throws SessionStoreUnsupportedError in memory mode, and where the store has no `listSessionIds`
+   * @throws SessionStoreUnavailableError
+   */
+  readonly listSessions: (principal: string | AuthInfo) => AsyncIterable<string>;
+  /**
+   * Ends every session of a principal for every pod, as `terminateSession` does. One that is opened meanwhile may stay:
+   * withdraw the principal's credentials first.
+   * @returns how many have been ended
+   * @throws as `listSessions` does; where some could not be ended, when all others have been
+   */
+  readonly revokeSessions: (principal: string | AuthInfo) => Promise<number>;
+  /**
+   * Runs `fn` while nobody else does so for the same session, on any pod: see `withLock`. In memory mode, on this handler.
+   */
+  readonly withLock: <T>(
+    sessionId: string,
+    fn: (signal: AbortSignal) => T | Promise<T>,
+    options?: LockOptions
+  ) => Promise<T>;
+  /**
    * Takes the pod out: new work is answered 503, streams that clients can resume elsewhere are closed, what is in flight
    * may finish within `drainMs` (default 10000), then every session is forgotten here. In external mode other pods go on
    * with them.
@@ -98,6 +123,8 @@ export function createMcpHandler(serverFactory: ServerFactory, options: McpHandl
   });
   const notifier = new Notifier(resolved, sessions, report);
   const pod = new Pod(serverFactory, resolved, sessions, notifier, report);
+  const principals = new PrincipalSessions(resolved, sessionId => pod.terminateSession(sessionId), report);
+  const lockStore = resolved.store ?? new InMemoryLocks();
 
   return {
     node(req, res, parsedBody) {
@@ -109,6 +136,9 @@ export function createMcpHandler(serverFactory: ServerFactory, options: McpHandl
     },
     notify: notifier,
     terminateSession: sessionId => pod.terminateSession(sessionId),
+    listSessions: principal => principals.list(principal),
+    revokeSessions: principal => principals.revoke(principal),
+    withLock: (sessionId, fn, lockOptions) => withLock(lockStore, sessionId, fn, lockOptions),
     close({ drainMs = DEFAULT_DRAIN_MS } = {}) {
       checkNumber('drainMs', drainMs, { min: 0 });
       return pod.close(drainMs);

@@ -1,5 +1,14 @@
 import { SessionExistsError } from '../errors.js';
-import { applyPatch, type SessionData, type SessionPatch, type SessionStore } from '../sessionStore.js';
+import {
+  applyPatch,
+  type SessionData,
+  type SessionFilter,
+  type SessionPatch,
+  type SessionStateEntry,
+  type SessionStore,
+  type StateWrite
+} from '../sessionStore.js';
+import { InMemoryLocks } from './locks.js';
 import { InMemorySessionBus } from './sessionBus.js';
 import { checkNumber, checkOptionsObject } from '../validate.js';
 
@@ -18,6 +27,8 @@ const TOMBSTONE_MS = 60_000;
 interface Entry {
   data: SessionData;
   revision: number;
+  /** The application's. */
+  state: SessionStateEntry;
   /** When it was created or last refreshed, by this store's clock: the record's own times are the caller's. */
   refreshedAt: number;
 }
@@ -31,6 +42,7 @@ export class InMemorySessionStore implements SessionStore {
   readonly #maxSessions: number;
   readonly #now: () => number;
   readonly #bus = new InMemorySessionBus();
+  readonly #locks: InMemoryLocks;
   /** In order of activity, so that the oldest is first. */
   readonly #sessions = new Map<string, Entry>();
   /** Deleted ids with the time of deletion, in that order. */
@@ -44,6 +56,7 @@ export class InMemorySessionStore implements SessionStore {
     this.ttlSeconds = options.ttlSeconds ?? 3600;
     this.#maxSessions = options.maxSessions ?? 100_000;
     this.#now = options.now ?? Date.now;
+    this.#locks = new InMemoryLocks(this.#now);
   }
 
   async storeSession(sessionId: string, data: SessionData): Promise<void> {
@@ -53,8 +66,12 @@ export class InMemorySessionStore implements SessionStore {
     }
     if (this.#sessions.size >= this.#maxSessions) this.#dropOldest(this.#sessions);
     const revision = 1;
-    const entry = { data: { ...structuredClone(data), revision }, revision, refreshedAt: this.#now() };
-    this.#sessions.set(sessionId, entry);
+    this.#sessions.set(sessionId, {
+      data: { ...structuredClone(data), revision },
+      revision,
+      state: { value: null, version: 0 },
+      refreshedAt: this.#now()
+    });
   }
 
   async getSession(sessionId: string): Promise<SessionData | null> {
@@ -95,13 +112,39 @@ export class InMemorySessionStore implements SessionStore {
     return true;
   }
 
-  async *listSessionIds({ subscribedTo }: { subscribedTo?: string } = {}): AsyncIterable<string[]> {
+  async *listSessionIds({ subscribedTo, principal }: SessionFilter = {}): AsyncIterable<string[]> {
     const ids: string[] = [];
     for (const [sessionId, { data }] of this.#sessions) {
       if (subscribedTo !== undefined && !data.metadata?.mcp?.subscriptions?.includes(subscribedTo)) continue;
+      if (principal !== undefined && data.metadata?.mcp?.principal !== principal) continue;
       if (this.#live(sessionId)) ids.push(sessionId);
     }
     if (ids.length > 0) yield ids;
+  }
+
+  async getState(sessionId: string): Promise<SessionStateEntry | null> {
+    const entry = this.#live(sessionId);
+    return entry ? { ...entry.state } : null;
+  }
+
+  async putState(sessionId: string, value: string | null, ifVersion?: number): Promise<StateWrite> {
+    const entry = this.#live(sessionId);
+    if (!entry) return 'missing';
+    if (ifVersion !== undefined && ifVersion !== entry.state.version) return 'conflict';
+    entry.state = { value, version: entry.state.version + 1 };
+    return 'written';
+  }
+
+  acquireLock(sessionId: string, token: string, leaseMs: number): Promise<boolean> {
+    return this.#locks.acquireLock(sessionId, token, leaseMs);
+  }
+
+  renewLock(sessionId: string, token: string, leaseMs: number): Promise<boolean> {
+    return this.#locks.renewLock(sessionId, token, leaseMs);
+  }
+
+  releaseLock(sessionId: string, token: string): Promise<void> {
+    return this.#locks.releaseLock(sessionId, token);
   }
 
   /** The bus of all pods in this process that share the store. */

@@ -16,7 +16,7 @@ export class RedisKeys {
     return `${this.#prefix}{${sessionId.replace(/[%{}]/g, encodeURIComponent)}}`;
   }
 
-  /** Hash: the record. Expires after {@link session}, never before. */
+  /** Hash: the record, and the application's state. Expires after {@link session}, never before. */
   record(sessionId: string): string {
     return `${this.session(sessionId)}:record`;
   }
@@ -29,6 +29,26 @@ export class RedisKeys {
   /** Sorted set: the ids of the sessions subscribed to a resource, by the time until which they may live. */
   subscriptionIndex(uri: string): string {
     return `${this.#prefix}subscribed:${uri}`;
+  }
+
+  /** Sorted set: the ids of a principal's sessions, by the time until which they may live. */
+  principalIndex(principal: string): string {
+    return `${this.#prefix}principal:${principal}`;
+  }
+
+  /** String: the token that holds the session's lock. */
+  lock(sessionId: string): string {
+    return `${this.session(sessionId)}:lock`;
+  }
+
+  /** Sorted set: the tokens that wait for the lock, in the order of their coming. */
+  lockQueue(sessionId: string): string {
+    return `${this.session(sessionId)}:lock-queue`;
+  }
+
+  /** Sorted set: the same tokens, by the time until which they keep their places. */
+  lockPlaces(sessionId: string): string {
+    return `${this.session(sessionId)}:lock-places`;
   }
 
   /** Stream: the events of one of the transport's streams. */

@@ -76,12 +76,12 @@ redis.call('EXPIRE', KEYS[1], ARGV[2])
 return id`;
 
 /** Registers the scripts on a client: it sends their digest, and their text where a server does not know them yet. */
-export function withScripts(client: RedisClient): ScriptedClient {
+export function withScripts(client: RedisClient): RedisClient & ScriptedClient {
   client.defineCommand('anypodCreateSession', { numberOfKeys: 3, lua: CREATE });
   client.defineCommand('anypodPatchSession', { numberOfKeys: 2, lua: PATCH });
   client.defineCommand('anypodTouchRecord', { numberOfKeys: 2, lua: TOUCH_RECORD });
   client.defineCommand('anypodDeleteSession', { numberOfKeys: 3, lua: DELETE });
-  return client as unknown as ScriptedClient;
+  return client as RedisClient & ScriptedClient;
 }
 
 export interface ScriptedEventClient {

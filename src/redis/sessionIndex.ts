@@ -1,3 +1,4 @@
+import type { SessionData, SessionFilter } from '../sessionStore.js';
 import type { RedisIndexClient } from './client.js';
 import type { RedisKeys } from './keys.js';
 
@@ -5,7 +6,7 @@ import type { RedisKeys } from './keys.js';
 const BATCH = 500;
 
 /**
- * Which sessions there are, and which are subscribed to what: sorted sets by the time until which a session may live.
+ * Which sessions there are, which are subscribed to what, and whose they are: sorted sets by the time until which a session may live.
  * An entry is written with the session and refreshed along with its record; what has outlived its time is dropped
  * when the set is read or written. A set lives in a slot of its own, so it is not changed in one step with the session:
  * readers ask whether a session is still there.
@@ -22,9 +23,11 @@ export class SessionIndex {
     this.#seconds = seconds;
   }
 
-  async add(sessionId: string, subscriptions: readonly string[]): Promise<void> {
+  async add(sessionId: string, { metadata }: Pick<SessionData, 'metadata'>): Promise<void> {
+    const { subscriptions = [], principal } = metadata?.mcp ?? {};
     await Promise.all([
       this.#put(this.#keys.sessionIndex(), sessionId),
+      ...(principal === undefined ? [] : [this.#put(this.#keys.principalIndex(principal), sessionId)]),
       ...subscriptions.map(uri => this.subscribe(sessionId, uri))
     ]);
   }
@@ -42,8 +45,8 @@ export class SessionIndex {
   }
 
   /** The ids in an index, in batches; some may be of sessions that are gone. */
-  async *ids(subscribedTo: string | undefined): AsyncIterable<string[]> {
-    const key = subscribedTo === undefined ? this.#keys.sessionIndex() : this.#keys.subscriptionIndex(subscribedTo);
+  async *ids(filter: SessionFilter): AsyncIterable<string[]> {
+    const key = this.#keyOf(filter);
     await this.#redis.zremrangebyscore(key, '-inf', Date.now());
     // ZSCAN may give an entry twice while the set is being resized.
     const seen = new Set<string>();
@@ -55,6 +58,11 @@ export class SessionIndex {
       for (const id of ids) seen.add(id);
       if (ids.length > 0) yield ids;
     } while (cursor !== '0');
+  }
+
+  #keyOf({ subscribedTo, principal }: SessionFilter): string {
+    if (principal !== undefined) return this.#keys.principalIndex(principal);
+    return subscribedTo === undefined ? this.#keys.sessionIndex() : this.#keys.subscriptionIndex(subscribedTo);
   }
 
   async #put(key: string, sessionId: string): Promise<void> {

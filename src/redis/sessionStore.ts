@@ -1,11 +1,21 @@
 import { SessionExistsError, SessionRecordUnreadableError, SessionStoreUnavailableError } from '../errors.js';
-import type { McpSessionState, SessionData, SessionPatch, SessionStore } from '../sessionStore.js';
+import type {
+  McpSessionState,
+  SessionData,
+  SessionFilter,
+  SessionPatch,
+  SessionStateEntry,
+  SessionStore,
+  StateWrite
+} from '../sessionStore.js';
 import { checkFunction, checkMethods, checkNumber, checkOptionsObject, checkString } from '../validate.js';
 import { REDIS_CLIENT_METHODS, type RedisClient } from './client.js';
 import { DEFAULT_KEY_PREFIX, RedisKeys } from './keys.js';
+import { type ScriptedLockClient, withLockScripts } from './lockScripts.js';
 import { type ScriptedClient, withScripts } from './scripts.js';
 import { RedisSessionBus } from './sessionBus.js';
 import { SessionIndex } from './sessionIndex.js';
+import { type ScriptedStateClient, withStateScripts } from './stateScripts.js';
 
 export interface RedisSessionStoreOptions {
   /** An ioredis client, `Redis` or `Cluster`. It stays yours: configure it, and close it after the store's users. */
@@ -34,7 +44,7 @@ const SUBSCRIPTION = 'sub:';
 export class RedisSessionStore implements SessionStore {
   readonly ttlSeconds: number;
   readonly #redis: RedisClient;
-  readonly #scripts: ScriptedClient;
+  readonly #scripts: ScriptedClient & ScriptedStateClient & ScriptedLockClient;
   readonly #keys: RedisKeys;
   readonly #keyPrefix: string;
   readonly #index: SessionIndex;
@@ -51,7 +61,7 @@ export class RedisSessionStore implements SessionStore {
     checkNumber('ttlSeconds', options.ttlSeconds, { min: 1, max: 1_000_000_000, integer: true });
     checkFunction('onLog', options.onLog);
     this.#redis = options.redis;
-    this.#scripts = withScripts(options.redis);
+    this.#scripts = withStateScripts(withLockScripts(withScripts(options.redis)));
     this.#keyPrefix = options.keyPrefix ?? DEFAULT_KEY_PREFIX;
     this.#keys = new RedisKeys(this.#keyPrefix);
     this.ttlSeconds = options.ttlSeconds ?? 3600;
@@ -68,8 +78,7 @@ export class RedisSessionStore implements SessionStore {
       this.#recordSeconds,
       ...toFields(data)
     );
-    const subscriptions = data.metadata?.mcp?.subscriptions ?? [];
-    this.#indexed(this.#index.add(sessionId, subscriptions));
+    this.#indexed(this.#index.add(sessionId, data));
     const created = await answerOf(create);
     if (created === 0) throw new SessionExistsError('A session with this id exists, or was deleted a moment ago');
     this.#onLog('info', 'session created');
@@ -150,11 +159,45 @@ export class RedisSessionStore implements SessionStore {
     return true;
   }
 
-  async *listSessionIds({ subscribedTo }: { subscribedTo?: string } = {}): AsyncIterable<string[]> {
-    for await (const ids of this.#index.ids(subscribedTo)) {
+  async *listSessionIds(filter: SessionFilter = {}): AsyncIterable<string[]> {
+    for await (const ids of this.#index.ids(filter)) {
       const exist = await answerOf(Promise.all(ids.map(id => this.#redis.exists(this.#keys.session(id)))));
       yield ids.filter((_, index) => exist[index] === 1);
     }
+  }
+
+  async getState(sessionId: string): Promise<SessionStateEntry | null> {
+    const [version, value = null] = await answerOf(
+      this.#scripts.anypodGetState(this.#keys.session(sessionId), this.#keys.record(sessionId))
+    );
+    return version === undefined ? null : { value, version: Number(version) };
+  }
+
+  async putState(sessionId: string, value: string | null, ifVersion?: number): Promise<StateWrite> {
+    const written = await answerOf(
+      this.#scripts.anypodPutState(
+        this.#keys.session(sessionId),
+        this.#keys.record(sessionId),
+        ifVersion ?? '',
+        ...(value === null ? [] : [value])
+      )
+    );
+    if (written < 0) return 'missing';
+    return written === 1 ? 'written' : 'conflict';
+  }
+
+  async acquireLock(sessionId: string, token: string, leaseMs: number): Promise<boolean> {
+    const keys = this.#lockKeys(sessionId);
+    return (await answerOf(this.#scripts.anypodAcquireLock(...keys, token, Math.ceil(leaseMs)))) === 1;
+  }
+
+  async renewLock(sessionId: string, token: string, leaseMs: number): Promise<boolean> {
+    const key = this.#keys.lock(sessionId);
+    return (await answerOf(this.#scripts.anypodRenewLock(key, token, Math.ceil(leaseMs)))) === 1;
+  }
+
+  async releaseLock(sessionId: string, token: string): Promise<void> {
+    await answerOf(this.#scripts.anypodReleaseLock(...this.#lockKeys(sessionId), token));
   }
 
   /** The bus on the same Redis, with one subscriber connection of its own. */
@@ -166,6 +209,10 @@ export class RedisSessionStore implements SessionStore {
   /** Closes the bus's connection; the client that was handed in stays open. */
   async close(): Promise<void> {
     await this.#bus?.close();
+  }
+
+  #lockKeys(sessionId: string): [lock: string, queue: string, places: string] {
+    return [this.#keys.lock(sessionId), this.#keys.lockQueue(sessionId), this.#keys.lockPlaces(sessionId)];
   }
 
   get #recordSeconds(): number {
@@ -204,7 +251,7 @@ export class RedisSessionStore implements SessionStore {
   /** Notes that the record was refreshed; its entries in the indexes go along when it was due. */
   #refreshedRecord(data: SessionData, due: boolean): SessionData {
     this.#refreshed.set(data, performance.now());
-    if (due) this.#indexed(this.#index.add(data.sessionId, data.metadata?.mcp?.subscriptions ?? []));
+    if (due) this.#indexed(this.#index.add(data.sessionId, data));
     return data;
   }
 

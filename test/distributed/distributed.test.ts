@@ -4,7 +4,7 @@ import { type Endpoint, startPodsHere, startStock } from './endpoints.js';
 import { play } from './player.js';
 import { scripts } from './scripts.js';
 
-const seed = Number(process.env.DISTRIBUTED_SEED ?? Date.now() % 2 ** 31);
+const seed = Number(process.env.DISTRIBUTED_SEED ?? 20251125);
 const numRuns = Number(process.env.DISTRIBUTED_RUNS ?? 100);
 
 let redis: RedisServer;

@@ -1,0 +1,71 @@
+interface Lock {
+  holder: string | undefined;
+  /** When the holder's lease ends, by the clock that was handed in. */
+  heldUntil: number;
+  /** Until when each waiter keeps its place, in the order of their coming. */
+  readonly places: Map<string, number>;
+}
+
+/** Few enough to look through at any time. */
+const MIN_SWEEP_SIZE = 100;
+
+/** The locks of sessions within this process, with the queue and the leases that `SessionStore` asks for. */
+export class InMemoryLocks {
+  readonly #now: () => number;
+  readonly #locks = new Map<string, Lock>();
+  #sweepAtSize = MIN_SWEEP_SIZE;
+
+  constructor(now: () => number = Date.now) {
+    this.#now = now;
+  }
+
+  async acquireLock(sessionId: string, token: string, leaseMs: number): Promise<boolean> {
+    const lock = this.#current(sessionId) ?? this.#add(sessionId);
+    const [next = token] = lock.places.keys();
+    if (lock.holder === token || (lock.holder === undefined && next === token)) {
+      lock.places.delete(token);
+      lock.holder = token;
+      lock.heldUntil = this.#now() + leaseMs;
+      return true;
+    }
+    lock.places.set(token, this.#now() + leaseMs);
+    return false;
+  }
+
+  async renewLock(sessionId: string, token: string, leaseMs: number): Promise<boolean> {
+    const lock = this.#current(sessionId);
+    if (lock?.holder !== token) return false;
+    lock.heldUntil = this.#now() + leaseMs;
+    return true;
+  }
+
+  async releaseLock(sessionId: string, token: string): Promise<void> {
+    const lock = this.#current(sessionId);
+    if (!lock) return;
+    lock.places.delete(token);
+    if (lock.holder === token) lock.holder = undefined;
+    this.#current(sessionId);
+  }
+
+  #add(sessionId: string): Lock {
+    if (this.#locks.size >= this.#sweepAtSize) {
+      for (const each of [...this.#locks.keys()]) this.#current(each);
+      this.#sweepAtSize = Math.max(MIN_SWEEP_SIZE, this.#locks.size * 2);
+    }
+    const lock: Lock = { holder: undefined, heldUntil: 0, places: new Map() };
+    this.#locks.set(sessionId, lock);
+    return lock;
+  }
+
+  /** The lock without what has run out; undefined where nothing is left of it. */
+  #current(sessionId: string): Lock | undefined {
+    const lock = this.#locks.get(sessionId);
+    if (!lock) return undefined;
+    const now = this.#now();
+    if (lock.heldUntil <= now) lock.holder = undefined;
+    for (const [token, until] of lock.places) if (until <= now) lock.places.delete(token);
+    if (lock.holder !== undefined || lock.places.size > 0) return lock;
+    this.#locks.delete(sessionId);
+    return undefined;
+  }
+}

@@ -1,0 +1,80 @@
+import type { RedisClient } from './client.js';
+
+type Client = Pick<RedisClient, 'defineCommand'>;
+
+/**
+ * The Lua scripts of the locks. A lock is a key that Redis lets expire; who waits for it has a place in a queue, a sorted
+ * set by order of coming, and a lease for the place in another, by the time at which it ends on Redis' clock. All three
+ * share the slot of the session, and the two sets live as long as the last lease in them.
+ */
+export interface ScriptedLockClient {
+  anypodAcquireLock(lock: string, queue: string, places: string, token: string, leaseMs: number): Promise<number>;
+  anypodRenewLock(lock: string, token: string, leaseMs: number): Promise<number>;
+  anypodReleaseLock(lock: string, queue: string, places: string, token: string): Promise<number>;
+}
+
+/**
+ * Takes the lock, holds it for longer, or takes or keeps a place in the queue.
+ * KEYS: lock, queue, places. ARGV: token, milliseconds of the lease.
+ * Returns 1 where the token holds the lock now, else 0.
+ * Atomic because the lock may come free, and others may come, between looking and taking it.
+ * A waiter's lease may be longer than that of one who came later, so the sets' times to live only grow.
+ */
+const ACQUIRE = `
+local holder = redis.call('GET', KEYS[1])
+if holder == ARGV[1] then
+  redis.call('PEXPIRE', KEYS[1], ARGV[2])
+  return 1
+end
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+for _, token in ipairs(redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', now)) do
+  redis.call('ZREM', KEYS[2], token)
+  redis.call('ZREM', KEYS[3], token)
+end
+local first = redis.call('ZRANGE', KEYS[2], 0, 0)[1]
+if not holder and (not first or first == ARGV[1]) then
+  redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+  redis.call('ZREM', KEYS[2], ARGV[1])
+  redis.call('ZREM', KEYS[3], ARGV[1])
+  return 1
+end
+if not redis.call('ZSCORE', KEYS[2], ARGV[1]) then
+  local last = redis.call('ZRANGE', KEYS[2], -1, -1, 'WITHSCORES')[2]
+  redis.call('ZADD', KEYS[2], (last or 0) + 1, ARGV[1])
+end
+redis.call('ZADD', KEYS[3], now + ARGV[2], ARGV[1])
+if redis.call('PTTL', KEYS[3]) < tonumber(ARGV[2]) then
+  redis.call('PEXPIRE', KEYS[2], ARGV[2])
+  redis.call('PEXPIRE', KEYS[3], ARGV[2])
+end
+return 0`;
+
+/**
+ * Holds the lock for longer.
+ * KEYS: lock. ARGV: token, milliseconds of the lease.
+ * Returns 1, or 0 where the token does not hold the lock.
+ * Atomic because the lease may end, and another begin, between looking and prolonging it.
+ */
+const RENEW = `
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+return redis.call('PEXPIRE', KEYS[1], ARGV[2])`;
+
+/**
+ * Gives up the lock, or the place in the queue.
+ * KEYS: lock, queue, places. ARGV: token.
+ * Returns 1 where the token held the lock, else 0.
+ * Atomic because the lock may be another's between looking and removing it.
+ */
+const RELEASE = `
+redis.call('ZREM', KEYS[2], ARGV[1])
+redis.call('ZREM', KEYS[3], ARGV[1])
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+return redis.call('DEL', KEYS[1])`;
+
+export function withLockScripts<C extends Client>(client: C): C & ScriptedLockClient {
+  client.defineCommand('anypodAcquireLock', { numberOfKeys: 3, lua: ACQUIRE });
+  client.defineCommand('anypodRenewLock', { numberOfKeys: 1, lua: RENEW });
+  client.defineCommand('anypodReleaseLock', { numberOfKeys: 3, lua: RELEASE });
+  return client as C & ScriptedLockClient;
+}

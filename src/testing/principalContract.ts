@@ -1,0 +1,102 @@
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import type { SessionFilter, SessionStore } from '../sessionStore.js';
+import {
+  type ContractRunner,
+  createSession,
+  having,
+  LONG_TTL_SECONDS,
+  type MakeStorePair,
+  type PairCases,
+  runPairCases,
+  SHORT_TTL_SECONDS
+} from './storePair.js';
+
+/** More than come in one batch. */
+const MANY = 700;
+
+const cases: PairCases = {
+  async 'tells the sessions of a principal from all others, on every instance'({ first, second }) {
+    const [alice, bob] = [randomUUID(), randomUUID()];
+    const ofAlice = [
+      await createSession(first, { principal: alice }),
+      await createSession(second, { principal: alice })
+    ];
+    const ofBob = await createSession(second, { principal: bob });
+    const ofNobody = await createSession(first);
+    for (const store of [first, second]) {
+      assert.deepEqual(await idsOf(store, { principal: alice }), ofAlice.toSorted());
+      assert.deepEqual(await idsOf(store, { principal: bob }), [ofBob]);
+      assert.deepEqual(await idsOf(store, { principal: randomUUID() }), []);
+      const all = await idsOf(store);
+      for (const id of [...ofAlice, ofBob, ofNobody]) assert.ok(all.includes(id));
+    }
+  },
+
+  async 'leaves out sessions that were deleted'({ first, second }) {
+    const principal = randomUUID();
+    const [gone, stays] = [await createSession(first, { principal }), await createSession(first, { principal })];
+    await second.deleteSession(gone);
+    assert.deepEqual(await idsOf(first, { principal }), [stays]);
+    await first.deleteSession(stays);
+    assert.deepEqual(await idsOf(second, { principal }), []);
+  },
+
+  async 'keeps a session in the list whatever changes in its record'({ first, second }) {
+    const principal = randomUUID();
+    const id = await createSession(first, { principal });
+    await second.patchSession?.(id, { subscribe: 'file:///x', logLevel: 'info' });
+    await second.patchSession?.(id, { unsubscribe: 'file:///x' });
+    await second.updateSessionActivity(id);
+    assert.deepEqual(await idsOf(first, { principal }), [id]);
+  },
+
+  async 'keeps principals apart whatever they look like'({ first, second }) {
+    const run = randomUUID();
+    const principals = ['["https://issuer","üser"]', '{a}', 'a', ' ', '*', "'", '%', '日本', 'x'.repeat(1000)].map(
+      odd => odd + run
+    );
+    const ids = new Map<string, string>();
+    for (const principal of principals) ids.set(principal, await createSession(first, { principal }));
+    for (const [principal, id] of ids) assert.deepEqual(await idsOf(second, { principal }), [id]);
+  },
+
+  async 'lists many sessions, each once'({ first, second }) {
+    const principal = randomUUID();
+    const ids = await Promise.all(
+      Array.from({ length: MANY }, (_, i) => createSession(i % 2 ? first : second, { principal }))
+    );
+    assert.deepEqual(await idsOf(first, { principal }), ids.toSorted());
+  }
+};
+
+const expiryCases: PairCases = {
+  async 'leaves out sessions that have expired, and no other'({ first, second, elapse }) {
+    const principal = randomUUID();
+    const idle = await createSession(first, { principal });
+    const used = await createSession(first, { principal });
+    assert.deepEqual(await idsOf(second, { principal }), [idle, used].toSorted());
+    let known = (await second.touchSession?.(used)) ?? undefined;
+    // More than twice the time to live, so that nothing that is kept beside the session lags behind.
+    for (let step = 0; step < 7; step++) {
+      await elapse((SHORT_TTL_SECONDS * 1000) / 3);
+      if (second.touchSession) known = (await second.touchSession(used, known)) ?? undefined;
+      else await second.updateSessionActivity(used);
+    }
+    assert.deepEqual(await idsOf(first, { principal }), [used]);
+    await elapse(SHORT_TTL_SECONDS * 1000 + 100);
+    assert.deepEqual(await idsOf(first, { principal }), []);
+  }
+};
+
+/** What a session store knows of the principals of its sessions. */
+export function principalContract(runner: ContractRunner, name: string, makePair: MakeStorePair): void {
+  runPairCases(runner, `${name}: the contract of principals`, makePair, LONG_TTL_SECONDS, cases);
+  runPairCases(runner, `${name}: sessions of a principal that expire`, makePair, SHORT_TTL_SECONDS, expiryCases);
+}
+
+async function idsOf(store: SessionStore, filter?: SessionFilter): Promise<string[]> {
+  const ids: string[] = [];
+  for await (const batch of having(store, 'listSessionIds').listSessionIds(filter)) ids.push(...batch);
+  return ids.sort();
+}

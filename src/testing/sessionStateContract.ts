@@ -1,0 +1,185 @@
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import type { SessionStore } from '../sessionStore.js';
+import {
+  type ContractRunner,
+  createSession,
+  having,
+  LONG_TTL_SECONDS,
+  type MakeStorePair,
+  type PairCases,
+  runPairCases,
+  SHORT_TTL_SECONDS,
+  type StorePair
+} from './storePair.js';
+
+type StateStore = SessionStore & Required<Pick<SessionStore, 'getState' | 'putState'>>;
+
+const cases: PairCases = {
+  async 'knows missing as a value, and creates nothing'(pair) {
+    const { first, second } = statesOf(pair);
+    const id = randomUUID();
+    assert.equal(await first.getState(id), null);
+    assert.equal(await first.putState(id, '1'), 'missing');
+    assert.equal(await first.putState(id, '1', 0), 'missing');
+    assert.equal(await first.putState(id, null), 'missing');
+    assert.equal(await second.getState(id), null);
+    assert.equal(await second.sessionExists(id), false);
+  },
+
+  async 'gives what was written back on the other instance, with a version that grows'(pair) {
+    const { first, second } = statesOf(pair);
+    const id = await createSession(first);
+    assert.deepEqual(await second.getState(id), { value: null, version: 0 });
+    let version = 0;
+    for (const value of oddTexts) {
+      assert.equal(await first.putState(id, value), 'written');
+      const read = await second.getState(id);
+      assert.equal(read?.value, value);
+      assert.ok(read.version > version);
+      version = read.version;
+    }
+  },
+
+  async 'writes only where the version is the expected one'(pair) {
+    const { first, second } = statesOf(pair);
+    const id = await createSession(first);
+    assert.equal(await first.putState(id, '"a"', 1), 'conflict');
+    assert.equal(await first.putState(id, '"a"', 0), 'written');
+    assert.equal(await second.putState(id, '"b"', 0), 'conflict');
+    const { version } = (await second.getState(id))!;
+    assert.equal(await second.putState(id, '"b"', version), 'written');
+    assert.equal(await first.putState(id, '"c"', version), 'conflict');
+    assert.equal((await first.getState(id))?.value, '"b"');
+  },
+
+  async 'takes a removal for a change like any other'(pair) {
+    const { first, second } = statesOf(pair);
+    const id = await createSession(first);
+    await first.putState(id, '1');
+    const { version } = (await first.getState(id))!;
+    assert.equal(await second.putState(id, null, version), 'written');
+    const removed = (await first.getState(id))!;
+    assert.equal(removed.value, null);
+    assert.ok(removed.version > version);
+    assert.equal(await first.putState(id, '2', version), 'conflict');
+    assert.equal(await first.putState(id, '2', 0), 'conflict');
+    assert.equal(await first.putState(id, '2', removed.version), 'written');
+    assert.equal(await first.putState(id, null), 'written');
+    assert.equal((await second.getState(id))?.value, null);
+  },
+
+  async 'lets one of those in who write on the same version at once'(pair) {
+    const { first, second } = statesOf(pair);
+    const id = await createSession(first);
+    const writes = Array.from({ length: 20 }, (_, i) => (i % 2 ? first : second).putState(id, String(i), 0));
+    const outcomes = await Promise.all(writes);
+    assert.equal(outcomes.filter(outcome => outcome === 'written').length, 1);
+    assert.equal((await first.getState(id))?.value, String(outcomes.indexOf('written')));
+  },
+
+  async 'keeps the states of sessions apart'(pair) {
+    const { first, second } = statesOf(pair);
+    const run = randomUUID();
+    const ids = ['a', '{a}', 'a:record', '__proto__', 'constructor', '%', "'"].map(odd => odd + run);
+    for (const sessionId of ids) await createSession(first, { sessionId });
+    for (const id of ids) await first.putState(id, JSON.stringify(id));
+    for (const id of ids) assert.equal((await second.getState(id))?.value, JSON.stringify(id));
+    await second.putState(ids[0]!, null);
+    assert.equal((await first.getState(ids[1]!))?.value, JSON.stringify(ids[1]));
+  },
+
+  async 'is no part of the record, which pods that hold it need not read again'(pair) {
+    const { first, second } = statesOf(pair);
+    const id = await createSession(first);
+    const before = await first.getSession(id);
+    const known = (await first.touchSession?.(id)) ?? undefined;
+    await second.putState(id, '{"secret":true}');
+    if (first.touchSession) assert.equal(await first.touchSession(id, known), known);
+    const after = await first.getSession(id);
+    assert.deepEqual({ ...after, lastActivity: 0 }, { ...before, lastActivity: 0 });
+    await second.patchSession?.(id, { logLevel: 'info', subscribe: 'file:///x' });
+    assert.equal((await first.getState(id))?.value, '{"secret":true}');
+  },
+
+  async 'is gone with a deleted session, and brings none back'(pair) {
+    const { first, second } = statesOf(pair);
+    const id = await createSession(first);
+    await first.putState(id, '1');
+    await second.deleteSession(id);
+    assert.equal(await first.getState(id), null);
+    assert.equal(await first.putState(id, '2'), 'missing');
+    assert.equal(await first.getState(id), null);
+    assert.equal(await first.sessionExists(id), false);
+  },
+
+  async 'brings nothing deleted back by writes that race the deletion'(pair) {
+    const { first, second } = statesOf(pair);
+    const ids = await Promise.all(Array.from({ length: 20 }, () => createSession(first)));
+    await Promise.all(
+      ids.flatMap(id => [
+        second.putState(id, '1'),
+        first.deleteSession(id),
+        second.putState(id, '2'),
+        first.putState(id, null)
+      ])
+    );
+    for (const id of ids) {
+      assert.equal(await second.getState(id), null);
+      assert.equal(await second.putState(id, '3'), 'missing');
+      assert.equal(await first.sessionExists(id), false);
+    }
+  }
+};
+
+const expiryCases: PairCases = {
+  async 'lives as long as the session, which reading and writing it do not prolong'(pair) {
+    const { first, second } = statesOf(pair);
+    const [used, idle] = [await createSession(first), await createSession(first)];
+    await first.putState(used, '"used"');
+    await first.putState(idle, '"idle"');
+    for (let step = 0; step < 5; step++) {
+      await pair.elapse((SHORT_TTL_SECONDS * 1000) / 3);
+      await (second.touchSession ? second.touchSession(used) : second.updateSessionActivity(used));
+      await second.getState(idle);
+      await second.putState(idle, String(step));
+    }
+    assert.equal((await first.getState(used))?.value, '"used"');
+    assert.equal(await first.getState(idle), null);
+    assert.equal(await first.putState(idle, '1'), 'missing');
+  },
+
+  async 'does not pass on to a later session with the same id'(pair) {
+    const { first, second } = statesOf(pair);
+    const sessionId = await createSession(first);
+    await first.putState(sessionId, '1');
+    await pair.elapse(SHORT_TTL_SECONDS * 1000 + 100);
+    assert.equal(await first.getState(sessionId), null);
+    await createSession(second, { sessionId });
+    assert.deepEqual(await first.getState(sessionId), { value: null, version: 0 });
+    assert.equal(await first.putState(sessionId, '2', 0), 'written');
+  }
+};
+
+/** What JSON carries and careless encodings lose, and one that is long. */
+const oddTexts = [
+  '""',
+  'null',
+  '0',
+  '{}',
+  '[[],{}]',
+  '{"a":[],"big":12345678901234567890,"small":1e-300}',
+  '"\\u0000\\"\\\\ \\ud83d"',
+  '"日本語 🙂 ü"',
+  JSON.stringify('x'.repeat(60_000))
+];
+
+/** What a session store does with the application's state. */
+export function sessionStateContract(runner: ContractRunner, name: string, makePair: MakeStorePair): void {
+  runPairCases(runner, `${name}: the contract of application state`, makePair, LONG_TTL_SECONDS, cases);
+  runPairCases(runner, `${name}: application state that expires`, makePair, SHORT_TTL_SECONDS, expiryCases);
+}
+
+function statesOf(pair: StorePair): { first: StateStore; second: StateStore } {
+  return { first: having(pair.first, 'getState', 'putState'), second: having(pair.second, 'getState', 'putState') };
+}

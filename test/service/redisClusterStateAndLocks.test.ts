@@ -1,0 +1,27 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { Cluster } from 'ioredis';
+import { RedisSessionStore } from 'mcp-sdk-anypod/server';
+import { lockContract } from '../../src/testing/lockContract.js';
+import { principalContract } from '../../src/testing/principalContract.js';
+import { sessionStateContract } from '../../src/testing/sessionStateContract.js';
+import type { MakeStorePair } from '../../src/testing/storePair.js';
+import { startRedisCluster, type RedisCluster } from '../support/redisCluster.js';
+
+let cluster: RedisCluster;
+beforeAll(async () => void (cluster = await startRedisCluster()));
+afterAll(() => cluster.stop());
+
+const makePair: MakeStorePair = async ({ ttlSeconds }) => {
+  const clients = [new Cluster([...cluster.nodes]), new Cluster([...cluster.nodes])] as const;
+  return {
+    first: new RedisSessionStore({ redis: clients[0], ttlSeconds }),
+    second: new RedisSessionStore({ redis: clients[1], ttlSeconds }),
+    elapse: delay,
+    close: async () => clients.forEach(client => client.disconnect())
+  };
+};
+
+const name = 'RedisSessionStore on a cluster of three masters';
+lockContract({ describe, it }, name, makePair);
+sessionStateContract({ describe, it }, name, makePair);
+principalContract({ describe, it }, name, makePair);
