@@ -53,3 +53,5 @@ export { withLock } from './lock.js';
 export type { LockOptions, LockStore } from './lock.js';
 export { sessionState } from './sessionState.js';
 export type { RequestExtra, SessionState } from './sessionState.js';
+export { FileSessionStore } from './file/sessionStore.js';
+export type { FileSessionStoreOptions } from './file/sessionStore.js';
