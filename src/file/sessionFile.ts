@@ -62,8 +62,9 @@ export function isFree(version: Version | undefined, sessionId: string, ttlSecon
 
 /** Whether nothing of the session will be asked for any more, give or take what a slow process is still about to do. */
 export function isSessionOver(version: Version | undefined, ttlSeconds: number): boolean {
-  if (!version) return false;
-  const seconds = version.content && isTombstone(version) ? 0 : ttlSeconds;
+  // What cannot be read waits for somebody to look into it.
+  if (!version?.content) return false;
+  const seconds = isTombstone(version) ? 0 : ttlSeconds;
   return isExpired(version, seconds + TOMBSTONE_MS / 1000);
 }
 

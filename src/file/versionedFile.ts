@@ -39,6 +39,8 @@ const NAMED_WRITES = 32;
 const MAX_ATTEMPTS = 500;
 /** How often a directory is read again that has no version: another may just be taking the place of the one before. */
 const EMPTY_LOOKS = 4;
+/** How long a file may be half written by an editor. */
+const EDITED_MS = 50;
 
 /**
  * A small JSON file that several processes change at once, any of which may be killed at any moment. There is no lock that
@@ -73,15 +75,15 @@ export class VersionedFile {
   /** The newest version; undefined where there is none. One that cannot be read is renamed, once, and stays the newest. */
   async read(): Promise<Version | undefined> {
     return this.#newest(async ({ number, setAside }, path) => {
-      const file = await this.#modules.fs.open(path, 'r');
-      try {
-        const { mtimeMs: touchedAt } = await file.stat();
-        const text = await file.readFile('utf8');
-        const found = { number, touchedAt, path, writes: [] };
-        return setAside ? { ...found, problem: `it was set aside as ${path}` } : await this.#understand(found, text);
-      } finally {
-        await file.close();
-      }
+      const { fs } = this.#modules;
+      const { mtimeMs: touchedAt } = await fs.stat(path);
+      const found = { number, touchedAt, path, writes: [] };
+      if (setAside) return { ...found, problem: `it was set aside as ${path}` };
+      const understood = this.#understand(found, await fs.readFile(path, 'utf8'));
+      if (understood) return understood;
+      // Somebody may be editing it just now.
+      await pause(EDITED_MS);
+      return this.#understand(found, await fs.readFile(path, 'utf8')) ?? (await this.#setAside(found));
     });
   }
 
@@ -166,17 +168,18 @@ export class VersionedFile {
     if (older && !older.setAside) found.older.push(older.name);
   }
 
-  async #understand(found: Version, text: string): Promise<Version> {
+  #understand(found: Version, text: string): Version | undefined {
     const { writes, format, ...content } = parseObject(text) ?? {};
     if (typeof format === 'number' && format > FORMAT) {
       return { ...found, problem: `a newer version of this package has written ${found.path}: upgrade this one` };
     }
-    if (format === FORMAT && typeof writes === 'string' && this.#options.isValid(content)) {
-      return { ...found, content, writes: writes.split(' ') };
-    }
+    const good = format === FORMAT && typeof writes === 'string' && this.#options.isValid(content);
+    return good ? { ...found, content, writes: writes.split(' ') } : undefined;
+  }
+
+  async #setAside(found: Version): Promise<Version> {
     const path = `${found.path}.corrupt-${Date.now()}`;
-    // Somebody else may have done so, or have removed the session.
-    await this.#modules.fs.rename(found.path, path).catch(ignore('ENOENT'));
+    await this.#modules.fs.rename(found.path, path);
     this.#options.onSetAside(path);
     return { ...found, path, problem: `it was set aside as ${path}` };
   }
