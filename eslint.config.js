@@ -3,9 +3,20 @@ import tseslint from 'typescript-eslint';
 
 /** Which folders of src a folder may import from: the architecture, checked. */
 const layers = {
-  'src/engine': ['server', 'memory', 'redis', 'handler'],
-  'src/memory': ['server', 'engine', 'redis', 'handler'],
-  'src/redis': ['server', 'engine', 'memory', 'handler']
+  'src/engine': ['server', 'memory', 'redis', 'postgres', 'handler'],
+  'src/memory': ['server', 'engine', 'redis', 'postgres', 'handler'],
+  'src/redis': ['server', 'engine', 'memory', 'postgres', 'handler'],
+  'src/postgres': ['server', 'engine', 'memory', 'redis', 'handler']
+};
+
+const globalsOfNode = {
+  console: 'readonly',
+  fetch: 'readonly',
+  process: 'readonly',
+  setImmediate: 'readonly',
+  URL: 'readonly',
+  require: 'readonly',
+  module: 'writable'
 };
 
 export default tseslint.config(
@@ -38,5 +49,10 @@ export default tseslint.config(
       ]
     }
   })),
-  { files: ['**/*.js', '**/*.mjs'], ...tseslint.configs.disableTypeChecked }
+  { files: ['**/*.js', '**/*.mjs', '**/*.cjs'], ...tseslint.configs.disableTypeChecked },
+  {
+    files: ['**/*.mjs', '**/*.cjs'],
+    languageOptions: { globals: globalsOfNode },
+    rules: { '@typescript-eslint/no-require-imports': 'off' }
+  }
 );

@@ -19,10 +19,29 @@ const project = name => ({
   }
 });
 
+/** Of the cluster tests, which all run on Redis, those that show most on Postgres. `ANYPOD_BACKEND=postgres` runs any. */
+const onPostgres = ['recovery', 'endings', 'routingRequests', 'resume'];
+
 export default {
-  projects: ['unit', 'oracle', 'service', 'cluster', 'balancers', 'soak', 'examples', 'conformance', 'distributed'].map(
-    project
-  ),
+  projects: [
+    ...[
+      'unit',
+      'oracle',
+      'service',
+      'cluster',
+      'balancers',
+      'soak',
+      'examples',
+      'conformance',
+      'distributed',
+      'swap'
+    ].map(project),
+    {
+      ...project('postgres'),
+      testMatch: onPostgres.map(name => `<rootDir>/test/cluster/${name}.test.ts`),
+      setupFiles: ['<rootDir>/test/support/onPostgres.mjs']
+    }
+  ],
   // Generous, because it is a limit and not a wait: two cores serve every pod, client and Redis of a run.
   testTimeout: 60_000,
   // A test that fails may leave a connection open; then a report is worth more than a run that waits for ever.

@@ -96,3 +96,18 @@ export class SessionStateConflictError extends AnypodError {
 export class SessionStoreUnsupportedError extends AnypodError {
   readonly code = 'ANYPOD_STORE_UNSUPPORTED';
 }
+
+/** A backend is not there to be used: not reachable, not connected, its client not installed, or its address wrong. */
+export class BackendUnavailableError extends AnypodError {
+  readonly code = 'ANYPOD_BACKEND_UNAVAILABLE';
+}
+
+/** `migrate()` found tables that a newer release has made, or could not make them. */
+export class StoreSchemaError extends AnypodError {
+  readonly code = 'ANYPOD_STORE_SCHEMA';
+}
+
+/** The runtime is older than this package needs. Thrown when the first transport or handler is made. */
+export class UnsupportedRuntimeError extends AnypodError {
+  readonly code = 'ANYPOD_UNSUPPORTED_RUNTIME';
+}

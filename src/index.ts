@@ -49,9 +49,26 @@ export type {
   StreamId,
   WebStandardStreamableHTTPServerTransportOptions
 } from './server/webStandardStreamableHttp.js';
+export { PostgresSessionStore } from './postgres/sessionStore.js';
+export type { PostgresSessionStoreOptions } from './postgres/sessionStore.js';
+export { PostgresSessionBus } from './postgres/sessionBus.js';
+export type { PostgresSessionBusOptions } from './postgres/sessionBus.js';
+export { PostgresEventStore } from './postgres/eventStore.js';
+export type { PostgresEventStoreOptions } from './postgres/eventStore.js';
+export { PostgresTaskStore } from './postgres/taskStore.js';
+export type { PostgresTaskStoreOptions } from './postgres/taskStore.js';
+export { PostgresTaskMessageQueue } from './postgres/taskMessageQueue.js';
+export type { PostgresTaskMessageQueueOptions } from './postgres/taskMessageQueue.js';
+export { migrate } from './postgres/migrate.js';
+export type { MigrateOptions } from './postgres/migrate.js';
+export type { PostgresPool } from './postgres/client.js';
 export { withLock } from './lock.js';
 export type { LockOptions, LockStore } from './lock.js';
 export { sessionState } from './sessionState.js';
 export type { RequestExtra, SessionState } from './sessionState.js';
 export { FileSessionStore } from './file/sessionStore.js';
 export type { FileSessionStoreOptions } from './file/sessionStore.js';
+export { encryptSessionStore } from './encryption/sessionStore.js';
+export type { EncryptSessionStoreOptions } from './encryption/sessionStore.js';
+export type { EncryptionKey } from './encryption/keyring.js';
+export type { NodeRedisClient } from './redis/nodeRedis.js';

@@ -27,6 +27,12 @@ export function checkFunction(option: string, value: unknown): void {
   }
 }
 
+export function checkBoolean(option: string, value: unknown): void {
+  if (value !== undefined && typeof value !== 'boolean') {
+    throw new InvalidOptionError(option, kindOf(value), 'true or false');
+  }
+}
+
 export function checkOneOf(option: string, value: unknown, allowed: readonly string[]): void {
   if (value !== undefined && !allowed.includes(value as string)) {
     const given = typeof value === 'string' ? `'${value.slice(0, 40)}'` : kindOf(value);

@@ -48,5 +48,5 @@ function hexOf(text: string): string {
 
 function textOf(hex: string): string {
   const bytes = hex.match(/../g)?.map(pair => parseInt(pair, 16)) ?? [];
-  return new TextDecoder().decode(new Uint8Array(bytes));
+  return new TextDecoder('utf-8', { ignoreBOM: true }).decode(new Uint8Array(bytes));
 }

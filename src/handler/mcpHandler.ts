@@ -9,6 +9,7 @@ import { checkFunction, checkNumber, checkOptionsObject, kindOf } from '../valid
 import { InvalidOptionError } from '../errors.js';
 import { type LockOptions, withLock } from '../lock.js';
 import { InMemoryLocks } from '../memory/locks.js';
+import { checkInstallation } from '../installation.js';
 import { Notifier, type Notify } from './notify.js';
 import { LiveSessions, type ConnectableServer } from './liveSessions.js';
 import { Pod } from './pod.js';
@@ -104,8 +105,10 @@ const DEFAULT_DRAIN_MS = 10_000;
  * session began elsewhere, forgotten when idle. Authentication belongs in front of it: nothing is looked up or
  * recovered for a request that the framework has turned away.
  * @throws InvalidOptionError
+ * @throws UnsupportedRuntimeError on a Node that is too old
  */
 export function createMcpHandler(serverFactory: ServerFactory, options: McpHandlerOptions = {}): McpHandler {
+  checkInstallation();
   if (typeof serverFactory !== 'function') {
     throw new InvalidOptionError('serverFactory', kindOf(serverFactory), 'a function that returns a server');
   }

@@ -1,6 +1,10 @@
+import { InvalidOptionError } from '../errors.js';
+import { checkMethods } from '../validate.js';
+import { adaptNodeRedis, type NodeRedisClient } from './nodeRedis.js';
+
 /**
- * The methods of an ioredis client that this package uses (`Redis` or `Cluster`, 5 and 6). The client is handed in,
- * and stays its owner's to configure and to close.
+ * What this package uses of a client, in the shape of ioredis 5 and 6 and iovalkey (`Redis` or `Cluster`); other clients
+ * are adapted to it. The client is handed in, and stays its owner's to configure and to close.
  */
 export interface RedisClient extends RedisBusClient, RedisIndexClient {
   getex(key: string, secondsToken: 'EX', seconds: number): Promise<string | null>;
@@ -43,13 +47,32 @@ export interface RedisSubscriber {
 /** What the bus uses of the client. */
 export interface RedisBusClient {
   readonly isCluster: boolean;
+  readonly options?: object;
   publish(channel: string, message: string): Promise<number>;
   spublish(channel: string, message: string): Promise<unknown>;
+  defineCommand(name: string, definition: { numberOfKeys: number; lua: string }): void;
   // The two kinds of client take different arguments.
   duplicate(...args: never[]): unknown;
 }
 
-export const REDIS_BUS_METHODS = ['publish', 'duplicate'] as const;
+export const REDIS_BUS_METHODS = ['publish', 'duplicate', 'defineCommand'] as const;
+
+/** Whether to use the sharded channels of a Cluster: iovalkey and older versions of ioredis subscribe on any node. */
+export function isSharded({ isCluster, options }: RedisBusClient): boolean {
+  return isCluster && (options === undefined || 'shardedSubscribers' in options);
+}
+
+/**
+ * Opens a connection to subscribe with. However the client is set up: subscriptions wait for a connection as long as it
+ * takes, and return with it.
+ */
+export function openSubscriber(client: RedisBusClient): RedisSubscriber {
+  const redis = client as { duplicate(...args: unknown[]): RedisSubscriber };
+  const always = { enableOfflineQueue: true, enableAutoPipelining: false };
+  return client.isCluster
+    ? redis.duplicate([], { ...always, shardedSubscribers: true, redisOptions: { commandTimeout: undefined } })
+    : redis.duplicate({ ...always, autoResubscribe: true, maxRetriesPerRequest: null, commandTimeout: undefined });
+}
 
 /** What the event store uses of the client. */
 export interface RedisEventClient {
@@ -94,3 +117,26 @@ export interface RedisTaskQueueClient {
 }
 
 export const REDIS_TASK_QUEUE_METHODS = ['defineCommand', 'lpop'] as const;
+
+/**
+ * The client behind an option named `redis`, whichever library it is of: the one place that tells them apart.
+ * @param methods - what the caller needs of an ioredis client
+ * @throws InvalidOptionError
+ */
+export function redisClient<T extends object>(client: T | NodeRedisClient, methods: readonly string[]): T {
+  if (!isNodeRedis(client)) {
+    checkMethods('redis', client, methods);
+    return client;
+  }
+  if (!('withTypeMapping' in client)) throw unsupported('a node-redis client older than version 5');
+  if ('availableClients' in client) throw unsupported('a node-redis pool, which cannot subscribe');
+  return adaptNodeRedis(client) as object as T;
+}
+
+function isNodeRedis(client: object): client is NodeRedisClient {
+  return typeof client === 'object' && client !== null && 'sendCommand' in client && 'isOpen' in client;
+}
+
+function unsupported(kind: string): InvalidOptionError {
+  return new InvalidOptionError('redis', kind, 'a client of ioredis 5 or 6, iovalkey, or redis (node-redis) 5 or 6');
+}

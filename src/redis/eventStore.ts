@@ -1,14 +1,15 @@
 import type { JSONRPCMessage } from 'mcp-sdk-upstream/types.js';
 import { EventCursorError } from '../errors.js';
 import type { FollowableEventStore } from '../eventStore.js';
-import { checkMethods, checkNumber, checkOptionsObject, checkString } from '../validate.js';
-import { REDIS_EVENT_METHODS, type RedisEventClient } from './client.js';
+import { checkNumber, checkOptionsObject, checkString } from '../validate.js';
+import { REDIS_EVENT_METHODS, redisClient, type RedisEventClient } from './client.js';
 import { DEFAULT_KEY_PREFIX, RedisKeys } from './keys.js';
+import type { NodeRedisClient } from './nodeRedis.js';
 import { type ScriptedEventClient, withEventScripts } from './scripts.js';
 
 export interface RedisEventStoreOptions {
-  /** An ioredis client, `Redis` or `Cluster`. It stays yours. */
-  redis: RedisEventClient;
+  /** A client of ioredis, iovalkey or node-redis: single, Cluster or Sentinel. It stays yours. */
+  redis: RedisEventClient | NodeRedisClient;
   /** Put before every key. @default 'mcp:session:' */
   keyPrefix?: string;
   /** Events kept of a stream, give or take a hundred; over it the oldest go. @default 1000 */
@@ -34,12 +35,11 @@ export class RedisEventStore implements FollowableEventStore {
   /** @throws InvalidOptionError */
   constructor(options: RedisEventStoreOptions) {
     checkOptionsObject('options', options);
-    checkMethods('redis', options.redis, REDIS_EVENT_METHODS);
     checkString('keyPrefix', options.keyPrefix);
     checkNumber('maxEventsPerStream', options.maxEventsPerStream, { min: 1, integer: true });
     checkNumber('ttlSeconds', options.ttlSeconds, { min: 1, max: 1_000_000_000, integer: true });
-    this.#redis = options.redis;
-    this.#scripts = withEventScripts(options.redis);
+    this.#redis = redisClient(options.redis, REDIS_EVENT_METHODS);
+    this.#scripts = withEventScripts(this.#redis);
     this.#keys = new RedisKeys(options.keyPrefix ?? DEFAULT_KEY_PREFIX);
     this.#maxEvents = options.maxEventsPerStream ?? 1000;
     this.#ttlSeconds = options.ttlSeconds ?? 3600;

@@ -1,4 +1,4 @@
-import type { RedisClient, RedisEventClient } from './client.js';
+import type { RedisBusClient, RedisClient, RedisEventClient } from './client.js';
 
 /**
  * The Lua scripts: only what plain commands cannot do atomically. All keys of a script belong to one session and so
@@ -75,6 +75,13 @@ local id = redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*', 'message', A
 redis.call('EXPIRE', KEYS[1], ARGV[2])
 return id`;
 
+/**
+ * Publishes to every node of a Cluster.
+ * KEYS: names the node to publish on. ARGV: channel, message.
+ * A script because a client sends PUBLISH, which has no key, to any node: then messages overtake each other.
+ */
+const PUBLISH = `return redis.call('PUBLISH', ARGV[1], ARGV[2])`;
+
 /** Registers the scripts on a client: it sends their digest, and their text where a server does not know them yet. */
 export function withScripts(client: RedisClient): RedisClient & ScriptedClient {
   client.defineCommand('anypodCreateSession', { numberOfKeys: 3, lua: CREATE });
@@ -91,6 +98,15 @@ export interface ScriptedEventClient {
 export function withEventScripts(client: RedisEventClient): ScriptedEventClient {
   client.defineCommand('anypodAppendEvent', { numberOfKeys: 1, lua: APPEND_EVENT });
   return client as unknown as ScriptedEventClient;
+}
+
+export interface ScriptedBusClient {
+  anypodPublish(key: string, channel: string, message: string): Promise<unknown>;
+}
+
+export function withBusScripts(client: RedisBusClient): ScriptedBusClient {
+  client.defineCommand('anypodPublish', { numberOfKeys: 1, lua: PUBLISH });
+  return client as unknown as ScriptedBusClient;
 }
 
 export type { ScriptedClient };

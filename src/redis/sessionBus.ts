@@ -1,11 +1,22 @@
 import { type SessionBus, TopicListeners } from '../sessionBus.js';
-import { checkFunction, checkMethods, checkOptionsObject, checkString } from '../validate.js';
-import { REDIS_BUS_METHODS, type RedisBusClient, type RedisSubscriber } from './client.js';
+import { checkFunction, checkOptionsObject, checkString } from '../validate.js';
+import {
+  isSharded,
+  openSubscriber,
+  REDIS_BUS_METHODS,
+  redisClient,
+  type RedisBusClient,
+  type RedisSubscriber
+} from './client.js';
 import { DEFAULT_KEY_PREFIX } from './keys.js';
+import type { NodeRedisClient } from './nodeRedis.js';
+import { type ScriptedBusClient, withBusScripts } from './scripts.js';
 
 export interface RedisSessionBusOptions {
-  /** An ioredis client, `Redis` or `Cluster`: it publishes, and is duplicated once to subscribe. It stays yours. */
-  redis: RedisBusClient;
+  /**
+   * A client of ioredis, iovalkey or node-redis: it publishes, and is duplicated once to subscribe. It stays yours.
+   */
+  redis: RedisBusClient | NodeRedisClient;
   /** Put before every channel. @default 'mcp:session:' */
   keyPrefix?: string;
   /** Told of the subscriber connection's errors. @default nothing */
@@ -13,40 +24,51 @@ export interface RedisSessionBusOptions {
 }
 
 /**
- * Redis pub/sub, sharded on a Cluster (SPUBLISH, Redis 7). One subscriber connection, opened with the first
- * subscription; ioredis subscribes anew after an outage.
+ * Redis pub/sub, sharded on a Cluster where it can (SPUBLISH, Redis 7). One subscriber connection, opened with the first
+ * subscription; after an outage the client subscribes anew.
  */
 export class RedisSessionBus implements SessionBus {
   readonly #redis: RedisBusClient;
+  readonly #scripts: ScriptedBusClient;
   readonly #prefix: string;
   readonly #onLog: NonNullable<RedisSessionBusOptions['onLog']>;
   readonly #listeners = new TopicListeners();
   /** Of each channel that has listeners: settles when it is subscribed to. */
   readonly #subscribed = new Map<string, Promise<unknown>>();
   #subscriber: RedisSubscriber | undefined;
+  #sharded: boolean;
 
   /** @throws InvalidOptionError */
   constructor(options: RedisSessionBusOptions) {
     checkOptionsObject('options', options);
-    checkMethods('redis', options.redis, REDIS_BUS_METHODS);
     checkString('keyPrefix', options.keyPrefix);
     checkFunction('onLog', options.onLog);
-    this.#redis = options.redis;
+    this.#redis = redisClient(options.redis, REDIS_BUS_METHODS);
+    this.#scripts = withBusScripts(this.#redis);
+    this.#sharded = isSharded(this.#redis);
     this.#prefix = `${options.keyPrefix ?? DEFAULT_KEY_PREFIX}bus:`;
     this.#onLog = options.onLog ?? (() => {});
   }
 
   async publish(topic: string, message: string): Promise<void> {
     const channel = this.#prefix + topic;
-    await (this.#redis.isCluster ? this.#redis.spublish(channel, message) : this.#redis.publish(channel, message));
+    if (this.#sharded) {
+      try {
+        return void (await this.#redis.spublish(channel, message));
+      } catch (error) {
+        this.#notSharded(error as Error);
+      }
+    }
+    await (this.#redis.isCluster
+      ? this.#scripts.anypodPublish(channel, channel, message)
+      : this.#redis.publish(channel, message));
   }
 
   async subscribe(topic: string, listener: (message: string) => void): Promise<() => Promise<void>> {
     const channel = this.#prefix + topic;
     const subscriber = (this.#subscriber ??= this.#connect());
     if (this.#listeners.add(channel, listener)) {
-      const subscribed = this.#redis.isCluster ? subscriber.ssubscribe(channel) : subscriber.subscribe(channel);
-      this.#subscribed.set(channel, subscribed);
+      this.#subscribed.set(channel, this.#onChannel(subscriber, channel));
     }
     try {
       // Also where another listener came first: its subscription may be under way.
@@ -58,7 +80,7 @@ export class RedisSessionBus implements SessionBus {
     return async () => {
       // After close() there is no connection left to tell.
       if (!this.#remove(channel, listener) || this.#subscriber !== subscriber) return;
-      await (this.#redis.isCluster ? subscriber.sunsubscribe(channel) : subscriber.unsubscribe(channel));
+      await this.#onChannel(subscriber, channel, true);
     };
   }
 
@@ -74,13 +96,26 @@ export class RedisSessionBus implements SessionBus {
     return this.#listeners.remove(channel, listener) && this.#subscribed.delete(channel);
   }
 
+  /** Subscribes or leaves, sharded where the server can. */
+  async #onChannel(subscriber: RedisSubscriber, channel: string, leave = false): Promise<unknown> {
+    if (this.#sharded) {
+      try {
+        return await (leave ? subscriber.sunsubscribe(channel) : subscriber.ssubscribe(channel));
+      } catch (error) {
+        this.#notSharded(error as Error);
+      }
+    }
+    return leave ? subscriber.unsubscribe(channel) : subscriber.subscribe(channel);
+  }
+
+  /** A Cluster older than Redis 7 has no sharded channels: there, every node passes on what is published. */
+  #notSharded(error: Error): void {
+    if (!/unknown command/i.test(error.message)) throw error;
+    this.#sharded = false;
+  }
+
   #connect(): RedisSubscriber {
-    const redis = this.#redis as { duplicate(...args: unknown[]): RedisSubscriber };
-    // However the client is set up: subscriptions wait for a connection as long as it takes, and return with it.
-    const always = { enableOfflineQueue: true, enableAutoPipelining: false };
-    const subscriber = this.#redis.isCluster
-      ? redis.duplicate([], { ...always, shardedSubscribers: true, redisOptions: { commandTimeout: undefined } })
-      : redis.duplicate({ ...always, autoResubscribe: true, maxRetriesPerRequest: null, commandTimeout: undefined });
+    const subscriber = openSubscriber(this.#redis);
     const onmessage = (channel: string, message: string): void => {
       // A client with a `keyPrefix` of its own has put it before sharded channels.
       this.#listeners.emit(channel.slice(Math.max(0, channel.indexOf(this.#prefix))), message);

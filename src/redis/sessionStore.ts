@@ -8,18 +8,22 @@ import type {
   SessionStore,
   StateWrite
 } from '../sessionStore.js';
-import { checkFunction, checkMethods, checkNumber, checkOptionsObject, checkString } from '../validate.js';
-import { REDIS_CLIENT_METHODS, type RedisClient } from './client.js';
+import { checkFunction, checkNumber, checkOptionsObject, checkString } from '../validate.js';
+import { REDIS_CLIENT_METHODS, redisClient, type RedisClient } from './client.js';
 import { DEFAULT_KEY_PREFIX, RedisKeys } from './keys.js';
 import { type ScriptedLockClient, withLockScripts } from './lockScripts.js';
+import type { NodeRedisClient } from './nodeRedis.js';
 import { type ScriptedClient, withScripts } from './scripts.js';
 import { RedisSessionBus } from './sessionBus.js';
 import { SessionIndex } from './sessionIndex.js';
 import { type ScriptedStateClient, withStateScripts } from './stateScripts.js';
 
 export interface RedisSessionStoreOptions {
-  /** An ioredis client, `Redis` or `Cluster`. It stays yours: configure it, and close it after the store's users. */
-  redis: RedisClient;
+  /**
+   * A client of ioredis, iovalkey or node-redis: single, Cluster or Sentinel. It stays yours: configure it, and close it
+   * after the store's users.
+   */
+  redis: RedisClient | NodeRedisClient;
   /** Put before every key. @default 'mcp:session:' */
   keyPrefix?: string;
   /** Seconds that a session lives without activity. @default 3600 */
@@ -56,16 +60,15 @@ export class RedisSessionStore implements SessionStore {
   /** @throws InvalidOptionError */
   constructor(options: RedisSessionStoreOptions) {
     checkOptionsObject('options', options);
-    checkMethods('redis', options.redis, REDIS_CLIENT_METHODS);
     checkString('keyPrefix', options.keyPrefix);
     checkNumber('ttlSeconds', options.ttlSeconds, { min: 1, max: 1_000_000_000, integer: true });
     checkFunction('onLog', options.onLog);
-    this.#redis = options.redis;
-    this.#scripts = withStateScripts(withLockScripts(withScripts(options.redis)));
+    this.#redis = redisClient(options.redis, REDIS_CLIENT_METHODS);
+    this.#scripts = withStateScripts(withLockScripts(withScripts(this.#redis)));
     this.#keyPrefix = options.keyPrefix ?? DEFAULT_KEY_PREFIX;
     this.#keys = new RedisKeys(this.#keyPrefix);
     this.ttlSeconds = options.ttlSeconds ?? 3600;
-    this.#index = new SessionIndex(options.redis, this.#keys, this.#recordSeconds);
+    this.#index = new SessionIndex(this.#redis, this.#keys, this.#recordSeconds);
     this.#onLog = options.onLog ?? (() => {});
   }
 

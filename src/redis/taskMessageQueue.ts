@@ -1,14 +1,15 @@
 import type { QueuedMessage, TaskMessageQueue } from 'mcp-sdk-upstream/experimental/tasks/interfaces.js';
 import { failRequests, pushMessage } from '../taskMessages.js';
-import { checkFunction, checkMethods, checkNumber, checkOptionsObject, checkString } from '../validate.js';
-import { REDIS_TASK_QUEUE_METHODS, type RedisTaskQueueClient } from './client.js';
+import { checkFunction, checkNumber, checkOptionsObject, checkString } from '../validate.js';
+import { REDIS_TASK_QUEUE_METHODS, redisClient, type RedisTaskQueueClient } from './client.js';
 import { DEFAULT_KEY_PREFIX, RedisKeys } from './keys.js';
+import type { NodeRedisClient } from './nodeRedis.js';
 import { type ScriptedTaskClient, withTaskScripts } from './taskScripts.js';
 import { DEFAULT_MAX_TTL_MS } from './taskStore.js';
 
 export interface RedisTaskMessageQueueOptions {
-  /** An ioredis client, `Redis` or `Cluster`. It stays yours. */
-  redis: RedisTaskQueueClient;
+  /** A client of ioredis, iovalkey or node-redis: single, Cluster or Sentinel. It stays yours. */
+  redis: RedisTaskQueueClient | NodeRedisClient;
   /** Put before every key. @default 'mcp:session:' */
   keyPrefix?: string;
   /** Milliseconds that a queue is kept after a message was put into it. @default 86400000 (24 hours) */
@@ -36,12 +37,11 @@ export class RedisTaskMessageQueue implements TaskMessageQueue {
   /** @throws InvalidOptionError */
   constructor(options: RedisTaskMessageQueueOptions) {
     checkOptionsObject('options', options);
-    checkMethods('redis', options.redis, REDIS_TASK_QUEUE_METHODS);
     checkString('keyPrefix', options.keyPrefix);
     checkNumber('ttlMs', options.ttlMs, { min: 1, max: Number.MAX_SAFE_INTEGER / 2, integer: true });
     checkFunction('onLog', options.onLog);
-    this.#redis = options.redis;
-    this.#scripts = withTaskScripts(options.redis);
+    this.#redis = redisClient(options.redis, REDIS_TASK_QUEUE_METHODS);
+    this.#scripts = withTaskScripts(this.#redis);
     this.#keys = new RedisKeys(options.keyPrefix ?? DEFAULT_KEY_PREFIX);
     this.#ttlMs = options.ttlMs ?? DEFAULT_MAX_TTL_MS;
     this.#onLog = options.onLog ?? (() => {});

@@ -1,14 +1,15 @@
 import { type CreateTaskOptions, isTerminal, type TaskStore } from 'mcp-sdk-upstream/experimental/tasks/interfaces.js';
 import type { Request, RequestId, Result, Task } from 'mcp-sdk-upstream/types.js';
 import { RunningTasks } from '../runningTasks.js';
-import { checkMethods, checkNumber, checkOptionsObject, checkString } from '../validate.js';
-import { REDIS_TASK_METHODS, type RedisTaskClient } from './client.js';
+import { checkNumber, checkOptionsObject, checkString } from '../validate.js';
+import { REDIS_TASK_METHODS, redisClient, type RedisTaskClient } from './client.js';
 import { DEFAULT_KEY_PREFIX, RedisKeys } from './keys.js';
+import type { NodeRedisClient } from './nodeRedis.js';
 import { type ScriptedTaskClient, withTaskScripts } from './taskScripts.js';
 
 export interface RedisTaskStoreOptions {
-  /** An ioredis client, `Redis` or `Cluster`. It stays yours. */
-  redis: RedisTaskClient;
+  /** A client of ioredis, iovalkey or node-redis: single, Cluster or Sentinel. It stays yours. */
+  redis: RedisTaskClient | NodeRedisClient;
   /** Put before every key. @default 'mcp:session:' */
   keyPrefix?: string;
   /**
@@ -44,11 +45,10 @@ export class RedisTaskStore implements TaskStore {
   /** @throws InvalidOptionError */
   constructor(options: RedisTaskStoreOptions) {
     checkOptionsObject('options', options);
-    checkMethods('redis', options.redis, REDIS_TASK_METHODS);
     checkString('keyPrefix', options.keyPrefix);
     checkNumber('maxTtlMs', options.maxTtlMs, { min: 1, max: Number.MAX_SAFE_INTEGER / 2, integer: true });
-    this.#redis = options.redis;
-    this.#scripts = withTaskScripts(options.redis);
+    this.#redis = redisClient(options.redis, REDIS_TASK_METHODS);
+    this.#scripts = withTaskScripts(this.#redis);
     this.#keys = new RedisKeys(options.keyPrefix ?? DEFAULT_KEY_PREFIX);
     this.#maxTtlMs = options.maxTtlMs ?? DEFAULT_MAX_TTL_MS;
   }

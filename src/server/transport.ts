@@ -2,6 +2,7 @@ import type { Transport, TransportSendOptions } from 'mcp-sdk-upstream/shared/tr
 import type { JSONRPCMessage, MessageExtraInfo, RequestId } from 'mcp-sdk-upstream/types.js';
 import { Engine } from '../engine/engine.js';
 import { ResolvedOptions, type TransportOptions } from '../engine/options.js';
+import { checkInstallation } from '../installation.js';
 import type { SessionStorageMode } from '../sessionStore.js';
 
 /** The engine behind a transport, for the adapters and the pod's host. Not exported from the package. */
@@ -15,9 +16,13 @@ export abstract class HttpServerTransport implements Transport {
     engineOf = transport => transport.#engine;
   }
 
-  /** @throws InvalidOptionError where an option has a value that it cannot have */
+  /**
+   * @throws InvalidOptionError where an option has a value that it cannot have
+   * @throws UnsupportedRuntimeError on a Node that is too old
+   */
   // The pod's host hands in options that it has resolved once for all its sessions.
   constructor(options: TransportOptions = {}) {
+    checkInstallation();
     this.#engine = new Engine(options instanceof ResolvedOptions ? options : new ResolvedOptions(options));
   }
 

@@ -15,3 +15,7 @@ export type {
   OptionalEventMethod,
   TwoEventStores
 } from './eventStoreContract.js';
+export { lockContract } from './lockContract.js';
+export { principalContract } from './principalContract.js';
+export { sessionStateContract } from './sessionStateContract.js';
+export type { ContractRunner, MakeStorePair, StorePair } from './storePair.js';

@@ -1,38 +1,38 @@
 import { startPods, type Pod } from '../support/process.js';
 import type { Asked } from '../support/askingTools.js';
 import type { Entry } from '../support/probeServer.js';
-import { startRedisServer, type RedisServer } from '../support/redisServer.js';
 import { startRoundRobin, type RoundRobin } from '../support/roundRobin.js';
+import { startBackend, type Backend } from './backend.js';
 import type { BackstageArguments } from './backstage.js';
 
 const podScript = 'test/cluster/pod.ts';
 
-/** Pods of test/cluster/pod.ts over one Redis, behind a round robin. */
+/** Pods of test/cluster/pod.ts over one backend, behind a round robin. */
 export class Cluster {
-  readonly redis: RedisServer;
+  readonly backend: Backend;
   readonly pods: Pod[];
   readonly proxy: RoundRobin;
 
-  private constructor(redis: RedisServer, pods: Pod[], proxy: RoundRobin) {
-    this.redis = redis;
+  private constructor(backend: Backend, pods: Pod[], proxy: RoundRobin) {
+    this.backend = backend;
     this.pods = pods;
     this.proxy = proxy;
   }
 
   static async start(podCount: number): Promise<Cluster> {
-    const redis = await startRedisServer();
+    const backend = await startBackend();
     try {
-      const pods = await startPods(podCount, podScript, ['--redis', redis.url]);
-      return new Cluster(redis, pods, await startRoundRobin(pods.map(pod => pod.port)));
+      const pods = await startPods(podCount, podScript, backend.flags);
+      return new Cluster(backend, pods, await startRoundRobin(pods.map(pod => pod.port)));
     } catch (error) {
-      await redis.stop();
+      await backend.stop();
       throw error;
     }
   }
 
   /** Starts more pods; the round robin goes on with the old ones until it is told. */
   async addPods(count: number): Promise<Pod[]> {
-    const pods = await startPods(count, podScript, ['--redis', this.redis.url]);
+    const pods = await startPods(count, podScript, this.backend.flags);
     this.pods.push(...pods);
     return pods;
   }
@@ -40,7 +40,7 @@ export class Cluster {
   async stop(): Promise<void> {
     await this.proxy.stop();
     await Promise.all(this.pods.map(pod => pod.stop('SIGKILL')));
-    await this.redis.stop();
+    await this.backend.stop();
   }
 }
 

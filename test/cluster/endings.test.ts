@@ -1,5 +1,4 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { Redis } from 'ioredis';
 import type { Pod } from '../support/process.js';
 import { RawClient } from '../support/rawClient.js';
 import { until } from '../support/until.js';
@@ -10,17 +9,12 @@ let pods: Pod[];
 let first: Pod;
 let second: Pod;
 let third: Pod;
-let redis: Redis;
 beforeAll(async () => {
   cluster = await Cluster.start(3);
   pods = cluster.pods;
   [first, second, third] = pods as [Pod, Pod, Pod];
-  redis = new Redis(cluster.redis.url);
 });
-afterAll(async () => {
-  redis.disconnect();
-  await cluster.stop();
-});
+afterAll(() => cluster.stop());
 
 /** A session that is live on the first two pods, and not on the third. */
 async function openOnTwo(path: string): Promise<RawClient> {
@@ -51,7 +45,7 @@ test.each([
   }
   const closed = await Promise.all(pods.map(pod => journalOf(pod, client.sessionId)));
   expect(closed.flat().filter(({ what }) => what === 'onsessionclosed')).toHaveLength(1);
-  expect(await redis.exists(`pod:{${client.sessionId}}`)).toBe(0);
+  expect(await cluster.backend.has('pod', client.sessionId)).toBe(false);
 });
 
 test.each(['mcp', 'low', 'hand'])('/%s: servers that are closed on their pods leave the session alive', async path => {
@@ -61,7 +55,7 @@ test.each(['mcp', 'low', 'hand'])('/%s: servers that are closed on their pods le
   for (const pod of [first, second]) {
     expect(await journalOf(pod, client.sessionId)).toContainEqual(expect.objectContaining({ what: 'server closed' }));
   }
-  expect(await redis.exists(`pod:{${client.sessionId}}`)).toBe(1);
+  expect(await cluster.backend.has('pod', client.sessionId)).toBe(true);
   for (const pod of pods) expect(await client.callTool(`${pod.origin}/${path}`, 'echo', { text: 'y' })).toBe('y');
   const journal = await journalOf(first, client.sessionId);
   expect(journal.filter(({ what }) => what === 'onsessionrecovered')).toHaveLength(1);
@@ -74,7 +68,7 @@ test('a pod forgets an idle session, and brings it back at the next request', as
   const count = async (what: string) => (await journalOf(first, client.sessionId)).filter(e => e.what === what).length;
   for (const times of [1, 2]) {
     await until('the idle session has been forgotten', async () => (await count('server closed')) === times);
-    expect(await redis.exists(`forgetful:{${client.sessionId}}`)).toBe(1);
+    expect(await cluster.backend.has('forgetful', client.sessionId)).toBe(true);
     expect(await client.callTool(url, 'echo', { text: 'back' })).toBe('back');
     expect(await count('onsessionrecovered')).toBe(times);
   }
@@ -103,7 +97,7 @@ test('a session lives on past its time to live while its client holds a stream, 
   expect(await idle.callTool(`${first.origin}/brief`, 'echo', { text: 'dead' })).toBe(404);
   stream.close();
   await stream.ended;
-  await until('the session has expired', async () => (await redis.exists(`brief:{${holding.sessionId}}`)) === 0);
+  await until('the session has expired', async () => !(await cluster.backend.has('brief', holding.sessionId)));
   expect(await holding.callTool(`${third.origin}/brief`, 'echo', { text: 'dead' })).toBe(404);
 });
 

@@ -1,7 +1,7 @@
 import type { EventStream } from '../support/eventStream.js';
 import { startPods, type Pod } from '../support/process.js';
-import { startRedisServer, type RedisServer } from '../support/redisServer.js';
 import { StreamSession } from '../support/streamSession.js';
+import { startBackend, type Backend } from './backend.js';
 
 const URI = 'file:///watched';
 
@@ -16,17 +16,17 @@ describe.each([
   ['with an event store', []],
   ['without an event store', ['--no-log']]
 ])('%s', (_, flags) => {
-  let redis: RedisServer;
+  let backend: Backend;
   let pods: [Pod, Pod, Pod];
 
   beforeAll(async () => {
-    redis = await startRedisServer();
-    pods = (await startPods(3, 'test/cluster/streamPod.ts', ['--redis', redis.url, ...flags])) as [Pod, Pod, Pod];
+    backend = await startBackend();
+    pods = (await startPods(3, 'test/cluster/streamPod.ts', [...backend.flags, ...flags])) as [Pod, Pod, Pod];
   });
 
   afterAll(async () => {
     await Promise.all(pods.map(pod => pod.stop('SIGKILL')));
-    await redis.stop();
+    await backend.stop();
   });
 
   test('what one pod tells all sessions reaches each on its stream, once, whichever pod holds it', async () => {

@@ -11,10 +11,13 @@ import {
   RedisSessionStore,
   type McpHandler,
   type McpHandlerOptions,
-  type ServerContext
+  type ServerContext,
+  type SessionStore
 } from 'mcp-sdk-anypod/server';
 import { Journal, ProbeServer } from '../support/probeServer.js';
 import { nodeListener } from '../support/nodeListener.js';
+import { MapSessionStore } from '../support/mapSessionStore.js';
+import { PostgresStores } from '../support/postgresStores.js';
 import { PlainRedisStore } from '../support/plainRedisStore.js';
 import { authenticate } from './authenticate.js';
 import { backstage } from './backstage.js';
@@ -30,6 +33,8 @@ import { handWired } from './handWired.js';
 const { values: flags } = parseArgs({
   options: {
     redis: { type: 'string', default: 'redis://127.0.0.1:6379' },
+    /** In place of `redis`. */
+    postgres: { type: 'string' },
     /** Carries what pods say to each other, where that is another Redis. */
     bus: { type: 'string' },
     /** Ports of a Redis Cluster on 127.0.0.1, in place of `redis`. */
@@ -42,10 +47,12 @@ const { values: flags } = parseArgs({
 
 const journal = new Journal();
 const storeTimeoutMs = Number(flags['store-timeout']);
-const redis = connect();
+const postgres = flags.postgres === undefined ? undefined : await PostgresStores.connect(flags.postgres);
+const redis = postgres ? undefined : connect();
 const busRedis = flags.bus === undefined ? undefined : new Redis(flags.bus);
-const store = (keyPrefix: string, ttlSeconds?: number) => new RedisSessionStore({ redis, keyPrefix, ttlSeconds });
-const shared = store('pod:');
+const store = async (name: string, ttlSeconds?: number): Promise<SessionStore> =>
+  redis ? new RedisSessionStore({ redis, keyPrefix: `${name}:`, ttlSeconds }) : postgres!.sessions(name, ttlSeconds);
+const shared = await store('pod');
 
 const sessionBus = busRedis && new RedisSessionBus({ redis: busRedis });
 const mcp = host('McpServer', { sessionStore: shared, sessionBus });
@@ -53,10 +60,10 @@ const hosts = {
   mcp,
   slow: host('McpServer', { sessionStore: shared }, 200),
   low: host('Server', { sessionStore: shared }),
-  brief: host('McpServer', { sessionStore: store('brief:', 2), idleTimeoutMs: 60_000 }),
-  forgetful: host('Server', { sessionStore: store('forgetful:'), idleTimeoutMs: 100 }),
+  brief: host('McpServer', { sessionStore: await store('brief', 2), idleTimeoutMs: 60_000 }),
+  forgetful: host('Server', { sessionStore: await store('forgetful'), idleTimeoutMs: 100 }),
   reject: host('McpServer', { sessionStore: shared, standaloneStream: 'reject' }),
-  five: host('McpServer', { sessionStore: new PlainRedisStore(redis) }),
+  five: host('McpServer', { sessionStore: redis ? new PlainRedisStore(redis) : new MapSessionStore() }),
   alone: host('McpServer', {})
 };
 
@@ -92,7 +99,8 @@ async function leave(): Promise<void> {
   await Promise.all(Object.values(hosts).map(handler => handler.close()));
   listener.close();
   listener.closeAllConnections();
-  redis.disconnect();
+  redis?.disconnect();
+  await postgres?.close();
   busRedis?.disconnect();
 }
 

@@ -1,19 +1,19 @@
 import type { EventStream } from '../support/eventStream.js';
 import { startPod, startPods, type Pod } from '../support/process.js';
 import { HEADERS, StreamSession as Session } from '../support/streamSession.js';
-import { startRedisServer, type RedisServer } from '../support/redisServer.js';
+import { startBackend, type Backend } from './backend.js';
 
-let redis: RedisServer;
+let backend: Backend;
 let pods: Pod[];
 
 beforeAll(async () => {
-  redis = await startRedisServer();
-  pods = await startPods(3, 'test/cluster/streamPod.ts', ['--redis', redis.url]);
+  backend = await startBackend();
+  pods = await startPods(3, 'test/cluster/streamPod.ts', backend.flags);
 });
 
 afterAll(async () => {
   await Promise.all(pods.map(pod => pod.stop('SIGKILL')));
-  await redis.stop();
+  await backend.stop();
 });
 
 const steps = (stream: EventStream) => stream.messages.flatMap(({ params }) => (params ? [params.data] : []));
@@ -141,7 +141,7 @@ describe('when the pod that runs a request', () => {
   const error = { code: -32000, message: 'The server that ran this request is gone' };
 
   async function newPod(): Promise<Pod> {
-    const pod = await startPod('test/cluster/streamPod.ts', ['--redis', redis.url]);
+    const pod = await startPod('test/cluster/streamPod.ts', backend.flags);
     pods.push(pod);
     return pod;
   }

@@ -1,4 +1,3 @@
-import { Redis } from 'ioredis';
 import { CAPABILITIES } from '../support/answeringClient.js';
 import type { Pod } from '../support/process.js';
 import { type FollowedRequest, RawClient } from '../support/rawClient.js';
@@ -11,17 +10,12 @@ let pods: Pod[];
 let first: Pod;
 let second: Pod;
 let third: Pod;
-let redis: Redis;
 beforeAll(async () => {
   cluster = await Cluster.start(3);
   pods = cluster.pods;
   [first, second, third] = pods as [Pod, Pod, Pod];
-  redis = new Redis(cluster.redis.url);
 });
-afterAll(async () => {
-  redis.disconnect();
-  await cluster.stop();
-});
+afterAll(() => cluster.stop());
 
 async function entriesOf(pod: Pod, client: RawClient, what: string): Promise<unknown[]> {
   return (await journalOf(pod, client.sessionId)).filter(entry => entry.what === what).map(({ name }) => name);
@@ -80,7 +74,7 @@ test.each([0, 1, 2])('the application on pod %i of three ends a session on all p
 
 test('a session that has expired ends on each pod that holds it when that pod next looks', async () => {
   const { client, expectAllEnded } = await openBusy('brief');
-  expect(await redis.del(`brief:{${client.sessionId}}`)).toBe(1);
+  expect(await cluster.backend.expire('brief', client.sessionId)).toBe(true);
   await expectAllEnded();
 });
 

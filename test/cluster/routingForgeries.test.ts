@@ -14,7 +14,7 @@ let redis: Redis;
 beforeAll(async () => {
   cluster = await Cluster.start(2);
   [first, second] = cluster.pods as [Pod, Pod];
-  redis = new Redis(cluster.redis.url);
+  redis = new Redis(cluster.backend.redisUrl);
 });
 afterAll(async () => {
   redis.disconnect();

@@ -8,31 +8,39 @@ import { Redis } from 'ioredis';
 import {
   createMcpHandler,
   enableResourceSubscriptions,
+  encryptSessionStore,
   McpServer,
   type Notify,
   RedisEventStore,
   RedisSessionStore
 } from 'mcp-sdk-anypod/server';
 import { z } from 'zod';
+import { PostgresStores } from '../support/postgresStores.js';
 
 /**
- * A pod whose tools take their time and tell of it, with an event log in Redis. `count` reports its steps on its own
+ * A pod whose tools take their time and tell of it, with an event log. `count` reports its steps on its own
  * stream; with `poll` it closes that stream after the first. `shout` sends on the standalone stream. A POST to
  * `/notify/<method>` calls that method of `handler.notify` with the body's arguments.
  */
 const { values: flags } = parseArgs({
   options: {
     redis: { type: 'string', default: 'redis://127.0.0.1:6379' },
+    /** In place of `redis`. */
+    postgres: { type: 'string' },
     lease: { type: 'string', default: '1000' },
     drain: { type: 'string', default: '5000' },
+    /** Keys in base64, separated by commas, that encrypt the sessions. */
+    keys: { type: 'string' },
     'no-log': { type: 'boolean', default: false }
   }
 });
 
-const redis = new Redis(flags.redis);
+const postgres = flags.postgres === undefined ? undefined : await PostgresStores.connect(flags.postgres);
+const redis = new Redis(flags.redis, { lazyConnect: true });
+const plain = postgres ? await postgres.sessions() : new RedisSessionStore({ redis });
 const handler = createMcpHandler(makeServer, {
-  sessionStore: new RedisSessionStore({ redis }),
-  eventStore: flags['no-log'] ? undefined : new RedisEventStore({ redis }),
+  sessionStore: flags.keys === undefined ? plain : encryptSessionStore(plain, { keys: flags.keys.split(',') }),
+  eventStore: flags['no-log'] ? undefined : (postgres?.events() ?? new RedisEventStore({ redis })),
   leaseMs: Number(flags.lease),
   retryInterval: 100,
   onerror: error => console.error(error)
@@ -91,4 +99,5 @@ async function leave(): Promise<void> {
   await drained;
   listener.closeAllConnections();
   redis.disconnect();
+  await postgres?.close();
 }

@@ -12,23 +12,30 @@ import {
 } from 'mcp-sdk-anypod/server';
 import type { CreateTaskRequestHandlerExtra } from 'mcp-sdk-upstream/experimental/tasks/interfaces.js';
 import { z } from 'zod';
+import { PostgresStores } from '../support/postgresStores.js';
 
 /**
  * A pod whose tools are tasks. With `--forget-after <ms>` it forgets sessions that are idle for so long. `/journal` tells
  * what the tasks saw and what went wrong, a POST to `/go` lets all tasks that wait for it go on.
  */
 const { values: flags } = parseArgs({
-  options: { redis: { type: 'string', default: 'redis://127.0.0.1:6379' }, 'forget-after': { type: 'string' } }
+  options: {
+    redis: { type: 'string', default: 'redis://127.0.0.1:6379' },
+    /** In place of `redis`. */
+    postgres: { type: 'string' },
+    'forget-after': { type: 'string' }
+  }
 });
 
 const journal: string[] = [];
 let goOn: () => void = () => {};
 const mayGoOn = new Promise<void>(resolve => void (goOn = resolve));
-const redis = new Redis(flags.redis);
-const taskStore = new RedisTaskStore({ redis });
-const taskMessageQueue = new RedisTaskMessageQueue({ redis });
+const postgres = flags.postgres === undefined ? undefined : await PostgresStores.connect(flags.postgres);
+const redis = new Redis(flags.redis, { lazyConnect: true });
+const taskStore = postgres?.tasks() ?? new RedisTaskStore({ redis });
+const taskMessageQueue = postgres?.taskMessages() ?? new RedisTaskMessageQueue({ redis });
 const handler = createMcpHandler(makeServer, {
-  sessionStore: new RedisSessionStore({ redis }),
+  sessionStore: postgres ? await postgres.sessions() : new RedisSessionStore({ redis }),
   idleTimeoutMs: flags['forget-after'] === undefined ? undefined : Number(flags['forget-after']),
   onerror: error => journal.push(`onerror: ${error.message}`)
 });
@@ -126,4 +133,5 @@ async function leave(): Promise<void> {
   listener.close();
   listener.closeAllConnections();
   redis.disconnect();
+  await postgres?.close();
 }

@@ -4,22 +4,22 @@ import { StreamableHTTPClientTransport } from 'mcp-sdk-upstream/client/streamabl
 import { ElicitRequestSchema, type Task } from 'mcp-sdk-upstream/types.js';
 import { startPod, startPods, type Pod } from '../support/process.js';
 import { type FollowedRequest, type Message, RawClient } from '../support/rawClient.js';
-import { startRedisServer, type RedisServer } from '../support/redisServer.js';
 import { startRoundRobin } from '../support/roundRobin.js';
 import { until } from '../support/until.js';
 import { accept, questionOn } from './questions.js';
+import { startBackend, type Backend } from './backend.js';
 
-let redis: RedisServer;
+let backend: Backend;
 let pods: Pod[] = [];
 let a: Pod, b: Pod, c: Pod;
 beforeAll(async () => {
-  redis = await startRedisServer();
-  pods = await startPods(3, 'test/cluster/taskPod.ts', ['--redis', redis.url]);
+  backend = await startBackend();
+  pods = await startPods(3, 'test/cluster/taskPod.ts', backend.flags);
   [a, b, c] = pods as [Pod, Pod, Pod];
 });
 afterAll(async () => {
   await Promise.all(pods.map(pod => pod.stop('SIGKILL')));
-  await redis.stop();
+  await backend.stop();
 });
 
 const RELATED_TASK = 'io.modelcontextprotocol/related-task';
@@ -218,7 +218,7 @@ test('the tasks of a session are not there for another, on any pod', async () =>
 });
 
 test('a task keeps its server live on its pod, however long the client is elsewhere, and no longer', async () => {
-  const forgetful = await startPod('test/cluster/taskPod.ts', ['--redis', redis.url, '--forget-after', '100']);
+  const forgetful = await startPod('test/cluster/taskPod.ts', [...backend.flags, '--forget-after', '100']);
   const client = await open(forgetful);
   const taskId = await begin(client, forgetful, 'workThenAsk', 'still there?');
   const followed = await resultOn(client, b, taskId);
@@ -232,7 +232,7 @@ test('a task keeps its server live on its pod, however long the client is elsewh
 });
 
 test('a pod that is told to leave finishes its tasks first', async () => {
-  const leaving = await startPod('test/cluster/taskPod.ts', ['--redis', redis.url]);
+  const leaving = await startPod('test/cluster/taskPod.ts', backend.flags);
   const client = await open(leaving);
   const work = await begin(client, leaving, 'work');
   const question = await begin(client, leaving, 'workThenAsk', 'now?');
@@ -247,7 +247,7 @@ test('a pod that is told to leave finishes its tasks first', async () => {
 });
 
 test('a pod is killed in the middle of a task: the task stays as it was until its time to live is over, and then is gone', async () => {
-  const victim = await startPod('test/cluster/taskPod.ts', ['--redis', redis.url]);
+  const victim = await startPod('test/cluster/taskPod.ts', backend.flags);
   const client = await open(victim);
   const began = performance.now();
   const taskId = await begin(client, victim, 'ask', 'hello?', 4000);

@@ -1,6 +1,6 @@
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { chown, mkdtemp, rm } from 'node:fs/promises';
+import { chown, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client } from 'pg';
@@ -60,6 +60,17 @@ export class PostgresServer {
   async destroy(): Promise<void> {
     await this.stop();
     await rm(this.#folder, { recursive: true });
+  }
+
+  /** From now on this role is asked for its password. */
+  async requirePassword(role: string): Promise<void> {
+    const file = join(this.#folder, 'pg_hba.conf');
+    await writeFile(file, `host all ${role} 127.0.0.1/32 scram-sha-256\n${await readFile(file, 'utf8')}`);
+    await this.query('select pg_reload_conf()');
+  }
+
+  login(user: string, password: string) {
+    return { host: '127.0.0.1', port: this.#port, database: 'postgres', user, password };
   }
 
   async query(text: string): Promise<Record<string, unknown>[]> {

@@ -12,10 +12,17 @@ export interface SdkClient {
   close(): Promise<void>;
 }
 
-/** @param sessionId - goes on with this session; without it, a new one is opened */
-export async function connect(origin: string, sessionId?: string): Promise<SdkClient> {
+/**
+ * @param sessionId - goes on with this session; without it, a new one is opened
+ * @param headers - sent with every request
+ */
+export async function connect(
+  origin: string,
+  sessionId?: string,
+  headers: Record<string, string> = {}
+): Promise<SdkClient> {
   const client = new Client({ name: 'Ada', version: '1.0.0' });
-  const transport = new StreamableHTTPClientTransport(new URL('/mcp', origin), { sessionId });
+  const transport = new StreamableHTTPClientTransport(new URL('/mcp', origin), { sessionId, requestInit: { headers } });
   await client.connect(transport);
   return {
     sessionId: transport.sessionId!,

@@ -56,11 +56,14 @@ console.log(JSON.stringify({ seed, ms, clients: clients.length, dead, ...chaos.c
 
 async function connectAll(): Promise<AccountingClient[]> {
   const { fetch } = chaos.spread;
-  const connected = await Promise.all(
-    Array.from({ length: clientCount }, (_, i) =>
-      AccountingClient.connect(`client${i}`, Spread.url, { fetch, maxRetries: 100 })
-    )
-  );
+  const connected: AccountingClient[] = [];
+  // Not all at once: the trouble is to begin when they are there.
+  while (connected.length < clientCount) {
+    const next = Array.from({ length: Math.min(20, clientCount - connected.length) }, (_, i) =>
+      AccountingClient.connect(`client${connected.length + i}`, Spread.url, { fetch, maxRetries: 100 })
+    );
+    connected.push(...(await Promise.all(next)));
+  }
   await until('all listen', () => connected.every(({ streams }) => streams > 0), SETTLE_MS);
   // Once it has heard something, a standalone stream has a cursor.
   await Promise.all(connected.map(client => client.call('tell', { count: 2 })));

@@ -14,6 +14,8 @@ const run = promisify(execFile);
 export interface RedisCluster {
   readonly nodes: readonly { host: string; port: number }[];
   readonly masters: readonly RedisServer[];
+  /** Resolves when each master serves all slots (again). */
+  untilUp(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -30,8 +32,9 @@ export async function startRedisCluster(count = 3): Promise<RedisCluster> {
     const nodes = masters.map(({ port }) => ({ host: '127.0.0.1', port }));
     const addresses = nodes.map(({ host, port }) => `${host}:${port}`);
     await run('redis-cli', ['--cluster', 'create', ...addresses, '--cluster-yes']);
-    for (const { port } of nodes) await untilClusterIsUp(port);
-    return { nodes, masters, stop };
+    const untilUp = async () => void (await Promise.all(nodes.map(({ port }) => untilClusterIsUp(port))));
+    await untilUp();
+    return { nodes, masters, untilUp, stop };
   } catch (error) {
     await stop();
     throw error;

@@ -1,0 +1,32 @@
+/**
+ * The SDK's `requireBearerAuth` in front: `PORT=3001 npx tsx examples/frameworks/bearer-auth.ts`. A session belongs to
+ * who opened it, on every pod; for anybody else it does not exist.
+ */
+import type { AddressInfo } from 'node:net';
+import express from 'express';
+// In your code these two are from mcp-sdk-anypod, or @modelcontextprotocol/sdk.
+import { InvalidTokenError } from 'mcp-sdk-upstream/server/auth/errors.js';
+import { requireBearerAuth } from 'mcp-sdk-upstream/server/auth/middleware/bearerAuth.js';
+import { handler, port } from './mcp.js';
+
+/** Yours asks the authorization server, or checks a signature. */
+const clients: Record<string, string> = { 'token-of-ada': 'ada', 'token-of-bob': 'bob' };
+
+const authenticate = requireBearerAuth({
+  verifier: {
+    async verifyAccessToken(token) {
+      const clientId = clients[token];
+      if (clientId === undefined) throw new InvalidTokenError('Unknown token');
+      return { token, clientId, scopes: ['mcp'], expiresAt: Math.floor(Date.now() / 1000) + 60 };
+    }
+  },
+  requiredScopes: ['mcp']
+});
+
+const app = express();
+app.use('/mcp', authenticate, express.json({ limit: '4mb' }));
+app.all('/mcp', (req, res) => handler.node(req, res, req.body));
+
+const server = app.listen(port, '127.0.0.1', () => {
+  console.log(`listening ${(server.address() as AddressInfo).port}`);
+});

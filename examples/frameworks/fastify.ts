@@ -1,0 +1,15 @@
+/** Fastify 5: `PORT=3001 npx tsx examples/frameworks/fastify.ts` */
+import type { AddressInfo } from 'node:net';
+import { fastify } from 'fastify';
+import { handler, port } from './mcp.js';
+
+const app = fastify({ bodyLimit: 4 * 1024 * 1024, forceCloseConnections: true });
+app.all('/mcp', (request, reply) => {
+  // From here on the answer is the handler's: a stream may stay open for as long as its client likes.
+  reply.hijack();
+  return handler.node(request.raw, reply.raw, request.body);
+});
+app.addHook('preClose', () => handler.close());
+
+await app.listen({ port, host: '127.0.0.1' });
+console.log(`listening ${(app.server.address() as AddressInfo).port}`);

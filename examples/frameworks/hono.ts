@@ -1,0 +1,10 @@
+/**
+ * Hono, web-standard: what it exports is what Bun, Deno and workers serve. On Node, see hono-node.ts.
+ */
+import { Hono } from 'hono';
+import { handler } from './mcp.js';
+
+const app = new Hono();
+app.all('/mcp', context => handler.fetch(context.req.raw));
+
+export default app;

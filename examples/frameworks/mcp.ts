@@ -1,0 +1,21 @@
+/** What the examples beside this file serve, each with another framework: one server, sessions in Redis. */
+import { Redis } from 'ioredis';
+import { createMcpHandler, McpServer, RedisSessionStore } from 'mcp-sdk-anypod/server';
+
+export const port = Number(process.env.PORT ?? 3000);
+export const redis = new Redis(process.env.REDIS_URL ?? 'redis://127.0.0.1:6379', { enableAutoPipelining: true });
+redis.on('error', error => console.error(`Redis: ${error.message}`));
+
+export const handler = createMcpHandler(createMcpServer, {
+  sessionStore: new RedisSessionStore({ redis }),
+  onerror: error => console.error(error.message)
+});
+
+function createMcpServer(): McpServer {
+  const mcp = new McpServer({ name: 'frameworks', version: '1.0.0' });
+  mcp.registerTool('whoami', { description: 'Who calls, and which pod answers?' }, ({ authInfo }) => {
+    const who = authInfo?.clientId ?? mcp.server.getClientVersion()?.name;
+    return { content: [{ type: 'text', text: `${who} on pod ${process.pid}` }] };
+  });
+  return mcp;
+}

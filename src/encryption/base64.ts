@@ -1,0 +1,17 @@
+/** Characters that one call takes as arguments, far below every engine's limit. */
+const CHUNK = 8192;
+
+/** RFC 4648 section 5, without padding. */
+export function toBase64Url(bytes: Uint8Array): string {
+  let binary = '';
+  for (let start = 0; start < bytes.length; start += CHUNK) {
+    binary += String.fromCharCode(...bytes.subarray(start, start + CHUNK));
+  }
+  return btoa(binary).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '');
+}
+
+/** Reads base64 in either alphabet, padded or not. @throws DOMException where it is none */
+export function fromBase64(text: string): Uint8Array<ArrayBuffer> {
+  const binary = atob(text.replaceAll('-', '+').replaceAll('_', '/'));
+  return Uint8Array.from(binary, character => character.charCodeAt(0));
+}

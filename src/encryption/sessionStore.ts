@@ -1,0 +1,120 @@
+import { SESSION_STORE_METHODS, type SessionData, type SessionFilter, type SessionStore } from '../sessionStore.js';
+import { checkBoolean, checkMethods, checkOptionsObject } from '../validate.js';
+import { type EncryptionKey, Keyring } from './keyring.js';
+import { RecordCipher } from './recordCipher.js';
+
+export interface EncryptSessionStoreOptions {
+  /** The first key seals, each one opens: to rotate, put a new one in front and drop the old one when its sessions are gone. */
+  keys: readonly EncryptionKey[];
+  /**
+   * Whether what was stored before encryption is read as it is. `false` refuses it as unreadable, so that nobody who
+   * can write to the backend slips in a record in clear: for when the last of those sessions is gone.
+   * @default true
+   */
+  readPlaintext?: boolean;
+  /**
+   * Opens what is sealed and seals nothing: the first step of switching encryption on, or the first of switching it off,
+   * while pods that do not have the keys still serve.
+   * @default false
+   */
+  writePlaintext?: boolean;
+}
+
+/**
+ * A session store that keeps its records encrypted (AES-256-GCM, by WebCrypto, so in every runtime) in `store`: metadata
+ * with the client's handshake, protocol version, log level, principal, subscriptions, and the application's state. It
+ * has the optional methods that `store` has, and costs as many round trips, but for unsubscribing and for looking up a
+ * resource's or a principal's sessions, which ask once for each key.
+ *
+ * In clear stay the session's id, the three times and flags of `SessionData`, the ids of the keys, and lengths. A
+ * principal and a subscribed URI are sealed to the same text wherever they occur: who reads the backend sees which
+ * sessions share one, not which it is. Everything else is bound to its session and opens nowhere else; it is not bound
+ * to a time, so who can write to the backend can put back what stood there before.
+ *
+ * What was sealed with an unknown key or was changed is a `SessionRecordUnreadableError`: never missing.
+ * @throws InvalidOptionError
+ */
+export function encryptSessionStore(store: SessionStore, options: EncryptSessionStoreOptions): SessionStore {
+  checkMethods('store', store, SESSION_STORE_METHODS);
+  checkOptionsObject('options', options);
+  const { keys, readPlaintext = true, writePlaintext = false } = options;
+  checkBoolean('readPlaintext', readPlaintext);
+  checkBoolean('writePlaintext', writePlaintext);
+  const cipher = new RecordCipher(new Keyring(keys), { readPlaintext, writePlaintext });
+  return onlyWhatIsIn(store, sealing(store as Required<SessionStore>, cipher));
+}
+
+/** Every method of the port; one that is new in the port does not compile until it is decided what it seals. */
+function sealing(store: Required<SessionStore>, cipher: RecordCipher): Required<SessionStore> {
+  /**
+   * By an opened record, the sealed one that the store gave: it is what the store is asked about again. A store may
+   * write parts of the record that it is shown, so it never sees an opened one.
+   */
+  const sealedOf = new WeakMap<SessionData, SessionData>();
+
+  async function open(sessionId: string, sealed: SessionData | null): Promise<SessionData | null> {
+    if (!sealed) return null;
+    const opened = await cipher.openRecord(sessionId, sealed);
+    sealedOf.set(opened, sealed);
+    return opened;
+  }
+
+  return {
+    async storeSession(sessionId, data) {
+      await store.storeSession(sessionId, await cipher.sealRecord(sessionId, data));
+    },
+    async getSession(sessionId) {
+      return open(sessionId, await store.getSession(sessionId));
+    },
+    updateSessionActivity: sessionId => store.updateSessionActivity(sessionId),
+    deleteSession: sessionId => store.deleteSession(sessionId),
+    sessionExists: sessionId => store.sessionExists(sessionId),
+
+    async touchSession(sessionId, known) {
+      const sealed = known && sealedOf.get(known);
+      const found = await store.touchSession(sessionId, sealed);
+      return known && found && found === sealed ? known : open(sessionId, found);
+    },
+    async patchSession(sessionId, patch) {
+      const [first, ...others] = await cipher.sealPatch(sessionId, patch);
+      if (!(await store.patchSession(sessionId, first))) return false;
+      await Promise.all(others.map(each => store.patchSession(sessionId, each)));
+      return true;
+    },
+    async *listSessionIds(filter: SessionFilter = {}) {
+      const filters = await cipher.sealFilter(filter);
+      const seen = new Set<string>();
+      for (const each of filters) {
+        for await (const ids of store.listSessionIds(each)) {
+          const fresh = ids.filter(id => !seen.has(id));
+          if (filters.length > 1) for (const id of fresh) seen.add(id);
+          if (fresh.length > 0) yield fresh;
+        }
+      }
+    },
+
+    async getState(sessionId) {
+      const entry = await store.getState(sessionId);
+      if (typeof entry?.value !== 'string') return entry;
+      return { ...entry, value: await cipher.openText(sessionId, 'state', entry.value) };
+    },
+    async putState(sessionId, value, ifVersion) {
+      const sealed = value === null ? null : await cipher.sealText(sessionId, 'state', value);
+      return store.putState(sessionId, sealed, ifVersion);
+    },
+
+    acquireLock: (sessionId, token, leaseMs) => store.acquireLock(sessionId, token, leaseMs),
+    renewLock: (sessionId, token, leaseMs) => store.renewLock(sessionId, token, leaseMs),
+    releaseLock: (sessionId, token) => store.releaseLock(sessionId, token),
+
+    createBus: () => store.createBus(),
+    ttlSeconds: store.ttlSeconds,
+    close: () => store.close()
+  };
+}
+
+/** Callers tell by a method's presence what a store can do. */
+function onlyWhatIsIn(store: SessionStore, sealing: Required<SessionStore>): SessionStore {
+  const entries = Object.entries(sealing).filter(([name]) => store[name as keyof SessionStore] !== undefined);
+  return Object.fromEntries(entries) as unknown as SessionStore;
+}

@@ -1,0 +1,91 @@
+import { UnsupportedRuntimeError } from './errors.js';
+
+/** The versions of the SDK that the suite of this package has passed with; package.json asks for the last one. */
+export const SDK_VERSIONS = ['1.30.1', '1.31.0', '1.32.0', '1.32.1', '1.32.2'];
+
+const OLDEST_NODE = 20;
+/** On `globalThis`: the folders that this package has been loaded from. */
+const LOADED_FROM = Symbol.for('mcp-sdk-anypod.loadedFrom');
+
+type Files = { readFileSync: (path: string, encoding: 'utf8') => string };
+type Modules = { createRequire: (path: string) => { resolve: (name: string) => string } };
+
+let checked = false;
+
+/**
+ * Looks once, when the first transport or handler is made, at what it runs on and how it was installed. What it warns of
+ * is a process warning, and names the remedy. Costs two small reads; where there are no files (bundles, other
+ * runtimes) there is nothing to look at.
+ * @throws UnsupportedRuntimeError on a Node that is too old
+ */
+export function checkInstallation(): void {
+  if (checked || typeof process === 'undefined') return;
+  checkNode(process.versions?.node);
+  checked = true;
+  const folder = ownFolder(new Error().stack);
+  if (folder === undefined || !isFirstFrom(folder)) return;
+  warnOfOtherSdk(folder);
+}
+
+function checkNode(version: string | undefined): void {
+  if (version === undefined || Number.parseInt(version, 10) >= OLDEST_NODE) return;
+  throw new UnsupportedRuntimeError(
+    `mcp-sdk-anypod needs Node ${OLDEST_NODE} or later and runs on ${version}: install a newer Node`
+  );
+}
+
+/** The package's folder. A stack is the one thing that names a module's own file both in ESM and in CommonJS. */
+function ownFolder(stack: string | undefined): string | undefined {
+  const match = /(file:\/\/)?((?:\/|[A-Za-z]:[\\/])[^\n]*)[\\/](?:dist[\\/](?:esm|cjs)|src)[\\/]installation\./.exec(
+    stack ?? ''
+  );
+  if (match?.[2] === undefined) return undefined;
+  const path = match[1] === undefined ? match[2] : decodeURI(match[2]);
+  return path.replace(/^\/(?=[A-Za-z]:)/, '');
+}
+
+/** The ESM and the CommonJS build of one installation are one copy, as the SDK's are. Warns of a second copy. */
+function isFirstFrom(folder: string): boolean {
+  const registry = globalThis as { [LOADED_FROM]?: string[] };
+  const folders = (registry[LOADED_FROM] ??= []);
+  if (folders.includes(folder)) return false;
+  folders.push(folder);
+  if (folders.length === 2) {
+    warn(
+      'ANYPOD_TWO_COPIES',
+      `Two copies of mcp-sdk-anypod are loaded, and classes of one are not those of the other: ${folders.join(' and ')}. ` +
+        'Have one installed, by an override for mcp-sdk-anypod or @modelcontextprotocol/sdk'
+    );
+  }
+  return true;
+}
+
+function warnOfOtherSdk(folder: string): void {
+  const version = sdkVersion(folder);
+  if (version === undefined || SDK_VERSIONS.includes(version)) return;
+  warn(
+    'ANYPOD_SDK_VERSION',
+    `mcp-sdk-anypod runs on version ${version} of @modelcontextprotocol/sdk and has been tested with ` +
+      `${SDK_VERSIONS.join(', ')}: remove the override for mcp-sdk-upstream`
+  );
+}
+
+function sdkVersion(folder: string): string | undefined {
+  // Not there in Node before 20.16; imports of node: would be in the way of other runtimes.
+  const { getBuiltinModule } = process as { getBuiltinModule?: (this: void, name: string) => unknown };
+  if (getBuiltinModule === undefined) return undefined;
+  const { createRequire } = getBuiltinModule('node:module') as Modules;
+  const { readFileSync } = getBuiltinModule('node:fs') as Files;
+  try {
+    const module = createRequire(`${folder}/package.json`).resolve('mcp-sdk-upstream/types.js');
+    const path = module.replace(/dist[\\/]cjs[\\/]types\.js$/, 'package.json');
+    return (JSON.parse(readFileSync(path, 'utf8')) as { version?: string }).version;
+  } catch {
+    // No files to look at.
+    return undefined;
+  }
+}
+
+function warn(code: string, message: string): void {
+  process.emitWarning(message, { type: 'AnypodWarning', code });
+}

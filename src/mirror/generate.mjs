@@ -1,0 +1,75 @@
+/**
+ * Writes the mirror: one module for every public module of the SDK, under its path in the SDK, so that this package can
+ * be installed under the SDK's name. `npm run build` runs it after the compiler; it is not part of the package.
+ *
+ *   dist/{esm,cjs}/sdk/**   what the wildcards of `exports` in package.json lead to
+ *
+ * A module that this package replaces leads to its own code, any other to the SDK's: the same objects, not copies.
+ */
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '../..');
+const sdkRoot = join(root, 'node_modules/mcp-sdk-upstream');
+const sdk = JSON.parse(readFileSync(join(sdkRoot, 'package.json'), 'utf8'));
+
+/** What stands in for a module of the SDK, as a path in src. */
+const replaced = {
+  'server/index.js': 'server/index.js',
+  'server/streamableHttp.js': 'server/streamableHttp.js',
+  'server/webStandardStreamableHttp.js': 'server/webStandardStreamableHttp.js'
+};
+
+/** Names that `exports` of the SDK gives to modules, for resolvers that know files and folders only (`typesVersions`). */
+const aliases = {
+  'validation/ajv.js': 'validation/ajv-provider.js',
+  'validation/cfworker.js': 'validation/cfworker-provider.js'
+};
+
+const modules = sdkModules('esm');
+if (modules.join() !== sdkModules('cjs').join()) throw new Error('The ESM and the CJS modules of the SDK differ');
+const unknown = Object.keys(replaced).filter(path => !modules.includes(path));
+if (unknown.length > 0) throw new Error(`The SDK has no ${unknown.join(', ')}`);
+
+for (const format of ['esm', 'cjs']) {
+  const folder = join(root, 'dist', format, 'sdk');
+  rmSync(folder, { recursive: true, force: true });
+  for (const path of modules) write(folder, path, path in replaced ? replacement(path) : original(path), format);
+  for (const [alias, path] of Object.entries(aliases)) write(folder, alias, original(path), format);
+}
+writeFileSync(join(root, 'dist/cjs/package.json'), `${JSON.stringify({ type: 'commonjs' })}\n`);
+
+/** The paths of all modules but the examples, `client/index.js` and so on. */
+function sdkModules(format) {
+  return readdirSync(join(sdkRoot, 'dist', format), { recursive: true })
+    .map(path => path.replaceAll('\\', '/'))
+    .filter(path => path.endsWith('.js') && !path.startsWith('examples/'))
+    .sort();
+}
+
+function original(path) {
+  const source = readFileSync(join(sdkRoot, 'dist/esm', path), 'utf8');
+  if (/^export default /m.test(source.replace(/\/\*[^]*?\*\//g, ''))) throw new Error(`${path} has a default export`);
+  return {
+    from: `mcp-sdk-upstream/${path}`,
+    header: `${path} of ${sdk.name} ${sdk.version} (${sdk.license}), unchanged.`
+  };
+}
+
+function replacement(path) {
+  const fromFolder = relative(join('sdk', dirname(path)), replaced[path]).replaceAll('\\', '/');
+  return {
+    from: fromFolder,
+    header: `Stands in for ${path} of ${sdk.name} ${sdk.version}; PATCHES.md says how it differs.`
+  };
+}
+
+function write(folder, path, { from, header }, format) {
+  const file = join(folder, path);
+  const comment = `// Generated. ${header}\n`;
+  const star = `${comment}export * from '${from}';\n`;
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(file, format === 'esm' ? star : `${comment}'use strict';\nmodule.exports = require('${from}');\n`);
+  writeFileSync(file.replace(/\.js$/, '.d.ts'), star);
+}

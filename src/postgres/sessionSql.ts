@@ -1,0 +1,184 @@
+import { SWEEP_BATCH } from './sweeper.js';
+import type { Tables } from './tables.js';
+
+/*
+ * The SQL of sessions. Each statement is a transaction of its own. Where it may have waited for another's, the row is
+ * judged as that one left it and by the clock of that moment; what a statement reads beside the row it changes would be
+ * older, so all that a record has is in its row.
+ */
+
+const LIVE = 'not s.deleted and s.expires_at > clock_timestamp()';
+
+const hashOf = (text: string): string => `sha256(convert_to(${text}, 'UTF8'))`;
+
+const after = (seconds: string): string => `now() + make_interval(secs => ${seconds}::float8)`;
+
+/** Later than `expires_at` by a quarter of the time to live: so long the index need not be told of any activity. */
+const sweepAfter = (seconds: string): string => after(`(1.25 * ${seconds}::float8)`);
+
+const NOW_MS = 'floor(extract(epoch from clock_timestamp()) * 1000)';
+
+/** The record; its greater part only where `moved` holds. */
+const record = (moved: string): string => {
+  const column = (expression: string, name: string) => `case when ${moved} then ${expression} end as ${name}`;
+  return `
+    s.revision::text as revision, s.initialized::text as initialized,
+    s.created_at::text as created_at, s.last_activity::text as last_activity,
+    ${column('s.metadata', 'metadata')}, ${column('s.protocol_version', 'protocol_version')},
+    ${column('s.log_level', 'log_level')}, ${column('array_to_json(s.subscriptions)::text', 'subscriptions')}`;
+};
+
+/**
+ * Nobody waits until the disk has it (`synchronous_commit`, for this statement alone): a crash of Postgres may take the
+ * latest activity of a session, and nothing else.
+ */
+const refresh = (sessions: string): string => `
+  update ${sessions} as s set
+    expires_at = ${after('$2')},
+    sweep_at = case when s.sweep_at < ${after('$2')} then ${sweepAfter('$2')} else s.sweep_at end,
+    last_activity = ${NOW_MS}
+  from (select set_config('synchronous_commit', 'off', true) as value offset 0) as soon
+  where s.session_id = $1 and ${LIVE} and soon.value is not null`;
+
+export function sessionSql(tables: Tables) {
+  const { sessions, subscriptions } = tables;
+  return {
+    /**
+     * Creates a session where nothing is, or what is there has expired. A row where it did.
+     * Parameters: session id, seconds to live, initialized, created at, last activity, metadata, subscriptions, principal.
+     * The revision begins with the time, so that no session has one that an earlier one of the same id had.
+     */
+    create: `
+      with created as (
+        insert into ${sessions} as s
+          (session_id, revision, expires_at, sweep_at, initialized, created_at, last_activity, metadata, subscriptions,
+            principal_hash)
+        values ($1, extract(epoch from clock_timestamp()) * 1000000, ${after('$2')}, ${sweepAfter('$2')}, $3::boolean,
+          $4::float8, $5::float8, $6, $7::text[], ${hashOf('$8::text')})
+        on conflict (session_id) do update set
+          revision = greatest(excluded.revision, s.revision + 1), deleted = false, expires_at = excluded.expires_at,
+          sweep_at = excluded.sweep_at, initialized = excluded.initialized, created_at = excluded.created_at,
+          last_activity = excluded.last_activity, metadata = excluded.metadata, protocol_version = null,
+          log_level = null, subscriptions = excluded.subscriptions, principal_hash = excluded.principal_hash,
+          state = null, state_version = 0
+        where s.expires_at <= clock_timestamp()
+        returning s.session_id
+      ), indexed as (
+        insert into ${subscriptions} (uri_hash, session_id)
+        select distinct ${hashOf('uri')}, session_id from created, unnest($7::text[]) as uri
+        on conflict do nothing
+      )
+      select session_id from created`,
+
+    /** Parameters: session id. */
+    get: `select ${record('true')} from ${sessions} as s where s.session_id = $1 and ${LIVE}`,
+
+    /** Parameters: session id. */
+    exists: `select 1 as one from ${sessions} as s where s.session_id = $1 and ${LIVE}`,
+
+    /** Notes the activity. Parameters: session id, seconds to live. */
+    refresh: refresh(sessions),
+
+    /**
+     * Notes the activity and gives the record: no more than the revision where the caller holds it.
+     * Parameters: session id, seconds to live, revision that the caller holds or null.
+     */
+    touch: `${refresh(sessions)} returning ${record('s.revision is distinct from $3::bigint')}`,
+
+    /**
+     * Changes single fields. A row where the session is there.
+     * Parameters: session id, initialized, protocol version, log level, URI to subscribe, URI to unsubscribe; null
+     * leaves as it is.
+     */
+    patch: `
+      with patched as (
+        update ${sessions} as s set
+          revision = s.revision + 1,
+          initialized = s.initialized or $2::boolean,
+          protocol_version = coalesce($3::text, s.protocol_version),
+          log_level = coalesce($4::text, s.log_level),
+          subscriptions = array_remove(
+            case when $5::text is null or $5 = any(s.subscriptions) then s.subscriptions
+              else array_append(s.subscriptions, $5) end,
+            $6::text)
+        where s.session_id = $1 and ${LIVE}
+        returning s.session_id
+      ), subscribed as (
+        insert into ${subscriptions} (uri_hash, session_id)
+        select ${hashOf('$5')}, session_id from patched where $5 is not null
+        on conflict do nothing
+      ), unsubscribed as (
+        delete from ${subscriptions} as i using patched
+        where $6 is not null and i.uri_hash = ${hashOf('$6')} and i.session_id = patched.session_id
+      )
+      select session_id from patched`,
+
+    /**
+     * Leaves a tombstone in the place of a session. A row where the session was there.
+     * Parameters: session id, seconds that the tombstone stays.
+     */
+    delete: `
+      with deleted as (
+        update ${sessions} as s set
+          deleted = true, revision = s.revision + 1, expires_at = ${after('$2')}, sweep_at = ${after('$2')},
+          metadata = null, protocol_version = null, log_level = null, subscriptions = null, principal_hash = null,
+          state = null
+        where s.session_id = $1 and ${LIVE}
+        returning s.session_id
+      ), unindexed as (
+        delete from ${subscriptions} as i using deleted where i.session_id = deleted.session_id
+      )
+      select session_id from deleted`,
+
+    /** Parameters: session id to begin after, number of ids at most. */
+    list: `
+      select s.session_id from ${sessions} as s where s.session_id > $1 and ${LIVE}
+      order by s.session_id limit $2::int`,
+
+    /** Parameters: session id to begin after, number of ids at most, principal. */
+    listOfPrincipal: `
+      select s.session_id from ${sessions} as s
+      where s.principal_hash = ${hashOf('$3::text')} and s.session_id > $1 and ${LIVE}
+      order by s.session_id limit $2::int`,
+
+    /**
+     * Parameters: session id to begin after, number of ids at most, URI.
+     * Asks the session too: an index entry of two changes at once may be left over.
+     */
+    listSubscribed: `
+      select s.session_id from ${subscriptions} as i join ${sessions} as s on s.session_id = i.session_id
+      where i.uri_hash = ${hashOf('$3::text')} and i.session_id > $1 and ${LIVE} and $3 = any(s.subscriptions)
+      order by i.session_id limit $2::int`,
+
+    /** Parameters: session id. */
+    getState: `
+      select s.state, s.state_version::text as version from ${sessions} as s where s.session_id = $1 and ${LIVE}`,
+
+    /**
+     * Replaces the state where it has the version, and tells what came of it. No row where the session is missing.
+     * Parameters: session id, state or null, version or null for any.
+     */
+    putState: `
+      with held as (
+        select s.session_id, s.state_version from ${sessions} as s where s.session_id = $1 and ${LIVE} for update
+      ), written as (
+        update ${sessions} as s set state = $2::text, state_version = s.state_version + 1
+        from held
+        where s.session_id = held.session_id and ($3::bigint is null or held.state_version = $3)
+        returning s.session_id
+      )
+      select case when exists (select from written) then 'written' else 'conflict' end as outcome from held`,
+
+    /** Removes what has expired, tombstones included. Tells how many. */
+    sweep: `
+      with due as (
+        select session_id from ${sessions} where sweep_at < now() and expires_at < now()
+        order by sweep_at limit ${SWEEP_BATCH} for update skip locked
+      ), gone as (
+        delete from ${sessions} as s using due where s.session_id = due.session_id returning s.session_id
+      ), unindexed as (
+        delete from ${subscriptions} as i using gone where i.session_id = gone.session_id
+      )
+      select count(*)::text as count from gone`
+  };
+}

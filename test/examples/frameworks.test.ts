@@ -1,0 +1,64 @@
+import { type Pod, startPods } from '../support/process.js';
+import { post } from '../support/rawClient.js';
+import { type RedisServer, startRedisServer } from '../support/redisServer.js';
+import { type RoundRobin, startRoundRobin } from '../support/roundRobin.js';
+import { callTimes, connect } from './sdkClient.js';
+
+const examples: [string, ...string[]][] = [
+  ['examples/frameworks/node-http.ts'],
+  ['examples/frameworks/express.ts'],
+  ['examples/frameworks/fastify.ts'],
+  ['examples/frameworks/hono-node.ts'],
+  ['examples/frameworks/nestjs.ts'],
+  ['test/examples/fetchHost.ts', 'examples/frameworks/hono.ts'],
+  ['test/examples/fetchHost.ts', 'examples/frameworks/next-route.ts']
+];
+
+describe('examples/frameworks', () => {
+  let redis: RedisServer;
+  let pods: Pod[] = [];
+  let balancer: RoundRobin | undefined;
+
+  beforeAll(async () => {
+    redis = await startRedisServer();
+  });
+
+  afterEach(async () => {
+    await balancer?.stop();
+    await Promise.all(pods.map(pod => pod.stop('SIGKILL')));
+  });
+
+  afterAll(() => redis?.stop());
+
+  const startTwo = async (path: string, args: string[] = []): Promise<RoundRobin> => {
+    pods = await startPods(2, path, args, { env: { PORT: '0', REDIS_URL: redis.url } });
+    return (balancer = await startRoundRobin(pods.map(pod => pod.port)));
+  };
+
+  test.each(examples)(
+    '%s %s: two pods serve a session in turns, until its client deletes it',
+    async (_, path, ...args) => {
+      const { origin } = await startTwo(path, args);
+      const client = await connect(origin);
+      const answers = await callTimes(4, client, 'whoami');
+      expect(new Set(answers)).toEqual(new Set(pods.map(pod => `Ada on pod ${pod.pid}`)));
+      await client.delete();
+      const late = await connect(origin, client.sessionId);
+      await expect(late.call('whoami')).rejects.toMatchObject({ code: 404 });
+      await Promise.all([client.close(), late.close()]);
+    }
+  );
+
+  test('bearer-auth.ts: a session is its owner’s on both pods, and nobody else’s', async () => {
+    const { origin } = await startTwo('examples/frameworks/bearer-auth.ts');
+    const ada = await connect(origin, undefined, { authorization: 'Bearer token-of-ada' });
+    const answers = await callTimes(4, ada, 'whoami');
+    expect(new Set(answers)).toEqual(new Set(pods.map(pod => `ada on pod ${pod.pid}`)));
+
+    const bob = await connect(origin, ada.sessionId, { authorization: 'Bearer token-of-bob' });
+    await expect(bob.call('whoami')).rejects.toMatchObject({ code: 404 });
+    const nobody = await post(`${origin}/mcp`, { jsonrpc: '2.0', id: 1, method: 'ping' });
+    expect([nobody.status, nobody.headers.get('www-authenticate')]).toEqual([401, expect.stringContaining('Bearer')]);
+    await Promise.all([ada.close(), bob.close()]);
+  });
+});

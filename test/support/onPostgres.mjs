@@ -1,0 +1,1 @@
+process.env.ANYPOD_BACKEND = 'postgres';

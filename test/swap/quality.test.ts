@@ -1,0 +1,137 @@
+import { build } from 'esbuild';
+import { execFile } from 'node:child_process';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { promisify } from 'node:util';
+import ts from 'typescript';
+import { type Application, install } from './application.js';
+import { commonJsConsumer, consumer } from './consumer.js';
+import { type Registry, startRegistry } from './registry.js';
+
+const run = promisify(execFile);
+const SDK = '@modelcontextprotocol/sdk';
+let registry: Registry;
+let app: Application;
+
+beforeAll(async () => {
+  registry = await startRegistry();
+  const fork = `file:${registry.tarball}`;
+  app = await install('npm', registry.url, {
+    type: 'module',
+    dependencies: { 'mcp-sdk-anypod': fork, [SDK]: fork, '@cfworker/json-schema': '^4.1.1' }
+  });
+});
+
+afterAll(async () => {
+  await app?.remove();
+  await registry?.stop();
+});
+
+describe('the package', () => {
+  test('is right for publint, and has right types for each module in each resolution', async () => {
+    const modules = (await mirrored()).map(path => `./${path}`);
+    const { stdout } = await run(process.execPath, ['test/swap/packageProblems.mjs', registry.tarball, ...modules]);
+    const { entrypoints, ...found } = JSON.parse(stdout) as { entrypoints: number };
+    expect(found).toEqual({ publint: [], types: { kind: 'included' }, problems: [] });
+    expect(modules.length).toBeGreaterThan(60);
+    expect(entrypoints).toBeGreaterThan(modules.length);
+  });
+
+  test('holds the build and its documents, and nothing else', async () => {
+    const files = await tarballFiles();
+    const known =
+      /^(package\.json|README\.md|LICENSE|CHANGELOG\.md|PATCHES\.md|dist\/cjs\/package\.json|dist\/(esm|cjs)\/[\w./-]+\.(js|d\.ts))$/;
+    expect(files.filter(path => !known.test(path))).toEqual([]);
+    expect(files.filter(path => /test|example|generate/i.test(path) && !/\/testing\//.test(path))).toEqual([]);
+    for (const path of ['package.json', 'README.md', 'LICENSE', 'PATCHES.md']) expect(files).toContain(path);
+  });
+
+  test('says in each mirrored module where it is from', async () => {
+    const files = (await tarballFiles()).filter(path => /^dist\/\w+\/sdk\//.test(path));
+    expect(files.length).toBeGreaterThan(240);
+    for (const path of files) {
+      const [header] = (await readFile(join(app.folder, 'node_modules/mcp-sdk-anypod', path), 'utf8')).split('\n');
+      expect(header).toMatch(/^\/\/ Generated\. .*@modelcontextprotocol\/sdk \d+\.\d+\.\d+/);
+    }
+  });
+});
+
+describe('a strict consumer compiles', () => {
+  const { ModuleKind: M, ModuleResolutionKind: R } = ts;
+  test.each([
+    ['node16', M.Node16, R.Node16],
+    ['nodenext', M.NodeNext, R.NodeNext],
+    ['bundler', M.ESNext, R.Bundler]
+  ])('with moduleResolution %s, by either name', async (resolution, module, moduleResolution) => {
+    const sources = [SDK, 'mcp-sdk-anypod'].flatMap((name, index) => [
+      [`consumer${index}.ts`, consumer(name)] as const,
+      ...(resolution === 'bundler' ? [] : [[`consumer${index}.cts`, commonJsConsumer(name)] as const])
+    ]);
+    for (const [file, source] of sources) await writeFile(join(app.folder, file), source);
+    const files = sources.map(([file]) => join(app.folder, file));
+    const program = ts.createProgram(files, {
+      module,
+      moduleResolution,
+      target: ts.ScriptTarget.ES2022,
+      strict: true,
+      noEmit: true,
+      types: ['node'],
+      typeRoots: [resolve('node_modules/@types')]
+    });
+    // The declarations of the SDK itself are not all right for a compiler that checks libraries; ours are.
+    const own = program
+      .getSourceFiles()
+      .filter(({ fileName }) => /consumer\d|(mcp-sdk-anypod|@modelcontextprotocol\/sdk)\/dist/.test(fileName));
+    expect(own.length).toBeGreaterThan(40);
+    expect(own.flatMap(file => program.getSemanticDiagnostics(file)).map(plain)).toEqual([]);
+    expect(program.getOptionsDiagnostics().map(plain)).toEqual([]);
+  });
+});
+
+describe('a bundle', () => {
+  test.each([
+    ['StreamableHTTPServerTransport', 'mcp-sdk-anypod/server/streamableHttp.js', /\/(redis|handler)\/|task/i],
+    ['WebStandardStreamableHTTPServerTransport', 'mcp-sdk-anypod', /\/(redis|handler)\/|server\/node|task/i],
+    ['InMemorySessionStore', 'mcp-sdk-anypod', /\/(redis|handler|engine|server)\/|task/i],
+    ['createMcpHandler', 'mcp-sdk-anypod/server', /\/redis\//]
+  ])('of %s from %s has nothing in it that it does not need', async (name, from, needless) => {
+    const inputs = await bundled(`import { ${name} } from '${from}'; console.log(${name});`);
+    expect(inputs.length).toBeGreaterThan(0);
+    expect(inputs.filter(path => needless.test(path))).toEqual([]);
+  });
+});
+
+/** The files of this package that put something into the bundle. */
+async function bundled(contents: string): Promise<string[]> {
+  const { metafile } = await build({
+    stdin: { contents, resolveDir: app.folder },
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    write: false,
+    metafile: true,
+    absWorkingDir: app.folder
+  });
+  const [output] = Object.values(metafile.outputs);
+  return Object.entries(output!.inputs)
+    .filter(([path, { bytesInOutput }]) => path.includes('node_modules/mcp-sdk-anypod/') && bytesInOutput > 0)
+    .map(([path]) => path.replace(/^.*node_modules\/mcp-sdk-anypod\/dist\/esm/, ''));
+}
+
+/** The paths of the mirrored modules. */
+async function mirrored(): Promise<string[]> {
+  const paths = (await tarballFiles()).filter(path => /^dist\/esm\/sdk\/.*\.js$/.test(path));
+  return paths.map(path => path.slice('dist/esm/sdk/'.length));
+}
+
+async function tarballFiles(): Promise<string[]> {
+  const { stdout } = await run('tar', ['-tzf', registry.tarball]);
+  return stdout
+    .trim()
+    .split('\n')
+    .map(path => path.replace(/^package\//, ''));
+}
+
+function plain({ file, messageText }: ts.Diagnostic): string {
+  return `${file?.fileName}: ${ts.flattenDiagnosticMessageText(messageText, '\n')}`;
+}
