@@ -66,6 +66,8 @@ export { withLock } from './lock.js';
 export type { LockOptions, LockStore } from './lock.js';
 export { sessionState } from './sessionState.js';
 export type { RequestExtra, SessionState } from './sessionState.js';
+export { FileSessionStore } from './file/sessionStore.js';
+export type { FileSessionStoreOptions } from './file/sessionStore.js';
 export { encryptSessionStore } from './encryption/sessionStore.js';
 export type { EncryptSessionStoreOptions } from './encryption/sessionStore.js';
 export type { EncryptionKey } from './encryption/keyring.js';

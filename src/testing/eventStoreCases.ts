@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import type { JSONRPCMessage } from 'mcp-sdk-upstream/types.js';
+import type { FollowableEventStore } from '../eventStore.js';
 import { equal, isTrue, rejects } from './assert.js';
 import type { Cases } from './contract.js';
-import type { TestedEventStore, TwoEventStores } from './eventStoreContract.js';
+import type { TwoEventStores } from './eventStoreContract.js';
 import { Fuzz, oddMetadata, oddTexts, oneMebibyte } from './samples.js';
 
 type EventCases = Cases<Required<Pick<TwoEventStores, 'first' | 'second' | 'elapse'>>>;
@@ -90,7 +91,7 @@ export const eventCases = {
   async 'loses none of what two instances store at once, and shows both the same order'({ first, second }) {
     const streamId = streamIdOf();
     const cursor = await first.storeEvent(streamId, PRIMING);
-    const write = async (store: TestedEventStore, name: string) => {
+    const write = async (store: FollowableEventStore, name: string) => {
       for (let i = 0; i < 100; i++) await store.storeEvent(streamId, note(`${name} ${i}`));
     };
     await Promise.all([write(first, 'a'), write(second, 'b')]);
@@ -207,7 +208,7 @@ function streamIdOf(): string {
 }
 
 async function storeAll(
-  store: TestedEventStore,
+  store: FollowableEventStore,
   streamId: string,
   messages: readonly JSONRPCMessage[]
 ): Promise<string[]> {
@@ -217,7 +218,7 @@ async function storeAll(
 }
 
 async function replay(
-  store: TestedEventStore,
+  store: FollowableEventStore,
   lastEventId: string
 ): Promise<{ events: [string, Note][]; returned: string }> {
   const events: [string, Note][] = [];
@@ -226,7 +227,7 @@ async function replay(
 }
 
 /** It says so, with an error or with no stream: never with a part of what followed. */
-async function expectUnknown(store: TestedEventStore, lastEventId: string): Promise<void> {
+async function expectUnknown(store: FollowableEventStore, lastEventId: string): Promise<void> {
   const sent: string[] = [];
   const send = async (eventId: string) => void sent.push(eventId);
   const returned = await store.replayEventsAfter(lastEventId, { send }).catch(() => '');

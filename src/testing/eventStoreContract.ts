@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { EventStore } from 'mcp-sdk-upstream/server/webStandardStreamableHttp.js';
+import type { FollowableEventStore } from '../eventStore.js';
 import { equal } from './assert.js';
 import { type ContractOptions, runContract } from './contract.js';
 import { boundedCases, eventCases, expiringCases, latestCases, streamIdCases } from './eventStoreCases.js';
@@ -9,15 +9,10 @@ export type OptionalEventMethod = 'getStreamIdForEventId' | 'latestEventId';
 
 const OPTIONAL_METHODS: readonly OptionalEventMethod[] = ['getStreamIdForEventId', 'latestEventId'];
 
-/** The SDK's port, and what a store may have more: the last event that is kept of a stream, null where there is none. */
-export interface TestedEventStore extends EventStore {
-  latestEventId?(streamId: string): Promise<string | null>;
-}
-
 /** The store as two pods have it: two instances over one backend, or one object where the backend lives in an object. */
 export interface TwoEventStores {
-  first: TestedEventStore;
-  second: TestedEventStore;
+  first: FollowableEventStore;
+  second: FollowableEventStore;
   /** Lets so much time pass for the backend: really, or on its clock. @default waits */
   elapse?: (ms: number) => Promise<void>;
   /** Closes what was opened for the case. */

@@ -13,6 +13,9 @@ export type {
   EventStoreCase,
   EventStoreContractOptions,
   OptionalEventMethod,
-  TestedEventStore,
   TwoEventStores
 } from './eventStoreContract.js';
+export { lockContract } from './lockContract.js';
+export { principalContract } from './principalContract.js';
+export { sessionStateContract } from './sessionStateContract.js';
+export type { ContractRunner, MakeStorePair, StorePair } from './storePair.js';

@@ -1,0 +1,45 @@
+import type { Content } from './versionedFile.js';
+
+/** Somebody who holds a session's lock, or waits for it. */
+export interface Contender {
+  readonly token: string;
+  /** When the lease ends, or the place in the queue: epoch milliseconds. */
+  readonly until: number;
+  /** A place at the front is no lock yet: who waits there may have died. */
+  readonly holds: boolean;
+}
+
+/** Those who hold the lock or wait for it, in the order of their coming. */
+export type Queue = readonly Contender[];
+
+export function current(content: Content | undefined, now: number): Queue {
+  return ((content?.contenders ?? []) as Contender[]).filter(({ until }) => until > now);
+}
+
+export function holder(queue: Queue): string | undefined {
+  return queue[0]?.holds ? queue[0].token : undefined;
+}
+
+/** With a place for the token, at the end where it had none; at the front it holds the lock from now on. */
+export function enter(queue: Queue, token: string, until: number): Queue {
+  const known = queue.some(contender => contender.token === token);
+  const places = known ? queue : [...queue, { token, until, holds: false }];
+  return places.map((place, index) => (place.token === token ? { token, until, holds: index === 0 } : place));
+}
+
+export function leave(queue: Queue, token: string): Queue {
+  return queue.filter(contender => contender.token !== token);
+}
+
+export function isQueue(content: Content): boolean {
+  const { contenders } = content;
+  return (
+    Array.isArray(contenders) &&
+    contenders.every(
+      (contender: Partial<Contender> | null) =>
+        typeof contender?.token === 'string' &&
+        typeof contender.until === 'number' &&
+        typeof contender.holds === 'boolean'
+    )
+  );
+}
