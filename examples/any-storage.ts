@@ -3,12 +3,13 @@
  *
  *   npx tsx examples/any-storage.ts                                       # a Redis on this machine, or memory
  *   REDIS_URL=redis://user:password@redis:6379 npx tsx examples/any-storage.ts
+ *   DATABASE_URL=postgres://user:password@db/app npx tsx examples/any-storage.ts
+ *   MCP_TS_STORAGE_FILE=/var/lib/app/sessions npx tsx examples/any-storage.ts
  *   MCP_TS_STORAGE_TYPE=memory npx tsx examples/any-storage.ts
  */
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { createMcpHandler, createSessionServices } from 'mcp-sdk-anypod/server';
-import { McpServer } from 'mcp-sdk-upstream/server/mcp.js'; // in your code: @modelcontextprotocol/sdk/server/mcp.js
+import { createMcpHandler, createSessionServices, McpServer } from 'mcp-sdk-anypod/server';
 
 const services = await createSessionServices({
   verbose: true,

@@ -1,9 +1,30 @@
-import { BackendUnavailableError } from '../errors.js';
+import { InMemoryTaskMessageQueue, InMemoryTaskStore } from 'mcp-sdk-upstream/experimental/tasks/stores/in-memory.js';
+import { BackendUnavailableError, SessionStoreUnavailableError } from '../errors.js';
+import { FileSessionStore } from '../file/sessionStore.js';
+import { InMemoryEventStore } from '../memory/eventStore.js';
+import { InMemorySessionBus } from '../memory/sessionBus.js';
 import type { Backend } from './backend.js';
 import type { BackendOptions } from './options.js';
 
-/** Everything in a file. @throws BackendUnavailableError */
-export async function openFile(_path: string, _options: BackendOptions): Promise<Backend> {
-  // completed when the backend is in
-  throw new BackendUnavailableError('Sessions cannot be kept in a file: not available in this version');
+/**
+ * Sessions in the files of a directory: for one process, whose sessions survive it. Event logs and tasks do not.
+ * @throws BackendUnavailableError, InvalidOptionError
+ */
+export async function openFile(path: string, { ttlSeconds, onLog }: BackendOptions): Promise<Backend> {
+  const sessionStore = new FileSessionStore({ path, ttlSeconds, onLog });
+  try {
+    await sessionStore.open();
+  } catch (error) {
+    if (!(error instanceof SessionStoreUnavailableError)) throw error;
+    throw new BackendUnavailableError(error.message, { cause: error });
+  }
+  const taskStore = new InMemoryTaskStore();
+  return {
+    sessionStore,
+    sessionBus: new InMemorySessionBus(),
+    eventStore: new InMemoryEventStore({ ttlSeconds }),
+    taskStore,
+    taskMessageQueue: new InMemoryTaskMessageQueue(),
+    close: async () => taskStore.cleanup()
+  };
 }

@@ -1,9 +1,77 @@
-import { BackendUnavailableError } from '../errors.js';
+import type { Pool } from 'pg';
+import { AnypodError, BackendUnavailableError, InvalidOptionError } from '../errors.js';
+import { PostgresEventStore } from '../postgres/eventStore.js';
+import { migrate } from '../postgres/migrate.js';
+import { PostgresSessionBus } from '../postgres/sessionBus.js';
+import { PostgresSessionStore } from '../postgres/sessionStore.js';
+import { PostgresTaskMessageQueue } from '../postgres/taskMessageQueue.js';
+import { PostgresTaskStore } from '../postgres/taskStore.js';
 import type { Backend } from './backend.js';
 import type { BackendOptions } from './options.js';
 
-/** Everything in PostgreSQL. @throws BackendUnavailableError */
-export async function openPostgres(_databaseUrl: string, _options: BackendOptions): Promise<Backend> {
-  // completed when the backend is in
-  throw new BackendUnavailableError('Sessions cannot be kept in PostgreSQL: not available in this version');
+/**
+ * Everything in one Postgres, over a `pg` pool of its own; its tables are made where they are missing.
+ * @throws BackendUnavailableError, InvalidOptionError, StoreSchemaError
+ */
+export async function openPostgres(databaseUrl: string, options: BackendOptions): Promise<Backend> {
+  const shown = shownUrl(databaseUrl);
+  const { Pool } = await loadPg();
+  const pool = new Pool({ connectionString: databaseUrl, connectionTimeoutMillis: options.connectTimeoutMs });
+  const { ttlSeconds, onLog } = options;
+  pool.on('error', error => onLog('warn', `Postgres: ${error.message}`));
+  try {
+    await pool.query('select 1');
+    await migrate({ pool });
+  } catch (error) {
+    await pool.end();
+    throw error instanceof AnypodError ? error : unusable(shown, error as Error);
+  }
+  return {
+    sessionStore: new PostgresSessionStore({ pool, ttlSeconds, onLog }),
+    sessionBus: new PostgresSessionBus({ pool, onLog }),
+    eventStore: new PostgresEventStore({ pool, ttlSeconds, onLog }),
+    taskStore: new PostgresTaskStore({ pool, onLog }),
+    taskMessageQueue: new PostgresTaskMessageQueue({ pool, onLog }),
+    close: () => pool.end()
+  };
+}
+
+/** For messages: without user and password. */
+function shownUrl(databaseUrl: string): string {
+  let url: URL | undefined;
+  try {
+    url = new URL(databaseUrl);
+  } catch {
+    // Not a URL at all.
+  }
+  if (!url || !/^postgres(ql)?:$/.test(url.protocol)) {
+    const kind = url ? `a URL of another form (${url.protocol}//…)` : 'no URL';
+    throw new InvalidOptionError('DATABASE_URL', kind, 'postgres://user:password@host:port/database');
+  }
+  return `${url.protocol}//${url.host}${url.pathname}`;
+}
+
+async function loadPg(): Promise<{ Pool: typeof Pool }> {
+  try {
+    const loaded = (await import('pg')) as { default?: { Pool: typeof Pool }; Pool?: typeof Pool };
+    return { Pool: (loaded.Pool ?? loaded.default?.Pool) as typeof Pool };
+  } catch (error) {
+    const { code } = error as { code?: string };
+    if (code !== 'ERR_MODULE_NOT_FOUND' && code !== 'MODULE_NOT_FOUND') throw error;
+    throw new BackendUnavailableError('The package pg is not installed: npm install pg', { cause: error });
+  }
+}
+
+function unusable(shown: string, error: Error & { code?: string; errors?: Error[] }): BackendUnavailableError {
+  // An error of several addresses has its text in its parts.
+  const text = error.message || error.errors?.map(({ message }) => message).join(', ');
+  // What Postgres itself says has a five-character code (appendix A of its manual): then it is there.
+  return /^[0-9A-Z]{5}$/.test(error.code ?? '')
+    ? new BackendUnavailableError(
+        `Postgres at ${shown} does not let us in (${text}): check user, password and database in DATABASE_URL`
+      )
+    : new BackendUnavailableError(
+        `No Postgres answers at ${shown} (${text}): start one, or set DATABASE_URL to where it is`,
+        { unreachable: true }
+      );
 }

@@ -1,4 +1,7 @@
 import { randomUUID } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { Redis } from 'ioredis';
 import {
@@ -8,6 +11,7 @@ import {
   isRedisAvailable,
   type SessionStore
 } from 'mcp-sdk-anypod/server';
+import { PostgresServer } from '../examples/postgresServer.js';
 import { connect } from '../examples/sdkClient.js';
 import { startPod, startPods } from '../support/process.js';
 import { startRedisCluster } from '../support/redisCluster.js';
@@ -154,3 +158,50 @@ test('without the package ioredis, a pod that is to use Redis says what to insta
 async function connections(): Promise<number> {
   return [...String(await admin.client('LIST')).matchAll(/ user=closer /g)].length;
 }
+
+describe('sessions are kept in Postgres', () => {
+  let postgres: PostgresServer;
+  beforeAll(async () => void (postgres = await PostgresServer.create()));
+  afterAll(() => postgres.destroy());
+
+  test('where DATABASE_URL names it: pods make the tables, share their sessions and end by themselves', async () => {
+    const pods = await startPods(2, EXAMPLE, [], { env: { ...blank, PORT: '0', DATABASE_URL: postgres.url } });
+    const client = await connect(pods[0]!.origin);
+    expect(await client.call('where')).toBe(`pod ${pods[0]!.pid}, postgres`);
+    const moved = await connect(pods[1]!.origin, client.sessionId);
+    expect(await moved.call('where')).toBe(`pod ${pods[1]!.pid}, postgres`);
+    await Promise.all([client.close(), moved.close()]);
+    expect(await Promise.all(pods.map(pod => pod.stop('SIGTERM')))).toEqual([0, 0]);
+  });
+
+  test('and nowhere else, where it does not answer or does not let us in', async () => {
+    const open = (DATABASE_URL: string) => createSessionServices({ env: { DATABASE_URL } });
+    const failures = await Promise.all(
+      ['postgres://app:wrong-secret@127.0.0.1:1/x', postgres.url.replace(/postgres$/, 'nowhere')].map(url =>
+        open(url).catch((error: unknown) => error)
+      )
+    );
+    for (const failure of failures) {
+      expect(failure).toBeInstanceOf(BackendUnavailableError);
+      expect(inspect(failure, { depth: 9, showHidden: true })).not.toContain('wrong-secret');
+    }
+    expect(String(failures[0])).toContain('No Postgres answers at postgres://127.0.0.1:1/x');
+    expect(String(failures[1])).toMatch(/does not let us in .*nowhere.*check user, password and database/);
+    await expect(open('mysql://127.0.0.1/x')).rejects.toThrow(/DATABASE_URL/);
+  });
+});
+
+test('a pod that keeps its sessions in files serves them after a restart', async () => {
+  const path = await mkdtemp(join(tmpdir(), 'anypod-services-'));
+  const env = { ...blank, PORT: '0', MCP_TS_STORAGE_FILE: join(path, 'sessions') };
+  const before = await startPod(EXAMPLE, [], { env });
+  const client = await connect(before.origin);
+  expect(await client.call('where')).toBe(`pod ${before.pid}, file`);
+  await before.stop('SIGKILL');
+  const after = await startPod(EXAMPLE, [], { env });
+  const again = await connect(after.origin, client.sessionId);
+  expect(await again.call('where')).toBe(`pod ${after.pid}, file`);
+  await again.close();
+  expect(await after.stop('SIGTERM')).toBe(0);
+  await rm(path, { recursive: true });
+});
