@@ -1,11 +1,6 @@
 export type { TestRunner } from './contract.js';
 export { sessionStoreContract } from './sessionStoreContract.js';
-export type {
-  OptionalSessionMethod,
-  SessionStoreCase,
-  SessionStoreContractOptions,
-  TwoSessionStores
-} from './sessionStoreContract.js';
+export type { OptionalSessionMethod, SessionStoreCase, SessionStoreContractOptions } from './sessionStoreContract.js';
 export { sessionBusContract } from './sessionBusContract.js';
 export type { SessionBusCase, SessionBusContractOptions, TwoSessionBuses } from './sessionBusContract.js';
 export { eventStoreContract } from './eventStoreContract.js';
@@ -18,4 +13,4 @@ export type {
 export { lockContract } from './lockContract.js';
 export { principalContract } from './principalContract.js';
 export { sessionStateContract } from './sessionStateContract.js';
-export type { ContractRunner, MakeStorePair, StorePair } from './storePair.js';
+export type { StoreContractOptions, TwoSessionStores } from './storePair.js';

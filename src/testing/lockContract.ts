@@ -3,15 +3,8 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { LockTimeoutError } from '../errors.js';
 import { type LockStore, withLock } from '../lock.js';
-import {
-  type ContractRunner,
-  having,
-  LONG_TTL_SECONDS,
-  type MakeStorePair,
-  type PairCases,
-  runPairCases,
-  type StorePair
-} from './storePair.js';
+import { runContract } from './contract.js';
+import { having, type PairCases, pairs, type StoreContractOptions, type StorePair } from './storePair.js';
 
 /** Longer than a busy machine keeps a process waiting, so that no lease ends by accident. */
 const LEASE_MS = 800;
@@ -227,9 +220,11 @@ const withLockCases: PairCases = {
 };
 
 /** What the locks of a session store do, and `withLock` with them. */
-export function lockContract(runner: ContractRunner, name: string, makePair: MakeStorePair): void {
-  runPairCases(runner, `${name}: the contract of locks`, makePair, LONG_TTL_SECONDS, cases);
-  runPairCases(runner, `${name}: withLock`, makePair, LONG_TTL_SECONDS, withLockCases);
+export function lockContract(options: StoreContractOptions): void {
+  runContract('locks', options, [
+    { cases, make: pairs(options) },
+    { cases: withLockCases, make: pairs(options) }
+  ]);
 }
 
 function locksOf(pair: StorePair): { first: LockStore; second: LockStore; id: string } {

@@ -1,15 +1,14 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import type { SessionFilter, SessionStore } from '../sessionStore.js';
+import { runContract } from './contract.js';
 import {
-  type ContractRunner,
   createSession,
   having,
-  LONG_TTL_SECONDS,
-  type MakeStorePair,
   type PairCases,
-  runPairCases,
-  SHORT_TTL_SECONDS
+  pairs,
+  SHORT_TTL_SECONDS,
+  type StoreContractOptions
 } from './storePair.js';
 
 /** More than come in one batch. */
@@ -90,9 +89,11 @@ const expiryCases: PairCases = {
 };
 
 /** What a session store knows of the principals of its sessions. */
-export function principalContract(runner: ContractRunner, name: string, makePair: MakeStorePair): void {
-  runPairCases(runner, `${name}: the contract of principals`, makePair, LONG_TTL_SECONDS, cases);
-  runPairCases(runner, `${name}: sessions of a principal that expire`, makePair, SHORT_TTL_SECONDS, expiryCases);
+export function principalContract(options: StoreContractOptions): void {
+  runContract('principals', options, [
+    { cases, make: pairs(options) },
+    { cases: expiryCases, make: pairs(options, SHORT_TTL_SECONDS) }
+  ]);
 }
 
 async function idsOf(store: SessionStore, filter?: SessionFilter): Promise<string[]> {

@@ -1,15 +1,14 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import type { SessionStore } from '../sessionStore.js';
+import { runContract } from './contract.js';
 import {
-  type ContractRunner,
   createSession,
   having,
-  LONG_TTL_SECONDS,
-  type MakeStorePair,
   type PairCases,
-  runPairCases,
+  pairs,
   SHORT_TTL_SECONDS,
+  type StoreContractOptions,
   type StorePair
 } from './storePair.js';
 
@@ -175,9 +174,11 @@ const oddTexts = [
 ];
 
 /** What a session store does with the application's state. */
-export function sessionStateContract(runner: ContractRunner, name: string, makePair: MakeStorePair): void {
-  runPairCases(runner, `${name}: the contract of application state`, makePair, LONG_TTL_SECONDS, cases);
-  runPairCases(runner, `${name}: application state that expires`, makePair, SHORT_TTL_SECONDS, expiryCases);
+export function sessionStateContract(options: StoreContractOptions): void {
+  runContract('application state', options, [
+    { cases, make: pairs(options) },
+    { cases: expiryCases, make: pairs(options, SHORT_TTL_SECONDS) }
+  ]);
 }
 
 function statesOf(pair: StorePair): { first: StateStore; second: StateStore } {

@@ -3,15 +3,12 @@ import type { SessionData, SessionStore } from '../sessionStore.js';
 import { equal, eventually, isTrue, rejects } from './assert.js';
 import type { Cases } from './contract.js';
 import { Fuzz, oddMetadata, oddSessionIds, oddTexts, oneMebibyte, record } from './samples.js';
-import type { TwoSessionStores } from './sessionStoreContract.js';
+import { SHORT_TTL_SECONDS, type StorePair } from './storePair.js';
 
-type SessionCases = Cases<Required<Pick<TwoSessionStores, 'first' | 'second' | 'elapse'>>>;
+type SessionCases = Cases<StorePair>;
 
 const EXISTS = 'ANYPOD_SESSION_EXISTS';
 const FUZZ_SEED = 20251125;
-
-/** How long sessions live in {@link expiryCases}. */
-export const SHORT_TTL_SECONDS = 1;
 
 export const fiveMethodCases = {
   async 'gives every field back as it was stored'({ first, second }) {

@@ -1,6 +1,4 @@
-import { setTimeout as delay } from 'node:timers/promises';
-import type { SessionStore } from '../sessionStore.js';
-import { type ContractOptions, runContract } from './contract.js';
+import { runContract } from './contract.js';
 import {
   creatingCases,
   expiryCases,
@@ -8,35 +6,20 @@ import {
   listingCases,
   patchingCases,
   replacingCases,
-  SHORT_TTL_SECONDS,
   touchingCases
 } from './sessionStoreCases.js';
 import { equal } from './assert.js';
+import { pairs, type StoreContractOptions, SHORT_TTL_SECONDS, type TwoSessionStores } from './storePair.js';
 
 /** The methods beyond the required five that this contract is about. */
 export type OptionalSessionMethod = 'touchSession' | 'patchSession' | 'listSessionIds';
 
 const OPTIONAL_METHODS: readonly OptionalSessionMethod[] = ['touchSession', 'patchSession', 'listSessionIds'];
 
-/** The store as two pods have it: two instances over one backend, or one object where the backend lives in an object. */
-export interface TwoSessionStores {
-  first: SessionStore;
-  second: SessionStore;
-  /** Lets so much time pass for the backend: really, or on its clock. @default waits */
-  elapse?: (ms: number) => Promise<void>;
-  /** Closes what was opened for the case. */
-  close?: () => Promise<void>;
-}
-
-export interface SessionStoreContractOptions extends ContractOptions<SessionStoreCase> {
-  /** Called once for each case. What other cases have stored may be there. */
-  makeTwo: (options: { ttlSeconds: number }) => Promise<TwoSessionStores>;
+export interface SessionStoreContractOptions extends StoreContractOptions<SessionStoreCase> {
   /** What the store has beyond the five required methods: all of these, and no other of this list. @default none */
   optionalMethods?: readonly OptionalSessionMethod[];
 }
-
-/** An hour: nothing expires while a case runs. */
-const LONG_TTL_SECONDS = 3600;
 
 /** The title of a case. */
 export type SessionStoreCase =
@@ -56,10 +39,10 @@ export type SessionStoreCase =
  * Takes about five seconds, most of them spent waiting for sessions that live for one.
  */
 export function sessionStoreContract(options: SessionStoreContractOptions): void {
-  const { makeTwo, optionalMethods = [] } = options;
+  const { optionalMethods = [] } = options;
   const offers = (method: OptionalSessionMethod) => optionalMethods.includes(method);
-  const make = async (ttlSeconds: number) => ({ elapse: delay, optionalMethods, ...(await makeTwo({ ttlSeconds })) });
-  const longLived = () => make(LONG_TTL_SECONDS);
+  const make = (ttlSeconds?: number) => async () => ({ optionalMethods, ...(await pairs(options, ttlSeconds)()) });
+  const longLived = make();
   runContract('session stores', options, [
     { cases: methodCases, make: longLived },
     { cases: fiveMethodCases, make: longLived },
@@ -68,7 +51,7 @@ export function sessionStoreContract(options: SessionStoreContractOptions): void
     { cases: touchingCases, make: longLived, applies: offers('touchSession') },
     { cases: patchingCases, make: longLived, applies: offers('patchSession') },
     { cases: listingCases, make: longLived, applies: offers('listSessionIds') },
-    { cases: expiryCases, make: () => make(SHORT_TTL_SECONDS) }
+    { cases: expiryCases, make: make(SHORT_TTL_SECONDS) }
   ]);
 }
 

@@ -1,49 +1,37 @@
 import { randomUUID } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { SessionData, SessionStore } from '../sessionStore.js';
+import type { Cases, ContractOptions } from './contract.js';
 
-/** What a contract is run by: the functions of Jest, Vitest, Mocha or `node:test`. */
-export interface ContractRunner {
-  readonly describe: (title: string, body: () => void) => unknown;
-  readonly it: (title: string, body: () => Promise<void>) => unknown;
+/** The store as two pods have it: two instances over one backend, or one object where the backend lives in an object. */
+export interface TwoSessionStores {
+  first: SessionStore;
+  second: SessionStore;
+  /** Lets so much time pass for the backend: really, or on its clock. @default waits */
+  elapse?: (ms: number) => Promise<void>;
+  /** Closes what was opened for the case. */
+  close?: () => Promise<void>;
 }
 
-/** Two instances over one backend, as two pods would have them. They may be one object where the backend is one. */
-export interface StorePair {
-  readonly first: SessionStore;
-  readonly second: SessionStore;
-  /** Lets so much time pass for the backend: really, or on its clock. */
-  readonly elapse: (ms: number) => Promise<void>;
-  readonly close: () => Promise<void>;
+export interface StoreContractOptions<Title extends string = string> extends ContractOptions<Title> {
+  /** Called once for each case. What other cases have stored may be there. */
+  makeTwo: (options: { ttlSeconds: number }) => Promise<TwoSessionStores>;
 }
 
-export type MakeStorePair = (options: { ttlSeconds: number }) => Promise<StorePair>;
-
-export type PairCases = Record<string, (pair: StorePair) => Promise<void>>;
+/** What cases see. */
+export type StorePair = TwoSessionStores & { elapse: (ms: number) => Promise<void> };
+export type PairCases = Cases<StorePair>;
 
 /** An hour: nothing expires while a case runs. */
-export const LONG_TTL_SECONDS = 3600;
+const LONG_TTL_SECONDS = 3600;
 export const SHORT_TTL_SECONDS = 1;
 
-/** Runs each case on a pair of its own. */
-export function runPairCases(
-  { describe, it }: ContractRunner,
-  title: string,
-  makePair: MakeStorePair,
-  ttlSeconds: number,
-  cases: PairCases
-): void {
-  describe(title, () => {
-    for (const [sentence, run] of Object.entries(cases)) {
-      it(sentence, async () => {
-        const pair = await makePair({ ttlSeconds });
-        try {
-          await run(pair);
-        } finally {
-          await pair.close();
-        }
-      });
-    }
-  });
+/** Makes a pair for each case. */
+export function pairs(
+  { makeTwo }: Pick<StoreContractOptions, 'makeTwo'>,
+  ttlSeconds = LONG_TTL_SECONDS
+): () => Promise<StorePair> {
+  return async () => ({ elapse: delay, ...(await makeTwo({ ttlSeconds })) });
 }
 
 /** Creates a session. @returns its id */

@@ -2,10 +2,12 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { encryptSessionStore, RedisSessionStore } from 'mcp-sdk-anypod/server';
-import { sessionStoreContract } from 'mcp-sdk-anypod/testing';
-import { principalContract } from '../../src/testing/principalContract.js';
-import { sessionStateContract } from '../../src/testing/sessionStateContract.js';
-import type { MakeStorePair } from '../../src/testing/storePair.js';
+import {
+  principalContract,
+  sessionStateContract,
+  sessionStoreContract,
+  type StoreContractOptions
+} from 'mcp-sdk-anypod/testing';
 import { RawClient } from '../support/rawClient.js';
 import { contentsOf } from '../support/redisContents.js';
 import { startRedisServer, type RedisServer } from '../support/redisServer.js';
@@ -26,7 +28,7 @@ afterAll(async () => {
   await server.stop();
 });
 
-const makePair: MakeStorePair = async ({ ttlSeconds }) => {
+const makeTwo: StoreContractOptions['makeTwo'] = async ({ ttlSeconds }) => {
   const clients = [new Redis(server.url), new Redis(server.url)] as const;
   const store = (client: Redis) => encryptSessionStore(new RedisSessionStore({ redis: client, ttlSeconds }), { keys });
   return {
@@ -42,10 +44,10 @@ sessionStoreContract({
   it,
   name: 'RedisSessionStore, encrypted',
   optionalMethods: ['touchSession', 'patchSession', 'listSessionIds'],
-  makeTwo: makePair
+  makeTwo
 });
-sessionStateContract({ describe, it }, 'RedisSessionStore, encrypted', makePair);
-principalContract({ describe, it }, 'RedisSessionStore, encrypted', makePair);
+sessionStateContract({ describe, it, name: 'RedisSessionStore, encrypted', makeTwo });
+principalContract({ describe, it, name: 'RedisSessionStore, encrypted', makeTwo });
 
 describe('pods on an encrypted Redis store', () => {
   const startPod = (podKeys = keys) =>

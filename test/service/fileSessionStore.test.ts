@@ -4,10 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { FileSessionStore, InvalidOptionError, SessionRecordUnreadableError } from 'mcp-sdk-anypod/server';
-import { sessionStoreContract } from 'mcp-sdk-anypod/testing';
-import { lockContract } from '../../src/testing/lockContract.js';
-import { principalContract } from '../../src/testing/principalContract.js';
-import { sessionStateContract } from '../../src/testing/sessionStateContract.js';
+import { lockContract, principalContract, sessionStateContract, sessionStoreContract } from 'mcp-sdk-anypod/testing';
 import { connect } from '../examples/sdkClient.js';
 import { startPod } from '../support/process.js';
 import { RawClient } from '../support/rawClient.js';
@@ -34,9 +31,9 @@ sessionStoreContract({
   optionalMethods: ['touchSession', 'patchSession', 'listSessionIds'],
   makeTwo
 });
-lockContract({ describe, it }, 'FileSessionStore', makeTwo);
-sessionStateContract({ describe, it }, 'FileSessionStore', makeTwo);
-principalContract({ describe, it }, 'FileSessionStore', makeTwo);
+lockContract({ describe, it, name: 'FileSessionStore', makeTwo });
+sessionStateContract({ describe, it, name: 'FileSessionStore', makeTwo });
+principalContract({ describe, it, name: 'FileSessionStore', makeTwo });
 
 describe('FileSessionStore', () => {
   let path: string;

@@ -1,10 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { PostgresSessionStore } from 'mcp-sdk-anypod/server';
+import {
+  lockContract,
+  principalContract,
+  sessionStateContract,
+  type StoreContractOptions
+} from 'mcp-sdk-anypod/testing';
 import type { Pool } from 'pg';
-import { lockContract } from '../../src/testing/lockContract.js';
-import { principalContract } from '../../src/testing/principalContract.js';
-import { sessionStateContract } from '../../src/testing/sessionStateContract.js';
-import type { MakeStorePair } from '../../src/testing/storePair.js';
 import { PostgresPools } from '../support/postgresPools.js';
 
 let postgres: PostgresPools;
@@ -17,13 +19,13 @@ beforeAll(async () => {
 });
 afterAll(() => postgres.stop());
 
-const makePair: MakeStorePair = async ({ ttlSeconds }) => ({
+const makeTwo: StoreContractOptions['makeTwo'] = async ({ ttlSeconds }) => ({
   first: new PostgresSessionStore({ pool: pools[0], schema, ttlSeconds }),
   second: new PostgresSessionStore({ pool: pools[1], schema, ttlSeconds }),
   elapse: delay,
   close: async () => {}
 });
 
-lockContract({ describe, it }, 'PostgresSessionStore', makePair);
-sessionStateContract({ describe, it }, 'PostgresSessionStore', makePair);
-principalContract({ describe, it }, 'PostgresSessionStore', makePair);
+lockContract({ describe, it, name: 'PostgresSessionStore', makeTwo });
+sessionStateContract({ describe, it, name: 'PostgresSessionStore', makeTwo });
+principalContract({ describe, it, name: 'PostgresSessionStore', makeTwo });

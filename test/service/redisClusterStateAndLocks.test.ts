@@ -1,17 +1,19 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Cluster } from 'ioredis';
 import { RedisSessionStore } from 'mcp-sdk-anypod/server';
-import { lockContract } from '../../src/testing/lockContract.js';
-import { principalContract } from '../../src/testing/principalContract.js';
-import { sessionStateContract } from '../../src/testing/sessionStateContract.js';
-import type { MakeStorePair } from '../../src/testing/storePair.js';
+import {
+  lockContract,
+  principalContract,
+  sessionStateContract,
+  type StoreContractOptions
+} from 'mcp-sdk-anypod/testing';
 import { startRedisCluster, type RedisCluster } from '../support/redisCluster.js';
 
 let cluster: RedisCluster;
 beforeAll(async () => void (cluster = await startRedisCluster()));
 afterAll(() => cluster.stop());
 
-const makePair: MakeStorePair = async ({ ttlSeconds }) => {
+const makeTwo: StoreContractOptions['makeTwo'] = async ({ ttlSeconds }) => {
   const clients = [new Cluster([...cluster.nodes]), new Cluster([...cluster.nodes])] as const;
   return {
     first: new RedisSessionStore({ redis: clients[0], ttlSeconds }),
@@ -22,6 +24,6 @@ const makePair: MakeStorePair = async ({ ttlSeconds }) => {
 };
 
 const name = 'RedisSessionStore on a cluster of three masters';
-lockContract({ describe, it }, name, makePair);
-sessionStateContract({ describe, it }, name, makePair);
-principalContract({ describe, it }, name, makePair);
+lockContract({ describe, it, name, makeTwo });
+sessionStateContract({ describe, it, name, makeTwo });
+principalContract({ describe, it, name, makeTwo });

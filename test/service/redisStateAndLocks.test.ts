@@ -1,17 +1,19 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { RedisSessionStore } from 'mcp-sdk-anypod/server';
-import { lockContract } from '../../src/testing/lockContract.js';
-import { principalContract } from '../../src/testing/principalContract.js';
-import { sessionStateContract } from '../../src/testing/sessionStateContract.js';
-import type { MakeStorePair } from '../../src/testing/storePair.js';
+import {
+  lockContract,
+  principalContract,
+  sessionStateContract,
+  type StoreContractOptions
+} from 'mcp-sdk-anypod/testing';
 import { startRedisServer, type RedisServer } from '../support/redisServer.js';
 
 let server: RedisServer;
 beforeAll(async () => void (server = await startRedisServer()));
 afterAll(() => server.stop());
 
-const makePair: MakeStorePair = async ({ ttlSeconds }) => {
+const makeTwo: StoreContractOptions['makeTwo'] = async ({ ttlSeconds }) => {
   const clients = [new Redis(server.url), new Redis(server.url)] as const;
   return {
     first: new RedisSessionStore({ redis: clients[0], ttlSeconds }),
@@ -21,9 +23,9 @@ const makePair: MakeStorePair = async ({ ttlSeconds }) => {
   };
 };
 
-lockContract({ describe, it }, 'RedisSessionStore', makePair);
-sessionStateContract({ describe, it }, 'RedisSessionStore', makePair);
-principalContract({ describe, it }, 'RedisSessionStore', makePair);
+lockContract({ describe, it, name: 'RedisSessionStore', makeTwo });
+sessionStateContract({ describe, it, name: 'RedisSessionStore', makeTwo });
+principalContract({ describe, it, name: 'RedisSessionStore', makeTwo });
 
 test('every key of a lock and of a state has a time to live, and goes with what it is for', async () => {
   const redis = new Redis(server.url);

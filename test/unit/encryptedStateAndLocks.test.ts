@@ -1,14 +1,16 @@
 import { randomBytes } from 'node:crypto';
 import { encryptSessionStore, InMemorySessionStore } from 'mcp-sdk-anypod/server';
-import { lockContract } from '../../src/testing/lockContract.js';
-import { principalContract } from '../../src/testing/principalContract.js';
-import { sessionStateContract } from '../../src/testing/sessionStateContract.js';
-import type { MakeStorePair } from '../../src/testing/storePair.js';
+import {
+  lockContract,
+  principalContract,
+  sessionStateContract,
+  type StoreContractOptions
+} from 'mcp-sdk-anypod/testing';
 
 const [oldKey, newKey] = [randomBytes(32), randomBytes(32)];
 
 /** Two pods in the middle of a rotation. */
-const makePair: MakeStorePair = async ({ ttlSeconds }) => {
+const makeTwo: StoreContractOptions['makeTwo'] = async ({ ttlSeconds }) => {
   let ahead = 0;
   const store = new InMemorySessionStore({ ttlSeconds, now: () => Date.now() + ahead });
   return {
@@ -19,6 +21,6 @@ const makePair: MakeStorePair = async ({ ttlSeconds }) => {
   };
 };
 
-lockContract({ describe, it }, 'InMemorySessionStore, encrypted', makePair);
-sessionStateContract({ describe, it }, 'InMemorySessionStore, encrypted', makePair);
-principalContract({ describe, it }, 'InMemorySessionStore, encrypted', makePair);
+lockContract({ describe, it, name: 'InMemorySessionStore, encrypted', makeTwo });
+sessionStateContract({ describe, it, name: 'InMemorySessionStore, encrypted', makeTwo });
+principalContract({ describe, it, name: 'InMemorySessionStore, encrypted', makeTwo });

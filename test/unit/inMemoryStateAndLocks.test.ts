@@ -1,15 +1,17 @@
 import { InMemorySessionStore } from 'mcp-sdk-anypod/server';
-import { lockContract } from '../../src/testing/lockContract.js';
-import { principalContract } from '../../src/testing/principalContract.js';
-import { sessionStateContract } from '../../src/testing/sessionStateContract.js';
-import type { MakeStorePair } from '../../src/testing/storePair.js';
+import {
+  lockContract,
+  principalContract,
+  sessionStateContract,
+  type StoreContractOptions
+} from 'mcp-sdk-anypod/testing';
 
-const makePair: MakeStorePair = async ({ ttlSeconds }) => {
+const makeTwo: StoreContractOptions['makeTwo'] = async ({ ttlSeconds }) => {
   let ahead = 0;
   const store = new InMemorySessionStore({ ttlSeconds, now: () => Date.now() + ahead });
   return { first: store, second: store, elapse: async ms => void (ahead += ms), close: async () => {} };
 };
 
-lockContract({ describe, it }, 'InMemorySessionStore', makePair);
-sessionStateContract({ describe, it }, 'InMemorySessionStore', makePair);
-principalContract({ describe, it }, 'InMemorySessionStore', makePair);
+lockContract({ describe, it, name: 'InMemorySessionStore', makeTwo });
+sessionStateContract({ describe, it, name: 'InMemorySessionStore', makeTwo });
+principalContract({ describe, it, name: 'InMemorySessionStore', makeTwo });
