@@ -13,6 +13,8 @@ export type StreamState = 'open' | 'done' | 'gone' | 'unknown';
 /** The other pods, for streams that run there. */
 export interface StreamOwners {
   readonly instance: string;
+  /** Whether another pod has the client's GET stream attached. */
+  standaloneIsHeld(): Promise<boolean>;
   /** Tells the pods that the client has this stream here now. */
   announce(streamId: string): Promise<void>;
   /** Tells whoever has the client of this stream attached to let it go. */
@@ -79,7 +81,8 @@ export class Resumption {
     if (streamId === this.#lastAnswers) return 'over';
     const stream = this.#outbound.streamNamed(streamId);
     const taken = stream.connection && !stream.connection.replaying;
-    if (taken && this.#log.tellsStreams && !this.#takeover) return 'conflict';
+    if (!this.#takeover && ((taken && this.#log.tellsStreams) || (await this.#isHeldElsewhere(stream))))
+      return 'conflict';
     if (gone) return 'closed';
     stream.connection?.close();
 
@@ -114,6 +117,11 @@ export class Resumption {
   follow(connection: Connection, cursor: string): void {
     const stream = { id: streamIdOf(this.#outbound.sessionId, STANDALONE) };
     new Follower(connection, cursor, this.#log, this.#report, false).follow(stream);
+  }
+
+  async #isHeldElsewhere({ id, connection }: Stream): Promise<boolean> {
+    const isStandalone = id === streamIdOf(this.#outbound.sessionId, STANDALONE);
+    return isStandalone && !connection && ((await this.#owners?.standaloneIsHeld()) ?? false);
   }
 
   /** The client is back on the pod that runs its request; where it was meanwhile, its connection can go. */

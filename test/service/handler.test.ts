@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { createMcpHandler, InMemorySessionStore, InvalidOptionError } from 'mcp-sdk-anypod/server';
+import { createMcpHandler, InMemoryEventStore, InMemorySessionStore, InvalidOptionError } from 'mcp-sdk-anypod/server';
+import { EventStream } from '../support/eventStream.js';
 import { listen } from '../support/listen.js';
 import { Journal, ProbeServer } from '../support/probeServer.js';
 import { post, RawClient } from '../support/rawClient.js';
@@ -300,6 +301,27 @@ test('a DELETE that meets a recovery on another pod ends what is being recovered
   goOn();
   expect((await stream).status).toBe(404);
   expect(slow.liveSessions).toBe(0);
+});
+
+test("with 'reject' a stream that is held on one pod is not resumed on another", async () => {
+  const shared = { sessionStore: new InMemorySessionStore(), eventStore: new InMemoryEventStore() };
+  const [a, b] = [
+    await start({ ...shared, standaloneStream: 'reject' }),
+    await start({ ...shared, standaloneStream: 'reject' })
+  ];
+  const client = await new RawClient().open(a.url);
+  const headers = { 'mcp-session-id': client.sessionId!, accept: 'text/event-stream' };
+  const stream = await EventStream.open(a.url, { headers });
+  await client.callTool(a.url, 'log', { text: 'x' });
+  await stream.until(() => stream.lastEventId !== undefined);
+  const resume = () => EventStream.open(b.url, { headers: { ...headers, 'last-event-id': stream.lastEventId! } });
+  expect((await resume()).status).toBe(409);
+  stream.drop();
+  await until('the stream can be had again', async () => {
+    const again = await resume();
+    again.drop();
+    return again.status === 200;
+  });
 });
 
 test('terminateSession ends a session for every pod', async () => {
