@@ -9,6 +9,8 @@ export type SessionStorageMode = 'memory' | 'external';
  * knows the five fields of {@link SessionData} and nothing else keeps all of it.
  */
 export interface McpSessionState {
+  /** The version of this form: absent is 1. A record of a newer one is refused as unreadable, and kept. */
+  version?: number;
   /** The protocol version that was negotiated, which is not always the one the client asked for. */
   protocolVersion?: string;
   /** The `params` of the client's `initialize` request, as they arrived. */

@@ -1,29 +1,55 @@
 import { Redis } from 'ioredis';
-import { createMcpHandler, InMemoryEventStore, RedisEventStore, RedisSessionStore } from 'mcp-sdk-anypod/server';
+import {
+  createMcpHandler,
+  InMemoryEventStore,
+  type McpHandlerOptions,
+  migrate,
+  PostgresEventStore,
+  PostgresSessionStore,
+  RedisEventStore,
+  RedisSessionStore
+} from 'mcp-sdk-anypod/server';
 import type { McpServer } from 'mcp-sdk-upstream/server/mcp.js';
+import { Pool } from 'pg';
 import type { Endpoint } from './endpoint.js';
 
+/** The URL of the backend; without one, sessions live in this process. */
 export interface AnypodOptions {
-  mode: 'memory' | 'external';
-  redisUrl: string;
-  keyPrefix?: string;
+  redis?: string | undefined;
+  keyPrefix?: string | undefined;
+  postgres?: string | undefined;
 }
 
-/** This package's handler, with sessions in this process or in Redis. */
-export function anypodEndpoint(createServer: () => McpServer, options: AnypodOptions): Endpoint {
-  const { keyPrefix } = options;
-  const redis = options.mode === 'external' ? new Redis(options.redisUrl) : undefined;
-  const handler = createMcpHandler(createServer, {
-    eventStore: redis ? new RedisEventStore({ redis, keyPrefix }) : new InMemoryEventStore(),
-    sessionStorageMode: options.mode,
-    sessionStore: redis && new RedisSessionStore({ redis, keyPrefix }),
-    onerror: error => console.error(error)
-  });
+interface Backend {
+  options: McpHandlerOptions;
+  close: () => void | Promise<void>;
+}
+
+/** This package's handler. */
+export async function anypodEndpoint(createServer: () => McpServer, options: AnypodOptions): Promise<Endpoint> {
+  const backend = await open(options);
+  const handler = createMcpHandler(createServer, { ...backend.options, onerror: error => console.error(error) });
   return {
     handle: (req, res, body) => handler.node(req, res, body),
     async close() {
       await handler.close({ drainMs: 0 });
-      redis?.disconnect();
+      await backend.close();
     }
   };
+}
+
+async function open({ redis: redisUrl, keyPrefix, postgres }: AnypodOptions): Promise<Backend> {
+  if (redisUrl !== undefined) {
+    const redis = new Redis(redisUrl);
+    const sessionStore = new RedisSessionStore({ redis, keyPrefix });
+    const eventStore = new RedisEventStore({ redis, keyPrefix });
+    return { options: { sessionStore, eventStore }, close: () => redis.disconnect() };
+  }
+  if (postgres !== undefined) {
+    const pool = new Pool({ connectionString: postgres });
+    await migrate({ pool });
+    const options = { sessionStore: new PostgresSessionStore({ pool }), eventStore: new PostgresEventStore({ pool }) };
+    return { options, close: () => pool.end() };
+  }
+  return { options: { eventStore: new InMemoryEventStore() }, close: () => {} };
 }

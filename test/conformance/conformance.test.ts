@@ -1,3 +1,4 @@
+import { PostgresServer } from '../examples/postgresServer.js';
 import { startPods } from '../support/process.js';
 import { startRedisServer, type RedisServer } from '../support/redisServer.js';
 import { startRoundRobin } from '../support/roundRobin.js';
@@ -12,8 +13,11 @@ const rounds = Number(process.env.CONFORMANCE_ROUNDS ?? 1);
 jest.setTimeout(120_000 * rounds);
 
 let redis: RedisServer;
-beforeAll(async () => void (redis = await startRedisServer()));
-afterAll(() => redis.stop());
+let postgres: PostgresServer;
+beforeAll(async () => {
+  [redis, postgres] = await Promise.all([startRedisServer(), PostgresServer.create()]);
+});
+afterAll(() => Promise.all([redis.stop(), postgres.destroy()]));
 
 describe.each<[SuiteLine, scenarios: number, withoutSession: string[]]>([
   ['released', 32, ['dns-rebinding-protection']],
@@ -29,7 +33,7 @@ describe.each<[SuiteLine, scenarios: number, withoutSession: string[]]>([
   });
 
   test('one pod in memory mode does in every check what the stock SDK does', async () => {
-    const results = await runAgainst(line, 1, '--impl', 'anypod', '--mode', 'memory');
+    const results = await runAgainst(line, 1, '--impl', 'anypod');
     expect(differences(results, stock)).toEqual([]);
   });
 
@@ -45,6 +49,11 @@ describe.each<[SuiteLine, scenarios: number, withoutSession: string[]]>([
     }
   });
 
+  test('three pods in turn do so with their sessions in Postgres', async () => {
+    const results = await runAgainst(line, 3, '--impl', 'anypod', '--postgres', postgres.url);
+    expect(differences(results, stock)).toEqual([]);
+  });
+
   test('three stock processes in turn pass nothing but what opens no session', async () => {
     const results = await runAgainst(line, 3, '--impl', 'stock');
     expect(passed(results)).toEqual(withoutSession);
@@ -52,7 +61,7 @@ describe.each<[SuiteLine, scenarios: number, withoutSession: string[]]>([
 });
 
 function inRedis(keyPrefix: string): string[] {
-  return ['--impl', 'anypod', '--mode', 'external', '--redis', redis.url, '--key-prefix', keyPrefix];
+  return ['--impl', 'anypod', '--redis', redis.url, '--key-prefix', keyPrefix];
 }
 
 /** Runs the suite against so many pods, behind a round robin if there are several. */

@@ -9,9 +9,9 @@ import { stockEndpoint } from './stockEndpoint.js';
 const { values: flags } = parseArgs({
   options: {
     impl: { type: 'string', default: 'anypod' },
-    mode: { type: 'string', default: 'memory' },
-    redis: { type: 'string', default: 'redis://127.0.0.1:6379' },
+    redis: { type: 'string' },
     'key-prefix': { type: 'string' },
+    postgres: { type: 'string' },
     'answer-timeout': { type: 'string' },
     port: { type: 'string', default: '0' }
   }
@@ -33,9 +33,9 @@ async function createEndpoint(): Promise<Endpoint> {
   const createServer = () => createEverythingServer({ answerTimeoutMs });
   if (flags.impl === 'stock') return stockEndpoint(createServer);
   if (flags.impl !== 'anypod') throw new Error(`--impl is stock or anypod, not ${flags.impl}`);
-  if (flags.mode !== 'memory' && flags.mode !== 'external') throw new Error(`--mode is memory or external`);
   const { anypodEndpoint } = await import('./anypodEndpoint.js');
-  return anypodEndpoint(createServer, { mode: flags.mode, redisUrl: flags.redis, keyPrefix: flags['key-prefix'] });
+  const { redis, postgres } = flags;
+  return anypodEndpoint(createServer, { redis, keyPrefix: flags['key-prefix'], postgres });
 }
 
 /** Leaves nothing open: the process ends by itself. */

@@ -324,6 +324,23 @@ test("with 'reject' a stream that is held on one pod is not resumed on another",
   });
 });
 
+test('a record that a newer version has written is refused in words, and kept', async () => {
+  const sessionStore = new InMemorySessionStore();
+  const pod = await start({ sessionStore });
+  const data = {
+    sessionId: 'newer',
+    initialized: true,
+    createdAt: 1,
+    lastActivity: 1,
+    metadata: { mcp: { version: 2 } }
+  };
+  await sessionStore.storeSession('newer', data);
+  const answer = await new RawClient({ 'mcp-session-id': 'newer' }).request(pod.url, 'ping');
+  expect(answer.status).toBe(503);
+  expect(pod.errors.at(-1)).toMatch(/SessionRecordUnreadableError.*newer version of this package/);
+  expect(await sessionStore.sessionExists('newer')).toBe(true);
+});
+
 test('terminateSession ends a session for every pod', async () => {
   const sessionStore = new InMemorySessionStore();
   const [first, second] = [await start({ sessionStore }), await start({ sessionStore })];
