@@ -4,7 +4,8 @@ import { checkNumber } from '../validate.js';
 import { Database, type PostgresOptions } from './database.js';
 import { Sweeper } from './sweeper.js';
 import { sessionColumn, taskSql } from './taskSql.js';
-import { DEFAULT_MAX_TTL_MS, LONGEST_TTL_MS } from './taskStore.js';
+import { DEFAULT_MAX_TTL_MS } from '../taskRules.js';
+import { LONGEST_TTL_MS } from './taskStore.js';
 import { toText } from './text.js';
 
 export interface PostgresTaskMessageQueueOptions extends PostgresOptions {

@@ -1,6 +1,15 @@
 import { type CreateTaskOptions, isTerminal, type TaskStore } from 'mcp-sdk-upstream/experimental/tasks/interfaces.js';
 import type { Request, RequestId, Result, Task } from 'mcp-sdk-upstream/types.js';
 import { RunningTasks } from '../runningTasks.js';
+import {
+  DEFAULT_MAX_TTL_MS,
+  type FixedFields,
+  newTask,
+  noResult,
+  resultRefused,
+  statusRefused,
+  taskNotFound
+} from '../taskRules.js';
 import { checkNumber } from '../validate.js';
 import type { PostgresRow } from './client.js';
 import { Database, type PostgresOptions } from './database.js';
@@ -17,10 +26,8 @@ export interface PostgresTaskStoreOptions extends PostgresOptions {
   maxTtlMs?: number;
 }
 
-export const DEFAULT_MAX_TTL_MS = 86_400_000;
 /** Longer than that Postgres cannot add to a time. */
 export const LONGEST_TTL_MS = 1_000_000_000_000;
-const DEFAULT_POLL_INTERVAL_MS = 1000;
 const PAGE_SIZE = 10;
 
 /**
@@ -49,23 +56,17 @@ export class PostgresTaskStore implements TaskStore {
   }
 
   async createTask(
-    { ttl, pollInterval }: CreateTaskOptions,
+    options: CreateTaskOptions,
     _requestId: RequestId,
     _request: Request,
     sessionId?: string
   ): Promise<Task> {
-    const taskId = globalThis.crypto.randomUUID().replaceAll('-', '');
-    const createdAt = new Date().toISOString();
-    const fixed: FixedFields = {
-      ttl: typeof ttl === 'number' ? Math.min(ttl, this.#maxTtlMs) : null,
-      createdAt,
-      pollInterval: pollInterval ?? DEFAULT_POLL_INTERVAL_MS
-    };
-    const lifetimeMs = fixed.ttl ? Math.max(1, Math.ceil(fixed.ttl)) : this.#maxTtlMs;
-    const values = [createdAt, JSON.stringify(fixed), lifetimeMs, !fixed.ttl];
+    const { task, fixed, lifetimeMs } = newTask(options, this.#maxTtlMs);
+    const { taskId } = task;
+    const values = [fixed.createdAt, JSON.stringify(fixed), lifetimeMs, !fixed.ttl];
     await this.#query(this.#sql.create, taskId, sessionId, ...values);
     this.#running.started(taskId, sessionId, () => this.getTask(taskId, sessionId));
-    return { taskId, status: 'working', ...fixed, lastUpdatedAt: createdAt };
+    return task;
   }
 
   async getTask(taskId: string, sessionId?: string): Promise<Task | null> {
@@ -82,17 +83,13 @@ export class PostgresTaskStore implements TaskStore {
     sessionId?: string
   ): Promise<void> {
     const ended = await this.#update(taskId, sessionId, status, null, JSON.stringify(result));
-    if (ended !== undefined) {
-      throw new Error(
-        `Cannot store result for task ${taskId} in terminal status '${ended}'. Task results can only be stored once.`
-      );
-    }
+    if (ended !== undefined) throw resultRefused(taskId, ended);
   }
 
   async getTaskResult(taskId: string, sessionId?: string): Promise<Result> {
     const [row] = await this.#query(this.#sql.result, taskId, sessionId);
-    if (!row) throw notFound(taskId);
-    if (typeof row.result !== 'string') throw new Error(`Task ${taskId} has no result stored`);
+    if (!row) throw taskNotFound(taskId);
+    if (typeof row.result !== 'string') throw noResult(taskId);
     return JSON.parse(row.result) as Result;
   }
 
@@ -103,12 +100,7 @@ export class PostgresTaskStore implements TaskStore {
     sessionId?: string
   ): Promise<void> {
     const ended = await this.#update(taskId, sessionId, status, statusMessage ? toText(statusMessage) : null, null);
-    if (ended !== undefined) {
-      throw new Error(
-        `Cannot update task ${taskId} from terminal status '${ended}' to '${status}'. ` +
-          'Terminal states (completed, failed, cancelled) cannot transition to other states.'
-      );
-    }
+    if (ended !== undefined) throw statusRefused(taskId, ended, status);
   }
 
   /** Ten tasks at a time, in the order of their creation. The cursor is the id of the last one that was told. */
@@ -132,7 +124,7 @@ export class PostgresTaskStore implements TaskStore {
     const values = [status, message, new Date().toISOString(), isTerminal(status), result];
     const [row] = await this.#query(this.#sql.update, taskId, sessionId, ...values);
     if (!row || row.ended === 'true' || isTerminal(status)) this.#running.ended(taskId);
-    if (!row) throw notFound(taskId);
+    if (!row) throw taskNotFound(taskId);
     return row.ended === 'true' ? String(row.status) : undefined;
   }
 
@@ -148,8 +140,6 @@ export class PostgresTaskStore implements TaskStore {
   }
 }
 
-type FixedFields = Pick<Task, 'ttl' | 'createdAt' | 'pollInterval'>;
-
 function toTask(row: PostgresRow): Task {
   const { task_id: taskId, status, status_message: statusMessage, last_updated_at: lastUpdatedAt, fixed } = row;
   const task: Task = {
@@ -160,8 +150,4 @@ function toTask(row: PostgresRow): Task {
   };
   if (typeof statusMessage === 'string') task.statusMessage = fromText(statusMessage);
   return task;
-}
-
-function notFound(taskId: string): Error {
-  return new Error(`Task with ID ${taskId} not found`);
 }

@@ -5,7 +5,7 @@ import { REDIS_TASK_QUEUE_METHODS, redisClient, type RedisTaskQueueClient } from
 import { DEFAULT_KEY_PREFIX, RedisKeys } from './keys.js';
 import type { NodeRedisClient } from './nodeRedis.js';
 import { type ScriptedTaskClient, withTaskScripts } from './taskScripts.js';
-import { DEFAULT_MAX_TTL_MS } from './taskStore.js';
+import { DEFAULT_MAX_TTL_MS } from '../taskRules.js';
 
 export interface RedisTaskMessageQueueOptions {
   /** A client of ioredis, iovalkey or node-redis: single, Cluster or Sentinel. It stays yours. */

@@ -1,6 +1,15 @@
 import { type CreateTaskOptions, isTerminal, type TaskStore } from 'mcp-sdk-upstream/experimental/tasks/interfaces.js';
 import type { Request, RequestId, Result, Task } from 'mcp-sdk-upstream/types.js';
 import { RunningTasks } from '../runningTasks.js';
+import {
+  DEFAULT_MAX_TTL_MS,
+  type FixedFields,
+  newTask,
+  noResult,
+  resultRefused,
+  statusRefused,
+  taskNotFound
+} from '../taskRules.js';
 import { checkNumber, checkOptionsObject, checkString } from '../validate.js';
 import { REDIS_TASK_METHODS, redisClient, type RedisTaskClient } from './client.js';
 import { DEFAULT_KEY_PREFIX, RedisKeys } from './keys.js';
@@ -20,8 +29,6 @@ export interface RedisTaskStoreOptions {
   maxTtlMs?: number;
 }
 
-export const DEFAULT_MAX_TTL_MS = 86_400_000;
-const DEFAULT_POLL_INTERVAL_MS = 1000;
 const PAGE_SIZE = 10;
 const TASK_FIELDS = ['status', 'statusMessage', 'lastUpdatedAt', 'fixed'] as const;
 type TaskValues = (string | null)[];
@@ -54,27 +61,30 @@ export class RedisTaskStore implements TaskStore {
   }
 
   async createTask(
-    { ttl, pollInterval }: CreateTaskOptions,
+    options: CreateTaskOptions,
     _requestId: RequestId,
     _request: Request,
     sessionId?: string
   ): Promise<Task> {
-    const taskId = globalThis.crypto.randomUUID().replaceAll('-', '');
-    const createdAt = new Date().toISOString();
-    const fixed: FixedFields = {
-      ttl: typeof ttl === 'number' ? Math.min(ttl, this.#maxTtlMs) : null,
-      createdAt,
-      pollInterval: pollInterval ?? DEFAULT_POLL_INTERVAL_MS
-    };
-    const lifetimeMs = fixed.ttl ? Math.max(1, Math.ceil(fixed.ttl)) : this.#maxTtlMs;
+    const { task, fixed, lifetimeMs } = newTask(options, this.#maxTtlMs);
+    const { taskId } = task;
     await this.#scripts.anypodCreateTask(
       ...this.#taskKeys(taskId, sessionId),
       ...[taskId, lifetimeMs],
-      ...['status', 'working', 'lastUpdatedAt', createdAt, 'fixed', JSON.stringify(fixed), 'lifetimeMs', lifetimeMs],
+      ...[
+        'status',
+        'working',
+        'lastUpdatedAt',
+        fixed.createdAt,
+        'fixed',
+        JSON.stringify(fixed),
+        'lifetimeMs',
+        lifetimeMs
+      ],
       ...(fixed.ttl ? [] : ['unlimited', '1'])
     );
     this.#running.started(taskId, sessionId, () => this.getTask(taskId, sessionId));
-    return { taskId, status: 'working', ...fixed, lastUpdatedAt: createdAt };
+    return task;
   }
 
   async getTask(taskId: string, sessionId?: string): Promise<Task | null> {
@@ -90,17 +100,13 @@ export class RedisTaskStore implements TaskStore {
     sessionId?: string
   ): Promise<void> {
     const ended = await this.#update(taskId, sessionId, status, ['result', JSON.stringify(result)]);
-    if (ended) {
-      throw new Error(
-        `Cannot store result for task ${taskId} in terminal status '${ended}'. Task results can only be stored once.`
-      );
-    }
+    if (ended) throw resultRefused(taskId, ended);
   }
 
   async getTaskResult(taskId: string, sessionId?: string): Promise<Result> {
     const [status, result] = await this.#redis.hmget(this.#keys.task(sessionId, taskId), 'status', 'result');
-    if (!status) throw notFound(taskId);
-    if (!result) throw new Error(`Task ${taskId} has no result stored`);
+    if (!status) throw taskNotFound(taskId);
+    if (!result) throw noResult(taskId);
     return JSON.parse(result) as Result;
   }
 
@@ -111,12 +117,7 @@ export class RedisTaskStore implements TaskStore {
     sessionId?: string
   ): Promise<void> {
     const ended = await this.#update(taskId, sessionId, status, statusMessage ? ['statusMessage', statusMessage] : []);
-    if (ended) {
-      throw new Error(
-        `Cannot update task ${taskId} from terminal status '${ended}' to '${status}'. ` +
-          'Terminal states (completed, failed, cancelled) cannot transition to other states.'
-      );
-    }
+    if (ended) throw statusRefused(taskId, ended, status);
   }
 
   /** Ten tasks at a time, in the order of their creation. The cursor is the id of the last one that was told. */
@@ -151,7 +152,7 @@ export class RedisTaskStore implements TaskStore {
       ...fields
     );
     if (ended !== '' || isTerminal(status)) this.#running.ended(taskId);
-    if (ended === null) throw notFound(taskId);
+    if (ended === null) throw taskNotFound(taskId);
     return ended;
   }
 
@@ -160,16 +161,10 @@ export class RedisTaskStore implements TaskStore {
   }
 }
 
-type FixedFields = Pick<Task, 'ttl' | 'createdAt' | 'pollInterval'>;
-
 function toTask(taskId: string, values: TaskValues): Task | null {
   const [status, statusMessage, lastUpdatedAt, fixed] = values;
   if (!status || !lastUpdatedAt || !fixed) return null;
   const task: Task = { taskId, status: status as Task['status'], ...(JSON.parse(fixed) as FixedFields), lastUpdatedAt };
   if (statusMessage) task.statusMessage = statusMessage;
   return task;
-}
-
-function notFound(taskId: string): Error {
-  return new Error(`Task with ID ${taskId} not found`);
 }

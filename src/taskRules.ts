@@ -1,0 +1,55 @@
+import type { CreateTaskOptions } from 'mcp-sdk-upstream/experimental/tasks/interfaces.js';
+import type { Task } from 'mcp-sdk-upstream/types.js';
+
+/*
+ * What task stores do alike, whatever keeps the tasks. Defaults and error texts are those of the SDK's own store in
+ * memory: its server puts them into answers.
+ */
+
+export const DEFAULT_MAX_TTL_MS = 86_400_000;
+const DEFAULT_POLL_INTERVAL_MS = 1000;
+
+/** What of a task never changes. */
+export type FixedFields = Pick<Task, 'ttl' | 'createdAt' | 'pollInterval'>;
+
+/** A task that begins now. */
+export interface NewTask {
+  readonly task: Task;
+  readonly fixed: FixedFields;
+  /** How long it is kept, from now and anew from its end. */
+  readonly lifetimeMs: number;
+}
+
+/** @param maxTtlMs - a task that asks for more gets this; one without limit (`ttl` is null, or 0) is kept so long */
+export function newTask({ ttl, pollInterval }: CreateTaskOptions, maxTtlMs: number): NewTask {
+  const taskId = globalThis.crypto.randomUUID().replaceAll('-', '');
+  const createdAt = new Date().toISOString();
+  const fixed: FixedFields = {
+    ttl: typeof ttl === 'number' ? Math.min(ttl, maxTtlMs) : null,
+    createdAt,
+    pollInterval: pollInterval ?? DEFAULT_POLL_INTERVAL_MS
+  };
+  const lifetimeMs = fixed.ttl ? Math.max(1, Math.ceil(fixed.ttl)) : maxTtlMs;
+  return { task: { taskId, status: 'working', ...fixed, lastUpdatedAt: createdAt }, fixed, lifetimeMs };
+}
+
+export function taskNotFound(taskId: string): Error {
+  return new Error(`Task with ID ${taskId} not found`);
+}
+
+export function noResult(taskId: string): Error {
+  return new Error(`Task ${taskId} has no result stored`);
+}
+
+export function resultRefused(taskId: string, ended: string): Error {
+  return new Error(
+    `Cannot store result for task ${taskId} in terminal status '${ended}'. Task results can only be stored once.`
+  );
+}
+
+export function statusRefused(taskId: string, ended: string, status: string): Error {
+  return new Error(
+    `Cannot update task ${taskId} from terminal status '${ended}' to '${status}'. ` +
+      'Terminal states (completed, failed, cancelled) cannot transition to other states.'
+  );
+}
