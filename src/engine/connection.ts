@@ -77,9 +77,9 @@ export class Connection {
   }
 
   /** Delivers a message from the log. What a resume replays has been bounded by the log. */
-  replay(message: JSONRPCMessage, eventId: string): void {
+  replay(message: JSONRPCMessage, eventId: string, shownId = eventId): void {
     if (this.#ended || this.filter?.(message, eventId) === false) return;
-    const event = messageEvent(message, eventId);
+    const event = messageEvent(message, shownId);
     void (this.#held ? this.#sink.write(event) : this.write(event));
   }
 

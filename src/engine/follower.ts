@@ -26,6 +26,8 @@ export class Follower {
   readonly #oneAnswerEach: boolean;
   readonly #answered = new Set<RequestId>();
   #expected: readonly RequestId[] = [];
+  /** Logs the last answer where all of those are. @returns its id there */
+  onlast: ((message: JSONRPCMessage) => Promise<string | undefined>) | undefined;
   #reading: Promise<void> | undefined;
   #nextReading: Promise<void> | undefined;
 
@@ -82,9 +84,12 @@ export class Follower {
     return this.#nextReading;
   }
 
-  /** Delivers an event that was read before. */
-  add(eventId: string, message: JSONRPCMessage): void {
-    this.connection.replay(message, eventId);
+  /**
+   * Delivers an event of the stream.
+   * @param shownId - the cursor that the client gets with it, where that is another
+   */
+  add(eventId: string, message: JSONRPCMessage, shownId?: string): void {
+    this.connection.replay(message, eventId, shownId);
   }
 
   /** A quiet stream's log expires: then it is followed from its new beginning. */
@@ -111,7 +116,17 @@ export class Follower {
 
   async #read(): Promise<void> {
     if (this.connection.ended) return;
-    await this.#log.replayAfter(this.#cursor, async (eventId, message) => this.add(eventId, message));
+    let delivered = Promise.resolve();
+    await this.#log.replayAfter(this.#cursor, (eventId, message) => {
+      return (delivered = delivered.then(async () => this.add(eventId, message, await this.#shownIdOf(message))));
+    });
+    await delivered;
+  }
+
+  /** The SDK's client comes back after an error; with this cursor it is known to have had all that there is. */
+  async #shownIdOf(message: JSONRPCMessage): Promise<string | undefined> {
+    const isLast = 'error' in message && this.unanswered.length === 1 && this.unanswered[0] === message.id;
+    return isLast ? this.onlast?.(message) : undefined;
   }
 
   #isNew(message: JSONRPCMessage, eventId: string | undefined): boolean {

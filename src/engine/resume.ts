@@ -142,11 +142,12 @@ export class Resumption {
     const { owner, requestIds } = parseStreamId(stream.id);
     // The GET stream of an event store that cannot be followed has its events from who sends them.
     if (owner !== undefined || this.#log.tellsLatest) follower.follow(stream);
+    follower.expect(requestIds);
+    follower.onlast = message => this.#log.append({ id: this.#lastAnswers }, message);
     await owners.announce(stream.id);
     await follower.read();
     if (owner === undefined) return false;
 
-    follower.expect(requestIds);
     if (!follower.complete) {
       const state = owner === owners.instance ? 'done' : await owners.ask(stream.id);
       // What was logged while the owner was asked; from its answer on, this pod is told.
@@ -191,11 +192,11 @@ export class Resumption {
         id,
         error: { code: ErrorCode.ConnectionClosed, message: 'The server that ran this request is gone' }
       };
-      let eventId = await this.#log.append(stream, message);
+      const eventId = await this.#log.append(stream, message);
       // Who comes back with this cursor has had everything, though the pod that could confirm it is gone.
-      if (id === unanswered.at(-1)) eventId = await this.#log.append({ id: this.#lastAnswers }, message);
-      if (eventId === undefined) await follower.connection.deliver(message, eventId);
-      else follower.add(eventId, message);
+      const shownId = id === unanswered.at(-1) ? await follower.onlast?.(message) : undefined;
+      if (eventId === undefined) await follower.connection.deliver(message, undefined);
+      else follower.add(eventId, message, shownId);
     }
   }
 

@@ -32,6 +32,9 @@ export class RedisEventStore implements FollowableEventStore {
   readonly #keys: RedisKeys;
   readonly #maxEvents: number;
   readonly #ttlSeconds: number;
+  /** Tells the calls of this store from those of others. */
+  readonly #name = globalThis.crypto.randomUUID().slice(0, 8);
+  #calls = 0;
 
   /** @throws InvalidOptionError */
   constructor(options: RedisEventStoreOptions) {
@@ -49,7 +52,8 @@ export class RedisEventStore implements FollowableEventStore {
   async storeEvent(streamId: string, message: JSONRPCMessage): Promise<string> {
     const key = this.#keys.events(streamId);
     const text = JSON.stringify(message);
-    const id = await answerOf(this.#scripts.anypodAppendEvent(key, this.#maxEvents, this.#ttlSeconds, text));
+    const call = `${this.#name}.${(++this.#calls).toString(36)}`;
+    const id = await answerOf(this.#scripts.anypodAppendEvent(key, this.#maxEvents, this.#ttlSeconds, text, call));
     return `${streamId}@${id}`;
   }
 

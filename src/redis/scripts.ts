@@ -65,13 +65,17 @@ if removed == 1 then redis.call('SET', KEYS[3], '1', 'EX', ARGV[1]) end
 return removed`;
 
 /**
- * Appends an event to a stream's log.
- * KEYS: events. ARGV: events to keep, seconds to live, the message.
+ * Appends an event to a stream's log, once: a client library sends a command again when the connection breaks before the
+ * answer. Between the two at most a few events of other pods come.
+ * KEYS: events. ARGV: events to keep, seconds to live, the message, a name for this call.
  * Returns the id of the entry.
- * Atomic so that no log is ever without a time to live.
+ * Atomic so that no log is ever without a time to live, and no event is there twice.
  */
 const APPEND_EVENT = `
-local id = redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*', 'message', ARGV[3])
+for _, entry in ipairs(redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 8)) do
+  if entry[2][4] == ARGV[4] then return entry[1] end
+end
+local id = redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*', 'message', ARGV[3], 'call', ARGV[4])
 redis.call('EXPIRE', KEYS[1], ARGV[2])
 return id`;
 
@@ -92,7 +96,7 @@ export function withScripts(client: RedisClient): RedisClient & ScriptedClient {
 }
 
 export interface ScriptedEventClient {
-  anypodAppendEvent(key: string, maxEvents: number, ttlSeconds: number, message: string): Promise<string>;
+  anypodAppendEvent(key: string, maxEvents: number, ttlSeconds: number, message: string, call: string): Promise<string>;
 }
 
 export function withEventScripts(client: RedisEventClient): ScriptedEventClient {

@@ -5,6 +5,8 @@ import { RedisEventStore, RedisSessionBus } from 'mcp-sdk-anypod/server';
 import { eventStoreContract } from 'mcp-sdk-anypod/testing';
 import { startRedisCluster, type RedisCluster } from '../support/redisCluster.js';
 import { startRedisServer, type RedisServer } from '../support/redisServer.js';
+import { startTcpProxy } from '../support/tcpProxy.js';
+import { until } from '../support/until.js';
 
 let server: RedisServer;
 let cluster: RedisCluster;
@@ -50,4 +52,28 @@ test('what Redis refuses is told without the event, and without the id of its se
   expect(refused.map(({ status }) => status)).toEqual(['rejected', 'rejected']);
   expect(inspect(refused, { depth: 9 })).not.toContain('secret');
   redis.disconnect();
+});
+
+test('an event is there once, also where the connection breaks behind it and the client sends it again', async () => {
+  const network = await startTcpProxy(server.port);
+  const redis = new Redis(network.port, '127.0.0.1').on('error', () => {});
+  const store = new RedisEventStore({ redis, keyPrefix: 'again:' });
+  const message = (data: number) => ({ jsonrpc: '2.0' as const, method: 'notifications/message', params: { data } });
+  const first = await store.storeEvent('stream', message(0));
+  const admin = new Redis(server.url);
+  const written = async () => admin.xlen('again:events:stream');
+  // Redis has it, and its answer is on the way when the connection breaks.
+  network.delay(60_000);
+  const second = store.storeEvent('stream', message(1));
+  await until('Redis has it', async () => (await written()) === 2);
+  network.cut();
+  network.delay(0);
+  network.restore();
+  const id = await second;
+  expect(await written()).toBe(2);
+  const replayed: string[] = [];
+  await store.replayEventsAfter(first, { send: async eventId => void replayed.push(eventId) });
+  expect(replayed).toEqual([id]);
+  [redis, admin].forEach(client => client.disconnect());
+  await network.stop();
 });
