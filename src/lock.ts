@@ -1,4 +1,4 @@
-import { withDeadline } from './engine/deadline.js';
+import { withDeadline } from './deadline.js';
 import { isSessionId } from './engine/sessionId.js';
 import {
   InvalidOptionError,

@@ -1,4 +1,4 @@
-import { withDeadline } from '../engine/deadline.js';
+import { withDeadline } from '../deadline.js';
 import { fingerprint, isSessionId } from '../engine/sessionId.js';
 import { SessionExistsError, SessionRecordUnreadableError, SessionStoreUnavailableError } from '../errors.js';
 import type { SessionStore } from '../sessionStore.js';

@@ -7,7 +7,7 @@ import {
   type SessionStore,
   type StateWrite
 } from '../sessionStore.js';
-import { withDeadline } from './deadline.js';
+import { withDeadline } from '../deadline.js';
 import { exclusively } from './mutex.js';
 import { fingerprint } from './sessionId.js';
 

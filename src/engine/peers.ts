@@ -1,6 +1,6 @@
 import { BusUnavailableError } from '../errors.js';
 import { BUS_VERSION, type BusBody, type BusMessage, parseBusMessage } from './busMessage.js';
-import { withDeadline } from './deadline.js';
+import { withDeadline } from '../deadline.js';
 import type { ReportError } from './exchange.js';
 import type { ResolvedOptions } from './options.js';
 
@@ -81,7 +81,7 @@ export class Peers {
   async #ask<T>(call: string, run: () => Promise<T>): Promise<T> {
     const { storeTimeoutMs } = this.#options;
     try {
-      return await withDeadline(run, storeTimeoutMs, () => new Error(`no answer within ${storeTimeoutMs} ms`));
+      return await withDeadline(run, storeTimeoutMs);
     } catch (error) {
       throw new BusUnavailableError(`${call} failed`, { cause: error });
     }

@@ -6,7 +6,7 @@ import {
   type MessageExtraInfo
 } from 'mcp-sdk-upstream/types.js';
 import { SessionRecoveryError } from '../errors.js';
-import { withDeadline } from './deadline.js';
+import { withDeadline } from '../deadline.js';
 import type { ReportError } from './exchange.js';
 import { isResponse } from './outbound.js';
 

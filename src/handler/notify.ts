@@ -1,5 +1,5 @@
 import { type JSONRPCMessage, JSONRPCNotificationSchema, type ServerNotification } from 'mcp-sdk-upstream/types.js';
-import { withDeadline } from '../engine/deadline.js';
+import { withDeadline } from '../deadline.js';
 import { Engine } from '../engine/engine.js';
 import type { ReportError } from '../engine/exchange.js';
 import type { ResolvedOptions } from '../engine/options.js';
@@ -143,7 +143,7 @@ export class Notifier implements Notify {
   async #ask(call: string, run: () => Promise<unknown>): Promise<void> {
     const { storeTimeoutMs } = this.#options;
     try {
-      await withDeadline(run, storeTimeoutMs, () => new Error(`no answer within ${storeTimeoutMs} ms`));
+      await withDeadline(run, storeTimeoutMs);
     } catch (error) {
       throw new BusUnavailableError(`${call} failed`, { cause: error });
     }

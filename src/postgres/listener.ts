@@ -1,7 +1,7 @@
+import { withDeadline } from '../deadline.js';
 import { BusUnavailableError } from '../errors.js';
 import { newListenClient, type PostgresListenClient, type PostgresPool } from './client.js';
 import { type OnLog, explain } from './database.js';
-import { within } from './deadline.js';
 import type { Tables } from './tables.js';
 
 const CONNECT_MS = 10_000;
@@ -75,8 +75,8 @@ export class Listener {
       own.on('notification', ({ payload }) => {
         if (this.#client === own) this.#onpayload(payload ?? '');
       });
-      await within(CONNECT_MS, own.connect());
-      await within(CONNECT_MS, own.query(this.#statement));
+      await withDeadline(() => own.connect(), CONNECT_MS);
+      await withDeadline(() => own.query(this.#statement), CONNECT_MS);
       // It may have been lost, or closed, since.
       if (this.#client !== own) return;
       this.#failures = 0;
@@ -90,7 +90,7 @@ export class Listener {
   }
 
   #beat(client: PostgresListenClient): void {
-    within(CONNECT_MS, client.query(this.#statement)).catch((error: Error) => this.#lost(client, error));
+    withDeadline(() => client.query(this.#statement), CONNECT_MS).catch((error: Error) => this.#lost(client, error));
   }
 
   /** Once for each connection. */

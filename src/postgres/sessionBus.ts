@@ -1,8 +1,8 @@
+import { withDeadline } from '../deadline.js';
 import { BusUnavailableError } from '../errors.js';
 import { type SessionBus, TopicListeners } from '../sessionBus.js';
 import { busSql } from './busSql.js';
 import { Database, type PostgresOptions } from './database.js';
-import { within } from './deadline.js';
 import { Listener } from './listener.js';
 import { Sweeper } from './sweeper.js';
 import type { TableNames } from './tables.js';
@@ -98,7 +98,7 @@ export class PostgresSessionBus implements SessionBus {
       const batch = this.#takeBatch();
       const values = this.#encode(batch);
       try {
-        await within(PUBLISH_MS, this.#database.query(this.#sql.publish, values));
+        await withDeadline(() => this.#database.query(this.#sql.publish, values), PUBLISH_MS);
         for (const { resolve } of batch) resolve();
         this.#sweeper.occasion();
       } catch (error) {
@@ -169,7 +169,7 @@ export class PostgresSessionBus implements SessionBus {
   /** Never rejects: a message that cannot be fetched is lost. */
   async #fetch(id: string): Promise<Message | undefined> {
     try {
-      const [row] = await within(FETCH_MS, this.#database.query(this.#sql.fetch, [id]));
+      const [row] = await withDeadline(() => this.#database.query(this.#sql.fetch, [id]), FETCH_MS);
       if (typeof row?.body === 'string') return JSON.parse(row.body) as Message;
       this.#database.onLog('warn', 'a long message of the bus is lost: it was swept before it was fetched');
     } catch (error) {

@@ -1,3 +1,5 @@
+import { equal } from './assert.js';
+
 /** The two functions of a test runner that the contracts need: those of jest, vitest, node:test or mocha. */
 export interface TestRunner {
   describe: (name: string, body: () => void) => unknown;
@@ -29,6 +31,30 @@ export interface CaseGroup<Backend extends Closable> {
   make: () => Promise<Backend>;
   /** Whether they apply to what the backend offers. @default true */
   applies?: boolean;
+}
+
+/** Whether an object has the optional methods that its contract was told of, and no others. */
+export function optionalMethodsCase<M extends string>(methods: readonly M[]) {
+  return {
+    async 'has the optional methods that it is said to have, and no others'({
+      first,
+      second,
+      optionalMethods
+    }: {
+      first: object;
+      second: object;
+      optionalMethods: readonly M[];
+    }): Promise<void> {
+      for (const store of [first, second]) {
+        const present = methods.filter(method => typeof (store as Record<string, unknown>)[method] === 'function');
+        equal(
+          present,
+          methods.filter(method => optionalMethods.includes(method)),
+          'the optional methods'
+        );
+      }
+    }
+  };
 }
 
 /**

@@ -1,13 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { FollowableEventStore } from '../eventStore.js';
-import { equal } from './assert.js';
-import { type ContractOptions, runContract } from './contract.js';
+import { type ContractOptions, optionalMethodsCase, runContract } from './contract.js';
 import { boundedCases, eventCases, expiringCases, latestCases, streamIdCases } from './eventStoreCases.js';
 
 /** The methods of an event store that it need not have. */
 export type OptionalEventMethod = 'getStreamIdForEventId' | 'latestEventId';
 
 const OPTIONAL_METHODS: readonly OptionalEventMethod[] = ['getStreamIdForEventId', 'latestEventId'];
+const methodCases = optionalMethodsCase(OPTIONAL_METHODS);
 
 /** The store as two pods have it: two instances over one backend, or one object where the backend lives in an object. */
 export interface TwoEventStores {
@@ -54,19 +54,3 @@ export function eventStoreContract(options: EventStoreContractOptions): void {
     { cases: expiringCases, make: make({ ...ROOMY, ttlSeconds: 1 }) }
   ]);
 }
-
-const methodCases = {
-  async 'has the optional methods that it is said to have, and no others'({ first, second, optionalMethods }) {
-    for (const store of [first, second]) {
-      const present = OPTIONAL_METHODS.filter(method => typeof store[method] === 'function');
-      equal(
-        present,
-        OPTIONAL_METHODS.filter(method => optionalMethods.includes(method)),
-        'the optional methods'
-      );
-    }
-  }
-} satisfies Record<
-  string,
-  (stores: TwoEventStores & { optionalMethods: readonly OptionalEventMethod[] }) => Promise<void>
->;

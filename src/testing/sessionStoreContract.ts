@@ -1,4 +1,4 @@
-import { runContract } from './contract.js';
+import { optionalMethodsCase, runContract } from './contract.js';
 import {
   creatingCases,
   expiryCases,
@@ -8,13 +8,13 @@ import {
   replacingCases,
   touchingCases
 } from './sessionStoreCases.js';
-import { equal } from './assert.js';
-import { pairs, type StoreContractOptions, SHORT_TTL_SECONDS, type TwoSessionStores } from './storePair.js';
+import { pairs, type StoreContractOptions, SHORT_TTL_SECONDS } from './storePair.js';
 
 /** The methods beyond the required five that this contract is about. */
 export type OptionalSessionMethod = 'touchSession' | 'patchSession' | 'listSessionIds';
 
 const OPTIONAL_METHODS: readonly OptionalSessionMethod[] = ['touchSession', 'patchSession', 'listSessionIds'];
+const methodCases = optionalMethodsCase(OPTIONAL_METHODS);
 
 export interface SessionStoreContractOptions extends StoreContractOptions<SessionStoreCase> {
   /** What the store has beyond the five required methods: all of these, and no other of this list. @default none */
@@ -54,19 +54,3 @@ export function sessionStoreContract(options: SessionStoreContractOptions): void
     { cases: expiryCases, make: make(SHORT_TTL_SECONDS) }
   ]);
 }
-
-const methodCases = {
-  async 'has the optional methods that it is said to have, and no others'({ first, second, optionalMethods }) {
-    for (const store of [first, second]) {
-      const present = OPTIONAL_METHODS.filter(method => typeof store[method] === 'function');
-      equal(
-        present,
-        OPTIONAL_METHODS.filter(method => optionalMethods.includes(method)),
-        'the optional methods'
-      );
-    }
-  }
-} satisfies Record<
-  string,
-  (stores: TwoSessionStores & { optionalMethods: readonly OptionalSessionMethod[] }) => Promise<void>
->;

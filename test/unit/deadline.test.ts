@@ -1,5 +1,5 @@
 import { stat } from 'node:fs/promises';
-import { withDeadline } from '../../src/engine/deadline.js';
+import { withDeadline } from '../../src/deadline.js';
 
 const late = () => new Error('late');
 
