@@ -1,0 +1,65 @@
+import { parseArgs } from 'node:util';
+import type { BenchOptions, Scenario } from './scenario.js';
+
+const HELP = `npm run bench -- [options]
+
+  --quick          under a minute: fewer and shorter rounds, smaller sets
+  --rounds N       rounds that count, after one that warms up (7; quick: 2)
+  --seconds N      of load in a round (4; quick: 0.3)
+  --only A,B       these scenarios
+  --list           names the scenarios
+  --peers          installs other packages into a temporary folder, and measures them too
+  --markdown       prints the table of goals in markdown
+  --out FILE       writes everything that was measured as JSON
+  --no-build       takes dist as it is
+`;
+
+export interface Flags extends BenchOptions {
+  scenarios: readonly Scenario[];
+  markdown: boolean;
+  build: boolean;
+  out: string | undefined;
+}
+
+/** What the command line asks for. Ends the process where it asks for a text alone, or for what is not there. */
+export function readFlags(all: readonly Scenario[]): Flags {
+  const { values } = parseArgs({
+    allowNegative: true,
+    options: {
+      quick: { type: 'boolean', default: false },
+      rounds: { type: 'string' },
+      seconds: { type: 'string' },
+      only: { type: 'string' },
+      list: { type: 'boolean', default: false },
+      peers: { type: 'boolean', default: false },
+      markdown: { type: 'boolean', default: false },
+      build: { type: 'boolean', default: true },
+      out: { type: 'string' },
+      help: { type: 'boolean', short: 'h', default: false }
+    }
+  });
+  if (values.help) quit(HELP, 0);
+  if (values.list) quit(all.map(({ name, title }) => `${name.padEnd(14)}${title}\n`).join(''), 0);
+  const names = values.only?.split(',') ?? all.map(({ name }) => name);
+  const unknown = names.find(name => !all.some(scenario => scenario.name === name));
+  if (unknown !== undefined) quit(`No scenario is called ${unknown}: see --list\n`, 1);
+  const rounds = Number(values.rounds ?? (values.quick ? 2 : 7));
+  const seconds = Number(values.seconds ?? (values.quick ? 0.3 : 4));
+  if (!Number.isInteger(rounds) || rounds < 1 || !(seconds > 0)) quit(HELP, 1);
+  const { quick, peers, markdown, build, out } = values;
+  return {
+    quick,
+    peers,
+    markdown,
+    build,
+    out,
+    rounds,
+    seconds,
+    scenarios: all.filter(({ name }) => names.includes(name))
+  };
+}
+
+function quit(text: string, code: number): never {
+  (code === 0 ? process.stdout : process.stderr).write(text);
+  process.exit(code);
+}

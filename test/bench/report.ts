@@ -1,0 +1,48 @@
+import { Console } from 'node:console';
+import { isReached, type Findings, type Row } from './scenario.js';
+
+export function goalOf({ goal }: Row): string {
+  if (!goal) return '';
+  return 'atLeast' in goal ? `at least ${goal.atLeast}` : `at most ${goal.atMost}`;
+}
+
+export function verdictOf(row: Row): string {
+  const reached = isReached(row);
+  return reached === undefined ? '' : reached ? 'yes' : 'NO';
+}
+
+export function format(value: number): string {
+  if (Math.abs(value) >= 100) return String(Math.round(value));
+  return Math.abs(value) >= 10 ? value.toFixed(1) : value.toFixed(2);
+}
+
+function cells(row: Row): [measure: string, value: string, spread: string, goal: string, reached: string] {
+  const value = row.unit ? `${format(row.median)} ${row.unit}` : format(row.median);
+  return [row.measure, value, `${format(row.min)}-${format(row.max)}`, goalOf(row), verdictOf(row)];
+}
+
+/** Prints what a scenario has found as soon as it has. */
+export function printFindings({ rows, details }: Findings): void {
+  if (details?.length) table(details);
+  for (const row of rows) console.log(`  ${row.measure}: ${row.method}.`);
+}
+
+export function printGoals(rows: readonly Row[]): void {
+  table(
+    rows.map(row => {
+      const [measure, value, spread, goal, reached] = cells(row);
+      return { measure, value, 'spread of the rounds': spread, goal, reached };
+    })
+  );
+}
+
+export function markdown(rows: readonly Row[], machine: string): string {
+  const lines = rows.map(row => `| ${cells(row).join(' | ')} |`);
+  const head = '| measure | value | spread of the rounds | goal | reached |\n| --- | --- | --- | --- | --- |';
+  return `${machine}\n\n${head}\n${lines.join('\n')}\n`;
+}
+
+/** Wide enough for the measures' names whatever the terminal. */
+function table(lines: readonly object[]): void {
+  new Console({ stdout: process.stdout, colorMode: false, inspectOptions: { breakLength: Infinity } }).table(lines);
+}

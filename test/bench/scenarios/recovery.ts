@@ -1,0 +1,47 @@
+import { withRedis } from '../redis.js';
+import type { RecoveryResult, RecoveryTask, ServerKind } from '../processes/recovery.js';
+import type { Detail, Row, Scenario } from '../scenario.js';
+import { median, summarize } from '../statistics.js';
+import { Worker } from '../worker.js';
+
+const KINDS: ServerKind[] = ['least', 'McpServer', 'McpServer, shared validator'];
+
+/** What it costs a pod to take over a session that it has never seen. */
+export const recovery: Scenario = {
+  name: 'recovery',
+  title: 'CPU of recovering a session on a cold pod',
+  run: ({ quick }) =>
+    withRedis(async redis => {
+      const [warmUp, batches, size] = quick ? [4, 5, 200] : [15, 25, 400];
+      const results = new Map<ServerKind, RecoveryResult[]>(KINDS.map(kind => [kind, []]));
+      const worker = await Worker.start('recovery', { redis });
+      try {
+        for (let batch = -warmUp; batch < batches; batch++) {
+          for (const kind of KINDS) {
+            const task: RecoveryTask = { kind, size };
+            const result = await worker.call<RecoveryResult>('measure', task);
+            if (batch >= 0) results.get(kind)!.push(result);
+          }
+        }
+      } finally {
+        await worker.stop();
+      }
+      const row = (kind: ServerKind): Row => ({
+        measure: kind === 'least' ? 'recovery, our share of CPU' : `recovery with an ${kind}`,
+        unit: 'µs',
+        method:
+          `process.cpuUsage over batches of ${size} sessions, 32 at a time: a call on a pod that has never seen the session, ` +
+          'less the same call when it is live' +
+          (kind === 'least'
+            ? '; the server is an object that answers, so making it and asking it cost next to nothing'
+            : ''),
+        ...(kind === 'least' && { goal: { atMost: 60 } }),
+        ...summarize(results.get(kind)!.map(({ cold, live }) => cold - live))
+      });
+      const detail = (kind: ServerKind): Detail => {
+        const [cold, live] = (['cold', 'live'] as const).map(what => results.get(kind)!.map(result => result[what]));
+        return { server: kind, 'cold, µs': Math.round(median(cold!)), 'live, µs': Math.round(median(live!)) };
+      };
+      return { rows: KINDS.map(row), details: KINDS.map(detail) };
+    })
+};
