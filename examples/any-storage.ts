@@ -17,8 +17,8 @@ const services = await createSessionServices({
 });
 
 const handler = createMcpHandler(
-  () => {
-    const mcp = new McpServer({ name: 'any-storage', version: '1.0.0' });
+  ({ jsonSchemaValidator }) => {
+    const mcp = new McpServer({ name: 'any-storage', version: '1.0.0' }, { jsonSchemaValidator });
     mcp.registerTool('where', { description: 'Which pod answers, and where are sessions kept?' }, () => ({
       content: [{ type: 'text', text: `pod ${process.pid}, ${services.storage}` }]
     }));

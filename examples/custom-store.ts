@@ -6,8 +6,7 @@
  */
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { createMcpHandler, type SessionData, type SessionStore } from 'mcp-sdk-anypod/server';
-import { McpServer } from 'mcp-sdk-upstream/server/mcp.js'; // in your code: @modelcontextprotocol/sdk/server/mcp.js
+import { createMcpHandler, McpServer, type SessionData, type SessionStore } from 'mcp-sdk-anypod/server';
 import { Pool } from 'pg';
 
 /**
@@ -115,8 +114,8 @@ setInterval(() => {
 }, 600_000);
 
 const handler = createMcpHandler(
-  () => {
-    const mcp = new McpServer({ name: 'custom-store', version: '1.0.0' });
+  ({ jsonSchemaValidator }) => {
+    const mcp = new McpServer({ name: 'custom-store', version: '1.0.0' }, { jsonSchemaValidator });
     mcp.registerTool('whoami', { description: 'Who calls, and which pod answers?' }, () => ({
       content: [{ type: 'text', text: `${mcp.server.getClientVersion()?.name} on pod ${process.pid}` }]
     }));

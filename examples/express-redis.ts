@@ -10,8 +10,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { AddressInfo } from 'node:net';
 import express from 'express';
 import { Redis } from 'ioredis';
-import { createMcpHandler, RedisSessionStore } from 'mcp-sdk-anypod/server';
-import { McpServer } from 'mcp-sdk-upstream/server/mcp.js'; // in your code: @modelcontextprotocol/sdk/server/mcp.js
+import { createMcpHandler, McpServer, RedisSessionStore, type ServerContext } from 'mcp-sdk-anypod/server';
 import { z } from 'zod';
 
 const redis = new Redis(process.env.REDIS_URL ?? 'redis://127.0.0.1:6379');
@@ -39,8 +38,8 @@ async function shutDown(): Promise<void> {
   await redis.quit();
 }
 
-function createMcpServer(): McpServer {
-  const mcp = new McpServer({ name: 'express-redis', version: '1.0.0' });
+function createMcpServer({ jsonSchemaValidator }: ServerContext): McpServer {
+  const mcp = new McpServer({ name: 'express-redis', version: '1.0.0' }, { jsonSchemaValidator });
   mcp.registerTool('whoami', { description: 'Who calls, and which pod answers?' }, () => ({
     content: [{ type: 'text', text: `${mcp.server.getClientVersion()?.name} on pod ${process.pid}` }]
   }));

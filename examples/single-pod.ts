@@ -7,14 +7,13 @@
  */
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { createMcpHandler } from 'mcp-sdk-anypod/server';
-import { McpServer } from 'mcp-sdk-upstream/server/mcp.js'; // in your code: @modelcontextprotocol/sdk/server/mcp.js
+import { createMcpHandler, McpServer } from 'mcp-sdk-anypod/server';
 
 const handler = createMcpHandler(
-  () => {
+  ({ jsonSchemaValidator }) => {
     // Called once for each session, so what is kept here is the session's own.
     let calls = 0;
-    const mcp = new McpServer({ name: 'single-pod', version: '1.0.0' });
+    const mcp = new McpServer({ name: 'single-pod', version: '1.0.0' }, { jsonSchemaValidator });
     mcp.registerTool('count', { description: 'How often has this session called?' }, () => ({
       content: [{ type: 'text', text: String(++calls) }]
     }));

@@ -4,19 +4,37 @@ const GRACE_MS = 20;
 /**
  * The result of `start()`, or a rejection with `onLate()` when it has not settled within `timeoutMs`.
  * What was started goes on; its late result is dropped.
+ * @param start - may call what it is given, to say that it goes forward: then the time starts anew
  */
-export async function withDeadline<T>(
-  start: () => Promise<T>,
+export function withDeadline<T>(
+  start: (restart: () => void) => Promise<T>,
   timeoutMs: number,
   onLate = () => new Error(`no answer within ${timeoutMs} ms`)
 ): Promise<T> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => (timer = setTimeout(() => reject(onLate()), GRACE_MS)), timeoutMs);
+  return new Promise((resolve, reject) => {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    let isSettled = false;
+    const restart = (): void => {
+      if (isSettled) return;
+      clearTimeout(timer);
+      timer = setTimeout(() => (timer = setTimeout(() => reject(onLate()), GRACE_MS)), timeoutMs);
+    };
+    // What is started may throw at once; then no timer is left behind. Without types it may also give no promise.
+    const started = Promise.resolve(start(restart));
+    restart();
+    const settle = (): void => {
+      isSettled = true;
+      clearTimeout(timer);
+    };
+    started.then(
+      result => {
+        settle();
+        resolve(result);
+      },
+      (error: Error) => {
+        settle();
+        reject(error);
+      }
+    );
   });
-  try {
-    return await Promise.race([start(), late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

@@ -114,7 +114,7 @@ export class StoreSchemaError extends AnypodError {
   readonly code = 'ANYPOD_STORE_SCHEMA';
 }
 
-/** The runtime is older than this package needs. Thrown when the first transport or handler is made. */
+/** The runtime, or the SDK underneath, is older than this package needs. Thrown when the first transport or handler is made. */
 export class UnsupportedRuntimeError extends AnypodError {
   readonly code = 'ANYPOD_UNSUPPORTED_RUNTIME';
 }

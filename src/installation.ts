@@ -4,6 +4,8 @@ import { UnsupportedRuntimeError } from './errors.js';
 export const SDK_VERSIONS = ['1.30.1', '1.31.0', '1.32.0', '1.32.1', '1.32.2'];
 
 const OLDEST_NODE = 20;
+/** The first whose limits on requests are those that this package keeps. */
+const OLDEST_SDK = SDK_VERSIONS[0] as string;
 /** On `globalThis`: the folders that this package has been loaded from. */
 const LOADED_FROM = Symbol.for('mcp-sdk-anypod.loadedFrom');
 
@@ -16,21 +18,31 @@ let checked = false;
  * Looks once, when the first transport or handler is made, at what it runs on and how it was installed. What it warns of
  * is a process warning, and names the remedy. Costs two small reads; where there are no files (bundles, other
  * runtimes) there is nothing to look at.
- * @throws UnsupportedRuntimeError on a Node that is too old
+ * @throws UnsupportedRuntimeError on a Node or an SDK that is too old
  */
 export function checkInstallation(): void {
   if (checked || typeof process === 'undefined') return;
   checkNode(process.versions?.node);
-  checked = true;
   const folder = ownFolder(new Error().stack);
-  if (folder === undefined || !isFirstFrom(folder)) return;
-  warnOfOtherSdk(folder);
+  const sdk = folder === undefined ? undefined : sdkVersion(folder);
+  if (sdk !== undefined) checkSdk(sdk);
+  checked = true;
+  if (folder === undefined || !isFirstFrom(folder) || sdk === undefined) return;
+  warnOfOtherSdk(sdk);
 }
 
 function checkNode(version: string | undefined): void {
   if (version === undefined || Number.parseInt(version, 10) >= OLDEST_NODE) return;
   throw new UnsupportedRuntimeError(
     `mcp-sdk-anypod needs Node ${OLDEST_NODE} or later and runs on ${version}: install a newer Node`
+  );
+}
+
+function checkSdk(version: string): void {
+  if (version.localeCompare(OLDEST_SDK, 'en', { numeric: true }) >= 0) return;
+  throw new UnsupportedRuntimeError(
+    `mcp-sdk-anypod needs @modelcontextprotocol/sdk ${OLDEST_SDK} or later and runs on ${version}: ` +
+      'remove the override for mcp-sdk-upstream'
   );
 }
 
@@ -60,9 +72,8 @@ function isFirstFrom(folder: string): boolean {
   return true;
 }
 
-function warnOfOtherSdk(folder: string): void {
-  const version = sdkVersion(folder);
-  if (version === undefined || SDK_VERSIONS.includes(version)) return;
+function warnOfOtherSdk(version: string): void {
+  if (SDK_VERSIONS.includes(version)) return;
   warn(
     'ANYPOD_SDK_VERSION',
     `mcp-sdk-anypod runs on version ${version} of @modelcontextprotocol/sdk and has been tested with ` +

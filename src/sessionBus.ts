@@ -21,25 +21,31 @@ export interface SessionBus {
 
 export const SESSION_BUS_METHODS = ['publish', 'subscribe', 'close'] as const;
 
+type Listener = (message: string) => void;
+
 /** The listeners of a process by topic: what every bus needs above its backend. */
 export class TopicListeners {
-  readonly #topics = new Map<string, Set<(message: string) => void>>();
+  /** Nearly every topic has one listener, and there are as many as live sessions: so few are no set. */
+  readonly #topics = new Map<string, readonly Listener[]>();
 
   /** @returns whether this is the first listener of the topic */
-  add(topic: string, listener: (message: string) => void): boolean {
-    const listeners = this.#topics.get(topic);
-    if (!listeners) this.#topics.set(topic, new Set([listener]));
-    else listeners.add(listener);
-    return !listeners;
+  add(topic: string, listener: Listener): boolean {
+    const listeners = this.#topics.get(topic) ?? [];
+    if (!listeners.includes(listener)) this.#topics.set(topic, [...listeners, listener]);
+    return listeners.length === 0;
   }
 
   /** @returns whether this was the last listener of the topic */
-  remove(topic: string, listener: (message: string) => void): boolean {
+  remove(topic: string, listener: Listener): boolean {
     const listeners = this.#topics.get(topic);
-    if (!listeners?.delete(listener) || listeners.size > 0) return false;
-    return this.#topics.delete(topic);
+    if (!listeners?.includes(listener)) return false;
+    if (listeners.length === 1) return this.#topics.delete(topic);
+    const others = listeners.filter(other => other !== listener);
+    this.#topics.set(topic, others);
+    return false;
   }
 
+  /** A listener that another one removes meanwhile is told all the same. */
   emit(topic: string, message: string): void {
     for (const listener of this.#topics.get(topic) ?? []) listener(message);
   }

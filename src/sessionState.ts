@@ -5,6 +5,7 @@ import {
   SessionStateConflictError,
   SessionStateTooLargeError
 } from './errors.js';
+import { LazyRequestInfo } from './engine/requestInfo.js';
 import type { SessionStateEntry, StateWrite } from './sessionStore.js';
 import { kindOf } from './validate.js';
 
@@ -46,17 +47,6 @@ export interface StateKeeper {
   putState(value: string | null, ifVersion?: number): Promise<StateWrite>;
 }
 
-/**
- * Keepers by the `requestInfo` of each request. The SDK hands that object on to the handlers as it came from the
- * transport, also in the copies of `extra` that it makes for tasks; and as every exchange has one of its own, the
- * sessions of several hosts in a process cannot be taken for each other.
- */
-const keepers = new WeakMap<object, StateKeeper>();
-
-export function keepsStateFor(requestInfo: object, keeper: StateKeeper): void {
-  keepers.set(requestInfo, keeper);
-}
-
 const MAX_ATTEMPTS = 100;
 const MAX_BACKOFF_MS = 200;
 const encoder = new TextEncoder();
@@ -67,7 +57,7 @@ const encoder = new TextEncoder();
  * @throws InvalidOptionError where the request came through no transport of this package
  */
 export function sessionState<T = unknown>(extra: RequestExtra): SessionState<T> {
-  const keeper = extra?.requestInfo && keepers.get(extra.requestInfo);
+  const keeper = extra?.requestInfo && LazyRequestInfo.keeperOf(extra.requestInfo);
   if (!keeper) {
     throw new InvalidOptionError(
       'extra',

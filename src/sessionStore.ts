@@ -115,7 +115,8 @@ export interface SessionStore {
   /**
    * The ids of all sessions, of those that are subscribed to a resource, or of those that belong to a principal, in
    * batches, from an index that expires with the sessions: never by looking through all keys. A session that comes or
-   * goes meanwhile may be missing or extra.
+   * goes meanwhile may be missing or extra; else it is listed from when the call that stored or subscribed it resolves, or
+   * soon after where the index is slow.
    */
   listSessionIds?(filter?: SessionFilter): AsyncIterable<string[]>;
 

@@ -4,8 +4,8 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { json } from 'node:stream/consumers';
 import { createMcpHandler, type SessionStore } from 'mcp-sdk-anypod/server';
-import { StreamableHTTPServerTransport } from 'mcp-sdk-upstream/server/streamableHttp.js';
-import { isInitializeRequest } from 'mcp-sdk-upstream/types.js';
+import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js';
+import { isInitializeRequest } from '@modelcontextprotocol/sdk/types.js';
 import { createWhoAmIServer } from './server.js';
 
 /** What answers HTTP on a pod. */

@@ -1,4 +1,4 @@
-import { McpServer } from 'mcp-sdk-upstream/server/mcp.js';
+import { McpServer } from 'mcp-sdk-anypod/server';
 
 /** What `whoami` answers: which pod the call reached, and what the server on that pod knows of its client. */
 export interface WhoAmI {

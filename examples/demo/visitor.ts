@@ -1,5 +1,5 @@
-import { Client } from 'mcp-sdk-upstream/client/index.js';
-import { StreamableHTTPClientTransport } from 'mcp-sdk-upstream/client/streamableHttp.js';
+import { Client } from 'mcp-sdk-anypod/client/index.js';
+import { StreamableHTTPClientTransport } from 'mcp-sdk-anypod/client/streamableHttp.js';
 import type { Balancer } from './balancer.js';
 import type { Pod } from './fleet.js';
 import type { WhoAmI } from './server.js';

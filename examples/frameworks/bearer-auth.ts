@@ -4,9 +4,8 @@
  */
 import type { AddressInfo } from 'node:net';
 import express from 'express';
-// In your code these two are from mcp-sdk-anypod, or @modelcontextprotocol/sdk.
-import { InvalidTokenError } from 'mcp-sdk-upstream/server/auth/errors.js';
-import { requireBearerAuth } from 'mcp-sdk-upstream/server/auth/middleware/bearerAuth.js';
+import { InvalidTokenError } from 'mcp-sdk-anypod/server/auth/errors.js';
+import { requireBearerAuth } from 'mcp-sdk-anypod/server/auth/middleware/bearerAuth.js';
 import { handler, port } from './mcp.js';
 
 /** Yours asks the authorization server, or checks a signature. */

@@ -1,6 +1,6 @@
 /** What the examples beside this file serve, each with another framework: one server, sessions in Redis. */
 import { Redis } from 'ioredis';
-import { createMcpHandler, McpServer, RedisSessionStore } from 'mcp-sdk-anypod/server';
+import { createMcpHandler, McpServer, RedisSessionStore, type ServerContext } from 'mcp-sdk-anypod/server';
 
 export const port = Number(process.env.PORT ?? 3000);
 export const redis = new Redis(process.env.REDIS_URL ?? 'redis://127.0.0.1:6379', { enableAutoPipelining: true });
@@ -11,8 +11,8 @@ export const handler = createMcpHandler(createMcpServer, {
   onerror: error => console.error(error.message)
 });
 
-function createMcpServer(): McpServer {
-  const mcp = new McpServer({ name: 'frameworks', version: '1.0.0' });
+function createMcpServer({ jsonSchemaValidator }: ServerContext): McpServer {
+  const mcp = new McpServer({ name: 'frameworks', version: '1.0.0' }, { jsonSchemaValidator });
   mcp.registerTool('whoami', { description: 'Who calls, and which pod answers?' }, ({ authInfo }) => {
     const who = authInfo?.clientId ?? mcp.server.getClientVersion()?.name;
     return { content: [{ type: 'text', text: `${who} on pod ${process.pid}` }] };

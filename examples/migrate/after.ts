@@ -11,8 +11,7 @@
 import type { AddressInfo } from 'node:net';
 import express from 'express';
 import { Redis } from 'ioredis';
-import { createMcpHandler, RedisSessionStore } from 'mcp-sdk-anypod/server';
-import { McpServer } from 'mcp-sdk-upstream/server/mcp.js'; // in your code: @modelcontextprotocol/sdk/server/mcp.js
+import { createMcpHandler, McpServer, RedisSessionStore, type ServerContext } from 'mcp-sdk-anypod/server';
 
 const redis = new Redis(process.env.REDIS_URL ?? 'redis://127.0.0.1:6379');
 redis.on('error', error => console.error(`Redis: ${error.message}`));
@@ -28,8 +27,8 @@ const listener = app.listen(Number(process.env.PORT ?? 3000), '127.0.0.1', () =>
   console.log(`listening ${(listener.address() as AddressInfo).port}`);
 });
 
-function createMcpServer(): McpServer {
-  const mcp = new McpServer({ name: 'greeter', version: '1.0.0' });
+function createMcpServer({ jsonSchemaValidator }: ServerContext): McpServer {
+  const mcp = new McpServer({ name: 'greeter', version: '1.0.0' }, { jsonSchemaValidator });
   mcp.registerTool('greet', { description: 'Greets its caller by name.' }, () => ({
     content: [{ type: 'text', text: `Hello ${mcp.server.getClientVersion()?.name ?? 'stranger'}` }]
   }));

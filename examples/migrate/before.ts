@@ -15,9 +15,9 @@ import { randomUUID } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import express from 'express';
 import { Redis } from 'ioredis';
-import { McpServer } from 'mcp-sdk-upstream/server/mcp.js';
-import { StreamableHTTPServerTransport } from 'mcp-sdk-upstream/server/streamableHttp.js';
-import { isInitializeRequest } from 'mcp-sdk-upstream/types.js';
+import { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js';
+import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js';
+import { isInitializeRequest } from '@modelcontextprotocol/sdk/types.js';
 
 const ttlSeconds = 3600;
 const redis = new Redis(process.env.REDIS_URL ?? 'redis://127.0.0.1:6379');

@@ -2,15 +2,17 @@
 
 const SDK = '@modelcontextprotocol/sdk';
 
-/** `files` is what a user of a framework writes; `start` runs one pod, on PORT; `tool` is called through the client. */
+/** `row` is its row in the README; `files` is what a user of a framework writes; `start` runs one pod, on PORT; `tool` is called through the client. */
 export const applications = [
   {
+    row: '@modelcontextprotocol/server-everything 2026.8.31',
     name: '@modelcontextprotocol/server-everything 2026.8.31',
     dependencies: { '@modelcontextprotocol/server-everything': '2026.8.31' },
     start: () => ['node_modules/@modelcontextprotocol/server-everything/dist/index.js', 'streamableHttp'],
     tool: { name: 'echo', arguments: { message: 'hello' } }
   },
   {
+    row: 'supergateway 3.4.3',
     name: 'supergateway 3.4.3, in front of a stdio server',
     dependencies: { supergateway: '3.4.3', '@modelcontextprotocol/server-everything': '2026.8.31' },
     start: port => [
@@ -21,6 +23,7 @@ export const applications = [
     tool: { name: 'echo', arguments: { message: 'hello' } }
   },
   {
+    row: 'mcp-framework 0.2.22',
     name: 'mcp-framework 0.2.22',
     dependencies: { 'mcp-framework': '0.2.22', [SDK]: '1.32.2', zod: '^3.25.0' },
     files: {
@@ -46,6 +49,7 @@ export const applications = [
 
 /** The lines that make server-everything serve a session on any pod, in place of its 200 with the transports map. */
 export const fewLines = {
+  row: '@modelcontextprotocol/server-everything 2026.8.31',
   name: 'server-everything 2026.8.31, with 8 lines',
   dependencies: { '@modelcontextprotocol/server-everything': '2026.8.31', ioredis: '^6.0.0', express: '^5.0.0' },
   files: {

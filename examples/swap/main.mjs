@@ -3,19 +3,20 @@
  *
  *   npm run build && node examples/swap/main.mjs                      # the package of this repository
  *   node examples/swap/main.mjs npm:mcp-sdk-anypod@1.32.200           # or a published one
+ *   node examples/swap/main.mjs --check                               # fails where README's table says otherwise
  *
- * REDIS_URL, or a `redis-server` on the machine, is needed for the last row. Takes a few minutes.
+ * REDIS_URL, or a `redis-server` on the machine, is needed for the last row. Takes a minute or two.
  */
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { Client } from 'mcp-sdk-upstream/client/index.js';
-import { StreamableHTTPClientTransport } from 'mcp-sdk-upstream/client/streamableHttp.js';
+import { Client } from 'mcp-sdk-anypod/client/index.js';
+import { StreamableHTTPClientTransport } from 'mcp-sdk-anypod/client/streamableHttp.js';
 import { applications, fewLines } from './applications.mjs';
 
 const run = promisify(execFile);
@@ -25,17 +26,62 @@ const scratch = await mkdtemp(join(tmpdir(), 'anypod-swap-'));
 const children = [];
 
 try {
-  const fork = process.argv[2] ?? (await pack());
-  for (const application of applications) {
-    await show(application, 'the SDK 1.32.2', '1.32.2');
-    await show(application, 'the fork', fork);
-  }
-  await show(fewLines, 'the fork', fork, { REDIS_URL: process.env.REDIS_URL ?? (await startRedis()) });
+  const args = process.argv.slice(2);
+  const [fork = await pack()] = args.filter(arg => !arg.startsWith('--'));
+  const redis = { REDIS_URL: process.env.REDIS_URL ?? (await startRedis()) };
+  const cells = await inPairs([
+    ...applications.flatMap(each => [
+      () => cellOf(each, 'on the SDK', '1.32.2'),
+      () => cellOf(each, 'on the fork, unchanged', fork)
+    ]),
+    () => cellOf(fewLines, 'on the fork, with a store', fork, redis)
+  ]);
+  for (const { name, column, one, two } of cells) console.log(`${name}, ${column}: one pod ${one}; two pods ${two}`);
+  if (args.includes('--check')) await check(cells);
 } finally {
   for (const child of children) child.kill('SIGKILL');
   await rm(scratch, { recursive: true, force: true });
 }
+// What pods and clients have left open ends here.
 process.exit();
+
+/** Two at a time: installing waits for the disk and the registry, and starting for the processor. */
+async function inPairs(jobs) {
+  const results = [];
+  const left = [...jobs.entries()];
+  const work = async () => {
+    for (let next = left.shift(); next; next = left.shift()) results[next[0]] = await next[1]();
+  };
+  await Promise.all([work(), work()]);
+  return results;
+}
+
+/** Every cell of README's table that promises calls is one that was seen, and what was seen stands there. */
+async function check(cells) {
+  const readme = await readFile(new URL('../../README.md', import.meta.url), 'utf8');
+  const [head, , ...rows] = /^\| *\| on the SDK .*\n(?:\|.*\n)+/m.exec(readme)[0].trim().split('\n').map(fieldsOf);
+  const promised = rows.flatMap(([row, ...texts]) =>
+    texts.map((text, index) => `${row}, ${head[index + 1]}: ${text}`).filter(text => !text.endsWith(': –'))
+  );
+  const seen = cells.map(({ row, column, one, two }) => `${row}, ${column}: ${short(one)}; ${short(two)}`);
+  const wrong = [
+    ...seen.filter(each => !promised.includes(each)).map(each => `README does not say: ${each}`),
+    ...promised.filter(each => !seen.includes(each)).map(each => `not seen, and in README: ${each}`)
+  ];
+  for (const each of wrong) console.error(each);
+  if (wrong.length > 0) process.exitCode = 1;
+}
+
+/** A row of a table: the name without code marks and brackets, and of each cell what comes before an explanation. */
+function fieldsOf(line) {
+  const [name, ...cells] = line.split('|').slice(1, -1);
+  return [name.replaceAll('`', '').split('(')[0].trim(), ...cells.map(text => text.trim().split(/, with \[| it /)[0])];
+}
+
+/** `8` for `8 of 8 calls`, `no session` whatever the reason. */
+function short(answers) {
+  return answers === `${CALLS} of ${CALLS} calls` ? String(CALLS) : answers.split(':')[0];
+}
 
 async function pack() {
   const { stdout } = await run('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', scratch]);
@@ -43,15 +89,15 @@ async function pack() {
   return `file:${join(scratch, filename)}`;
 }
 
-async function show(application, title, sdk, env = {}) {
+async function cellOf(application, column, sdk, env = {}) {
   const folder = await install(application, sdk);
   const pods = await Promise.all([0, 1].map(() => startPod(application, folder, env)));
   const balancer = await startRoundRobin(pods.map(pod => pod.port));
   const one = await answered(`http://127.0.0.1:${pods[0].port}/mcp`, application.tool);
   const two = await answered(`http://127.0.0.1:${balancer.address().port}/mcp`, application.tool);
-  console.log(`${application.name}, on ${title}: one pod ${one}; two pods ${two}`);
   balancer.close();
   for (const { child } of pods) child.kill('SIGKILL');
+  return { row: application.row, name: application.name, column, one, two };
 }
 
 async function install({ dependencies, files = {} }, sdk) {

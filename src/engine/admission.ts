@@ -1,14 +1,32 @@
 import { SessionRecordUnreadableError, SessionStoreUnavailableError } from '../errors.js';
 import type { SessionData } from '../sessionStore.js';
+import type { SessionDirectory } from './directory.js';
 import type { Exchange, Reply, ReportError } from './exchange.js';
 import type { ResolvedOptions } from './options.js';
 import { belongsTo } from './principal.js';
 import { serviceUnavailable } from './replies.js';
 import { isSessionId } from './sessionId.js';
 
+/** What the caller has of a session already. */
+export interface KnownSession {
+  /** The record as it was last read. */
+  readonly record: SessionData | undefined;
+  /** The record, where it is fresh enough to go on with; the store is then asked in the background. */
+  trusted(): SessionData | undefined;
+  /** How many changes of this pod's own have begun or ended. */
+  readonly ownChanges: number;
+  /**
+   * The store has answered.
+   * @param askedAt - when it was asked, by `performance.now()`
+   * @param ownChanges - how many there were then
+   * @returns the record to go on with
+   */
+  confirmed(record: SessionData, askedAt: number, ownChanges: number): SessionData;
+}
+
 /**
  * Asks the store for the session that a request names, and refreshes it.
- * @param known - the record that the caller holds
+ * @param known - what the caller has of it
  * @returns the record, why there is none for this client, or the answer to give when the store could not tell
  */
 export async function findSession(
@@ -16,18 +34,31 @@ export async function findSession(
   exchange: Exchange,
   options: ResolvedOptions,
   report: ReportError,
-  known?: SessionData
+  known?: KnownSession
 ): Promise<SessionData | 'missing' | 'foreign' | Reply> {
   const { directory } = options;
   if (!directory || !isSessionId(sessionId)) return 'missing';
   try {
-    const record = await directory.touch(sessionId, known);
+    // The end of a session trusts nobody: what is read beside it would find it gone.
+    const trusted = exchange.method === 'DELETE' ? undefined : known?.trusted();
+    const record = trusted ?? (await ask(directory, sessionId, known));
     // Compared after the store has answered: a stranger learns no more from the time it takes than from the answer.
     if (record && !belongsTo(record, principalOf(exchange, options))) return 'foreign';
     return record ?? 'missing';
   } catch (error) {
     return storeFailure(error, report);
   }
+}
+
+async function ask(
+  directory: SessionDirectory,
+  sessionId: string,
+  known: KnownSession | undefined
+): Promise<SessionData | null> {
+  const askedAt = performance.now();
+  const ownChanges = known?.ownChanges ?? 0;
+  const record = await directory.touch(sessionId, known?.record);
+  return record && known ? known.confirmed(record, askedAt, ownChanges) : record;
 }
 
 export function principalOf(exchange: Exchange, options: ResolvedOptions): string | undefined {

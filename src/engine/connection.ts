@@ -1,26 +1,39 @@
-import { armSseKeepAlive } from 'mcp-sdk-upstream/server/sseKeepAlive.js';
 import type { JSONRPCMessage } from 'mcp-sdk-upstream/types.js';
 import { SlowClientError } from '../errors.js';
-import type { EventSink, ReportError } from './exchange.js';
+import { armSseKeepAlive } from '../http/sseKeepAlive.js';
+import type { EventSink, ReportError, StreamWriter } from './exchange.js';
 import { messageEvent } from './sse.js';
+import type { Stream } from './stream.js';
 
-/** A client that leaves so much unread is disconnected: what it does not read is held in this pod's memory. */
+/**
+ * A client that leaves so much unread for so long is disconnected: what it does not read is held in this pod's memory. It
+ * needs the time, because what is written at once may be more, however fast it reads.
+ */
 const MAX_UNREAD_BYTES = 4 * 1024 * 1024;
+const MAX_UNREAD_MS = 5000;
+/** More is not held for any client. */
+const MAX_BURST_BYTES = 32 * 1024 * 1024;
 
-export interface ConnectionHooks {
+/** What a connection needs of whoever has made it. */
+export interface ConnectionOwner {
+  readonly keepAliveMs: number;
+  readonly report: ReportError;
   /** Called once when the client holds the stream open; an answer that is ready at once never opens one. */
-  onopen: () => void;
+  connectionOpened(): void;
   /** Called once, whichever side ends the connection. */
-  onended: (connection: Connection) => void;
-  report: ReportError;
+  connectionEnded(connection: Connection): void;
 }
 
 /** A client's connection for one stream: from the reply that opened it until either side ends it. */
-export class Connection {
+export class Connection implements StreamWriter {
+  /** What it is a connection for. */
+  readonly stream: Stream;
   readonly #sink: EventSink;
-  readonly #hooks: ConnectionHooks;
+  readonly #owner: ConnectionOwner;
   #keepAlive: ReturnType<typeof setInterval> | undefined;
   #ended = false;
+  /** Since when the client has left too much unread, by `performance.now()`. */
+  #behindSince: number | undefined;
   /** While a resume replays: what happens meanwhile, to follow behind it. */
   #held: { message: JSONRPCMessage; eventId: string | undefined }[] | undefined;
   #endsWhenReleased = false;
@@ -29,16 +42,22 @@ export class Connection {
   /** Reads the stream's log, where several pods may write to it: what was logged is delivered by it alone. */
   follower: { told(message: JSONRPCMessage, eventId: string): Promise<void>; read(): Promise<void> } | undefined;
 
-  constructor(sink: EventSink, keepAliveMs: number, hooks: ConnectionHooks) {
+  constructor(stream: Stream, sink: EventSink, owner: ConnectionOwner) {
+    this.stream = stream;
     this.#sink = sink;
-    this.#hooks = hooks;
-    sink.ongone = () => this.#end();
-    sink.onopen = () => {
-      if (this.#ended) return;
-      // Comment frames at an interval, so that proxies do not take a quiet stream for a dead one.
-      this.#keepAlive = armSseKeepAlive(keepAliveMs, () => void this.write(': keepalive\n\n'));
-      hooks.onopen();
-    };
+    this.#owner = owner;
+    sink.writer = this;
+  }
+
+  opened(): void {
+    if (this.#ended) return;
+    // Comment frames at an interval, so that proxies do not take a quiet stream for a dead one.
+    this.#keepAlive = armSseKeepAlive(this.#owner.keepAliveMs, () => void this.write(': keepalive\n\n'));
+    this.#owner.connectionOpened();
+  }
+
+  gone(): void {
+    this.#end();
   }
 
   /** Whether a resume is still replaying on it. */
@@ -63,12 +82,22 @@ export class Connection {
 
   write(text: string): void | Promise<void> {
     if (this.#ended) return;
-    if (this.#sink.bufferedBytes > MAX_UNREAD_BYTES) {
-      const problem = `The client left more than ${MAX_UNREAD_BYTES} bytes of its stream unread`;
-      this.#hooks.report(new SlowClientError(problem));
+    if (this.#isTooSlow()) {
+      const problem = `The client left ${this.#sink.bufferedBytes} bytes of its stream unread`;
+      this.#owner.report(new SlowClientError(problem));
       return this.close();
     }
     return this.#sink.write(text);
+  }
+
+  #isTooSlow(): boolean {
+    const { bufferedBytes } = this.#sink;
+    if (bufferedBytes <= MAX_UNREAD_BYTES) {
+      this.#behindSince = undefined;
+      return false;
+    }
+    this.#behindSince ??= performance.now();
+    return bufferedBytes > MAX_BURST_BYTES || performance.now() - this.#behindSince > MAX_UNREAD_MS;
   }
 
   /** From now on deliveries wait for {@link release}, and a replay goes before them. */
@@ -93,7 +122,7 @@ export class Connection {
 
   /** Ends behind everything that has been logged by now. */
   async finish(): Promise<void> {
-    await this.follower?.read().catch(this.#hooks.report);
+    await this.follower?.read().catch(this.#owner.report);
     this.close();
   }
 
@@ -111,6 +140,6 @@ export class Connection {
     if (this.#ended) return;
     this.#ended = true;
     clearInterval(this.#keepAlive);
-    this.#hooks.onended(this);
+    this.#owner.connectionEnded(this);
   }
 }

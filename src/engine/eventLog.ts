@@ -14,7 +14,10 @@ export interface LoggedStream {
   readonly connection?: object | undefined;
 }
 
-/** A store that leaves a call unanswered is not asked again on that stream for so many times its deadline. */
+/**
+ * So many times the deadline of an append a store may take to begin, or to go on with, a replay, for which a client waits
+ * that has nothing better to do; and for so long a store that leaves an append unanswered is not asked again on a stream.
+ */
 const PATIENCE = 10;
 
 /** The application's event store, with a deadline: a log that is down costs the client its cursor, not its answer. */
@@ -59,9 +62,13 @@ export class EventLog {
     }
   }
 
-  /** The stream that an event belongs to; undefined also where the store cannot tell before a replay. */
-  async streamOf(eventId: string): Promise<string | undefined> {
-    return this.#store.getStreamIdForEventId?.(eventId);
+  /**
+   * The stream that an event belongs to; undefined also where the store cannot tell before a replay.
+   * @throws EventStoreUnavailableError where the store is late, and what the store throws
+   */
+  streamOf(eventId: string): Promise<string | undefined> {
+    const call = 'getStreamIdForEventId';
+    return this.#inTime(call, PATIENCE, async () => this.#store.getStreamIdForEventId?.(eventId));
   }
 
   get tellsStreams(): boolean {
@@ -81,18 +88,38 @@ export class EventLog {
     return latest === null ? this.append(stream, {} as JSONRPCMessage) : latest;
   }
 
+  /**
+   * Gives what the store has behind an event, in order.
+   * @returns the stream's id
+   * @throws EventStoreUnavailableError where the store falls silent before the end: then nothing is sent any more; and
+   * what the store throws
+   */
   replayAfter(eventId: string, send: (eventId: string, message: JSONRPCMessage) => Promise<void>): Promise<string> {
-    return this.#store.replayEventsAfter(eventId, { send });
+    let isLate = false;
+    return this.#inTime(
+      'replayEventsAfter',
+      PATIENCE,
+      restart => {
+        const sendInTime = async (id: string, message: JSONRPCMessage): Promise<void> => {
+          if (isLate) throw new Error('Nobody waits for this replay any more');
+          restart();
+          await send(id, message);
+        };
+        // A store need not wait for what it sends; then nobody looks at a failure but the replay's caller.
+        const handled = (sent: Promise<void>): Promise<void> => {
+          sent.catch(() => {});
+          return sent;
+        };
+        return this.#store.replayEventsAfter(eventId, { send: (id, message) => handled(sendInTime(id, message)) });
+      },
+      () => (isLate = true)
+    );
   }
 
   /** @returns undefined where the store failed or was late; that has been reported */
   async #ask<T>(call: string, run: () => Promise<T>): Promise<T | undefined> {
     try {
-      return await withDeadline(
-        run,
-        this.#timeoutMs,
-        () => new EventStoreUnavailableError(`${call} did not answer within ${this.#timeoutMs} ms`)
-      );
+      return await this.#inTime(call, 1, run);
     } catch (error) {
       this.#report(
         error instanceof EventStoreUnavailableError
@@ -101,5 +128,18 @@ export class EventLog {
       );
       return undefined;
     }
+  }
+
+  #inTime<T>(
+    call: string,
+    patience: number,
+    run: (restart: () => void) => Promise<T>,
+    onLate?: () => void
+  ): Promise<T> {
+    const timeoutMs = patience * this.#timeoutMs;
+    return withDeadline(run, timeoutMs, () => {
+      onLate?.();
+      return new EventStoreUnavailableError(`${call} did not answer within ${timeoutMs} ms`);
+    });
   }
 }

@@ -1,5 +1,5 @@
 import type { AuthInfo } from 'mcp-sdk-upstream/server/auth/types.js';
-import type { RequestInfo } from 'mcp-sdk-upstream/types.js';
+import type { LazyRequestInfo } from './requestInfo.js';
 
 /** The body of a request as text, or the fact that it is over the limit. */
 export type BodyRead = { tooLarge: true } | { tooLarge: false; text: string };
@@ -13,8 +13,8 @@ export interface Exchange {
   readonly authInfo: AuthInfo | undefined;
   /** The body where a framework has parsed it already, else undefined. */
   readonly parsedBody: unknown;
-  /** Headers and URL for the application; built when somebody looks. */
-  readonly requestInfo: RequestInfo;
+  /** Headers and URL for the application. */
+  readonly requestInfo: LazyRequestInfo;
   /** A request header as the Fetch standard's `Headers.get` gives it. */
   header(name: string): string | null;
   readBody(maxBytes: number): Promise<BodyRead>;
@@ -22,12 +22,18 @@ export interface Exchange {
   openEventStream(): EventSink;
 }
 
+/** Whoever writes to a stream. */
+export interface StreamWriter {
+  /** Called once when the head of the response has gone out and the stream stays open. */
+  opened?(): void;
+  /** Called once when the client goes away before `end`. */
+  gone(): void;
+}
+
 /** The server's end of one SSE response. */
 export interface EventSink {
-  /** Called once when the head of the response has gone out and the stream stays open. */
-  onopen?: () => void;
-  /** Called once when the client goes away before `end`. */
-  ongone?: () => void;
+  /** Told what becomes of it. */
+  writer: StreamWriter | undefined;
   /** Bytes that the client has not taken yet. */
   readonly bufferedBytes: number;
   /** @returns nothing while there is room, else a promise that settles when there is room again or the client is gone */

@@ -3,10 +3,13 @@ import { EventCursorError } from '../errors.js';
 import type { Connection } from './connection.js';
 import type { EventLog, LoggedStream } from './eventLog.js';
 import type { ReportError } from './exchange.js';
-import { isResponse } from './outbound.js';
+import { isResponse } from './messages.js';
 
 /** How many events a connection remembers, to know one that comes both from the log and from its sender. */
 const REMEMBERED_EVENTS = 1000;
+
+/** Behind so many events that were delivered while the log could not be read, it is not read from before them. */
+const MAX_UNREAD_EVENTS = REMEMBERED_EVENTS / 2;
 
 /** A stream is looked after so often, because another pod's word that there is something may get lost. */
 const LOOK_EVERY_MS = 15_000;
@@ -19,9 +22,11 @@ export class Follower {
   readonly connection: Connection;
   readonly #log: EventLog;
   readonly #report: ReportError;
-  /** The last event that was delivered, or that the client had before. */
+  /** The client has had this event and everything before it. */
   #cursor: string;
   readonly #events = new Set<string>();
+  /** Events delivered beyond the cursor, because the log could not be read. */
+  #unread = 0;
   /** A pod that was taken for dead may answer after all, behind the error: then the first answer counts. */
   readonly #oneAnswerEach: boolean;
   readonly #answered = new Set<RequestId>();
@@ -89,6 +94,8 @@ export class Follower {
    * @param shownId - the cursor that the client gets with it, where that is another
    */
   add(eventId: string, message: JSONRPCMessage, shownId?: string): void {
+    this.#cursor = eventId;
+    this.#unread = 0;
     this.connection.replay(message, eventId, shownId);
   }
 
@@ -109,8 +116,9 @@ export class Follower {
       await this.read();
     } catch (error) {
       this.#report(error as Error);
-      // The log cannot be read, or no more from the cursor on: then the event itself is better than nothing.
-      this.add(eventId, message);
+      // No more from the cursor on: the log has expired. What else fails may have kept events back that came before.
+      if (error instanceof EventCursorError || ++this.#unread > MAX_UNREAD_EVENTS) this.add(eventId, message);
+      else this.connection.replay(message, eventId);
     }
   }
 
@@ -134,7 +142,6 @@ export class Follower {
       if (this.#events.has(eventId)) return false;
       this.#events.add(eventId);
       if (this.#events.size > REMEMBERED_EVENTS) this.#events.delete(this.#events.values().next().value as string);
-      this.#cursor = eventId;
     }
     if (!this.#oneAnswerEach || !isResponse(message) || message.id === undefined) return true;
     if (this.#answered.has(message.id)) return false;

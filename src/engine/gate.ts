@@ -4,7 +4,6 @@ import {
   type MessageExtraInfo,
   SUPPORTED_PROTOCOL_VERSIONS
 } from 'mcp-sdk-upstream/types.js';
-import { keepsStateFor } from '../sessionState.js';
 import type { SessionData } from '../sessionStore.js';
 import { findSession, isReply, principalOf, storeFailure } from './admission.js';
 import type { Exchange, Reply, ReportError } from './exchange.js';
@@ -17,6 +16,8 @@ import {
   sessionNotFound,
   TRANSPORT_ERROR
 } from './replies.js';
+import { isInitialized } from './messages.js';
+import { LazyRequestInfo } from './requestInfo.js';
 import type { Routing } from './routing.js';
 import { fitsHeader, isSessionId } from './sessionId.js';
 import type { EngineState } from './state.js';
@@ -75,12 +76,21 @@ export class SessionGate {
         this.#state = 'new';
         return storeFailure(error, engine.report);
       }
+      // close() may have run while the store was asked.
+      if (engine.closed) return this.#unopened(sessionId);
     }
     engine.sessionId = sessionId;
     this.#state = 'open';
     if (sessionId) await this.#routing?.join(sessionId);
     if (sessionId) await options.onsessioninitialized?.(sessionId);
     return undefined;
+  }
+
+  /** The session that has just been created has no server. */
+  async #unopened(sessionId: string): Promise<Reply> {
+    const { options, report } = this.#engine;
+    await options.directory?.remove(sessionId).catch(report);
+    return sessionNotFound();
   }
 
   /**
@@ -107,9 +117,13 @@ export class SessionGate {
   }
 
   /** The store learns that the client has completed the handshake before the server does. */
-  async recordHandshake(messages: JSONRPCMessage[]): Promise<Reply | undefined> {
+  recordHandshake(messages: JSONRPCMessage[]): Promise<Reply | undefined> | undefined {
+    return this.#stored && messages.some(isInitialized) ? this.#recordInitialized(this.#stored) : undefined;
+  }
+
+  async #recordInitialized(stored: StoredSession): Promise<Reply | undefined> {
     try {
-      await this.#stored?.beforeDispatch(messages);
+      await stored.recordInitialized();
       return undefined;
     } catch (error) {
       return storeFailure(error, this.#engine.report);
@@ -150,7 +164,7 @@ export class SessionGate {
   ): Promise<Reply | undefined> {
     const engine = this.#engine;
     if (this.#servesAnother(sessionId)) return this.#notFound();
-    const record = found ?? (await findSession(sessionId, exchange, engine.options, engine.report, stored.record));
+    const record = found ?? (await findSession(sessionId, exchange, engine.options, engine.report, stored));
     if (record === 'missing') {
       // Deleted or expired elsewhere: what this pod holds for it goes, and the server learns of it.
       if (engine.sessionId === sessionId) await engine.end();
@@ -162,7 +176,7 @@ export class SessionGate {
     if (this.#servesAnother(sessionId)) return this.#notFound();
     engine.sessionId ??= sessionId;
     this.#state = 'open';
-    if (recover) await stored.adopt(record, extraOf(exchange, engine.state));
+    if (recover && !stored.knows(record)) await stored.adopt(record, extraOf(exchange, engine.state));
     return undefined;
   }
 
@@ -186,6 +200,6 @@ export class SessionGate {
 /** What the server is told about the exchange that brought a message. */
 export function extraOf(exchange: Exchange, state: EngineState): MessageExtraInfo {
   const { authInfo, requestInfo } = exchange;
-  keepsStateFor(requestInfo, state);
+  LazyRequestInfo.belongsTo(requestInfo, state);
   return { authInfo, requestInfo };
 }

@@ -1,12 +1,8 @@
-import { MAX_BATCH_SIZE, requestBodyTooLargeMessage } from 'mcp-sdk-upstream/server/requestBody.js';
-import { isJsonContentType } from 'mcp-sdk-upstream/shared/mediaType.js';
-import {
-  isInitializeRequest,
-  type InitializeRequest,
-  type JSONRPCMessage,
-  JSONRPCMessageSchema
-} from 'mcp-sdk-upstream/types.js';
+import { isInitializeRequest, type InitializeRequest, type JSONRPCMessage } from 'mcp-sdk-upstream/types.js';
+import { MAX_BATCH_SIZE, requestBodyTooLargeMessage } from '../http/requestBody.js';
+import { isJsonContentType } from '../http/mediaType.js';
 import type { Exchange, Reply, ReportError } from './exchange.js';
+import { parseMessage } from './messages.js';
 import type { ResolvedOptions } from './options.js';
 import { errorReply, INVALID_REQUEST, PARSE_ERROR, TRANSPORT_ERROR } from './replies.js';
 
@@ -17,11 +13,11 @@ export type Intake =
   | { readonly kind: 'delete' };
 
 /** Takes a request in: everything that can be decided before asking which session it belongs to. */
-export async function takeIn(
+export function takeIn(
   exchange: Exchange,
   options: ResolvedOptions,
   report: ReportError
-): Promise<Intake | Reply> {
+): Intake | Reply | Promise<Intake | Reply> {
   const refuse = (status: number, code: number, message: string, headers?: Record<string, string>): Reply => {
     report(new Error(message));
     return errorReply(status, code, message, { headers });
@@ -94,7 +90,7 @@ async function takeInPost(
   }
   let messages: JSONRPCMessage[];
   try {
-    messages = (Array.isArray(body) ? body : [body]).map(message => JSONRPCMessageSchema.parse(message));
+    messages = Array.isArray(body) ? body.map(parseMessage) : [parseMessage(body)];
   } catch {
     return refuse(400, PARSE_ERROR, 'Parse error: Invalid JSON-RPC message');
   }

@@ -1,6 +1,4 @@
 import type { AuthInfo } from 'mcp-sdk-upstream/server/auth/types.js';
-import { resolveMaxRequestBodySize } from 'mcp-sdk-upstream/server/requestBody.js';
-import { DEFAULT_SSE_KEEP_ALIVE_MS } from 'mcp-sdk-upstream/server/sseKeepAlive.js';
 import type {
   EventStore,
   WebStandardStreamableHTTPServerTransportOptions as UpstreamOptions
@@ -9,6 +7,8 @@ import { InvalidOptionError } from '../errors.js';
 import { SESSION_BUS_METHODS, type SessionBus } from '../sessionBus.js';
 import { SESSION_STORE_METHODS, type SessionStorageMode, type SessionStore } from '../sessionStore.js';
 import { checkFunction, checkMethods, checkNumber, checkOneOf, checkOptionsObject } from '../validate.js';
+import { DEFAULT_SSE_KEEP_ALIVE_MS } from '../http/sseKeepAlive.js';
+import { resolveMaxRequestBodySize } from '../http/requestBody.js';
 import { SessionDirectory } from './directory.js';
 import { defaultPrincipalOf } from './principal.js';
 
@@ -41,7 +41,8 @@ export interface TransportOptions extends UpstreamOptions {
   leaseMs?: number;
   /**
    * How long one call to the session store or the event store may take, in milliseconds. A session store that
-   * takes longer counts as unavailable (503); an event that takes longer goes out without an id.
+   * takes longer counts as unavailable (503); an event that takes longer goes out without an id, and a replay
+   * that gives nothing for ten times as long fails.
    * @default 2000
    */
   storeTimeoutMs?: number;
@@ -56,6 +57,14 @@ export interface TransportOptions extends UpstreamOptions {
    * @default issuer and subject (`extra.iss`, `extra.sub`) where the verifier gives a subject, else `clientId`
    */
   principalOf?: (authInfo: AuthInfo) => string | undefined;
+  /**
+   * In external mode: how long this pod may take a session for alive without asking, in milliseconds, after the store
+   * has said so. Meanwhile requests do not wait for the store: it is asked in the background, which also refreshes the
+   * time to live. A session that ends elsewhere ends here when the bus tells, or, where its message is lost, at the next
+   * answer of the store; while the store is away sessions are served so much longer. Less than the store's time to live.
+   * @default 0: every request waits for the store
+   */
+  sessionFreshnessMs?: number;
   /** What `sessionState` may keep for one session, in bytes of JSON. @default 65536 */
   maxStateBytes?: number;
 }
@@ -85,6 +94,7 @@ export class ResolvedOptions {
   readonly maxRequestBodySize: number;
   readonly storeTimeoutMs: number;
   readonly leaseMs: number;
+  readonly sessionFreshnessMs: number;
   readonly maxStateBytes: number;
   readonly principalOf: (authInfo: AuthInfo) => string | undefined;
   readonly onsessioninitialized: TransportOptions['onsessioninitialized'];
@@ -98,6 +108,7 @@ export class ResolvedOptions {
     this.mode = options.sessionStorageMode ?? (options.sessionStore ? 'external' : 'memory');
     this.storeTimeoutMs = options.storeTimeoutMs ?? DEFAULT_STORE_TIMEOUT_MS;
     this.leaseMs = options.leaseMs ?? DEFAULT_LEASE_MS;
+    this.sessionFreshnessMs = options.sessionFreshnessMs ?? 0;
     this.directory =
       this.mode === 'external' && options.sessionStore
         ? new SessionDirectory(options.sessionStore, this.storeTimeoutMs)
@@ -165,6 +176,9 @@ function check(options: TransportOptions): void {
   }
   checkNumber('storeTimeoutMs', options.storeTimeoutMs, { min: 1 });
   checkNumber('leaseMs', options.leaseMs, { min: 1 });
+  const { ttlSeconds } = options.sessionStore ?? {};
+  const maxFreshnessMs = ttlSeconds === undefined ? undefined : ttlSeconds * 1000 - 1;
+  checkNumber('sessionFreshnessMs', options.sessionFreshnessMs, { min: 0, max: maxFreshnessMs });
   checkNumber('maxStateBytes', options.maxStateBytes, { min: 1, integer: true });
   checkFunction('sessionIdGenerator', options.sessionIdGenerator);
   checkFunction('onsessioninitialized', options.onsessioninitialized);

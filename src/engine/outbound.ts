@@ -1,41 +1,13 @@
 import type { JSONRPCMessage, JSONRPCRequest, RequestId } from 'mcp-sdk-upstream/types.js';
-import { Connection } from './connection.js';
-import { EventLog, type LoggedStream } from './eventLog.js';
+import { Connection, type ConnectionOwner } from './connection.js';
+import { EventLog } from './eventLog.js';
 import type { EventSink, Reply, ReportError } from './exchange.js';
+import { isRequest, isResponse, type Response } from './messages.js';
 import type { ResolvedOptions } from './options.js';
 import { jsonReply, sessionNotFound } from './replies.js';
 import { primingEvent } from './sse.js';
+import type { OpenRequest, RequestStream, Stream } from './stream.js';
 import { requestStreamName, STANDALONE, streamIdOf } from './streamId.js';
-
-type Response = Extract<JSONRPCMessage, { result: unknown } | { error: unknown }>;
-
-/** A stream as the client knows it: it outlives the connection when the client resumes. */
-export interface Stream extends LoggedStream {
-  connection: Connection | undefined;
-}
-
-/** The stream that answers one POST: it ends when each of its requests has its response. */
-export interface RequestStream extends Stream {
-  readonly requests: OpenRequest[];
-  unanswered: number;
-  /** Whether the client has a cursor on this stream, so that a response can wait for it in the log. */
-  resumable: boolean;
-  /** Whether the client has resumed the stream on another pod. */
-  moved: boolean;
-  /** In JSON mode: answers the exchange. */
-  reply: ((reply: Reply) => void) | undefined;
-}
-
-/** A request of the client that the server has not answered yet. */
-export interface OpenRequest {
-  /** What the server knows the request by: the client's id, or a stand-in while that id is taken. */
-  readonly id: RequestId;
-  readonly message: JSONRPCRequest;
-  readonly stream: RequestStream;
-  response: Response | undefined;
-  /** Runs before a successful result reaches the client: what it changed is stored before it is seen. */
-  onresult: ((result: Record<string, unknown>) => void | Promise<void>) | undefined;
-}
 
 /** The wait for room is handed out unawaited, in an object, so that only those who want it wait. */
 interface Written {
@@ -50,29 +22,37 @@ export interface Elsewhere {
   streamEnded(streamId: string): Promise<void>;
 }
 
+/** What the streams need of the engine whose they are. */
+export interface StreamHost {
+  readonly options: ResolvedOptions;
+  readonly report: ReportError;
+  /** A client holds a stream that stays open, or waits for a JSON answer. */
+  attached(): void;
+}
+
+const NONE: readonly Connection[] = [];
+
 /** Everything that goes from the server to the client: the streams, who waits on them, and what is written. */
-export class Outbound {
+export class Outbound implements ConnectionOwner {
   readonly log: EventLog | undefined;
   /** In external mode: the other pods. */
   elsewhere: Elsewhere | undefined;
-  readonly #options: ResolvedOptions;
-  readonly #report: ReportError;
-  readonly #onopen: () => void;
+  readonly #host: StreamHost;
   readonly #openRequests = new Map<RequestId, OpenRequest>();
-  /** Streams that can be resumed, by id; without an event log there are none. */
-  readonly #streams = new Map<string, Stream>();
-  readonly #connections = new Set<Connection>();
+  /** Streams that can be resumed, by id; absent without an event log. */
+  readonly #streams: Map<string, Stream> | undefined;
+  /** Hardly ever more than two. */
+  #connections = NONE;
   #standalone: Stream = { id: STANDALONE, connection: undefined };
   #sessionId: string | undefined;
   #standIns = 0;
   #closed = false;
 
-  /** @param onopen - called when a client holds a stream that stays open, or waits for a JSON answer */
-  constructor(options: ResolvedOptions, report: ReportError, onopen: () => void) {
-    this.#options = options;
-    this.#onopen = onopen;
-    this.#report = report;
+  constructor(host: StreamHost) {
+    const { options, report } = host;
+    this.#host = host;
     this.log = options.eventStore && new EventLog(options.eventStore, options.storeTimeoutMs, report);
+    this.#streams = this.log && new Map();
   }
 
   get sessionId(): string | undefined {
@@ -91,7 +71,7 @@ export class Outbound {
 
   /** Whether a client is attached or waits for an answer. */
   get busy(): boolean {
-    return this.#connections.size > 0 || this.#openRequests.size > 0;
+    return this.#connections.length > 0 || this.#openRequests.size > 0;
   }
 
   /** Whether this request of the client is being answered here. */
@@ -122,7 +102,7 @@ export class Outbound {
       this.#openRequests.set(id, request);
       stream.requests.push(request);
     }
-    if (typeof answer === 'function') this.#onopen();
+    if (typeof answer === 'function') this.#host.attached();
     else this.attach(stream, answer);
     return stream;
   }
@@ -131,7 +111,7 @@ export class Outbound {
   async prime(stream: RequestStream): Promise<void> {
     const eventId = await this.log?.append(stream, {} as JSONRPCMessage);
     if (eventId === undefined || !stream.connection) return;
-    void stream.connection.write(primingEvent(eventId, this.#options.retryInterval));
+    void stream.connection.write(primingEvent(eventId, this.#host.options.retryInterval));
     stream.resumable = true;
   }
 
@@ -143,7 +123,7 @@ export class Outbound {
 
   /** Opens the stream that a GET asks for; undefined when there is one that must not be replaced. */
   openStandaloneStream(sink: EventSink): Connection | undefined {
-    if (this.#standalone.connection && !this.#options.takeover) return undefined;
+    if (this.#standalone.connection && !this.#host.options.takeover) return undefined;
     this.#standalone.connection?.close();
     return this.attach(this.#standalone, sink);
   }
@@ -176,31 +156,43 @@ export class Outbound {
   /** The stream with this id, as far as this pod knows it. */
   streamNamed(streamId: string): Stream {
     if (streamId === this.#standalone.id) return this.#standalone;
-    return this.#streams.get(streamId) ?? { id: streamId, connection: undefined };
+    return this.#streams?.get(streamId) ?? { id: streamId, connection: undefined };
   }
 
   /** A request stream that is open on this pod. */
   openStream(streamId: string): RequestStream | undefined {
-    const stream = this.#streams.get(streamId);
+    const stream = this.#streams?.get(streamId);
     return stream && 'requests' in stream ? (stream as RequestStream) : undefined;
   }
 
   /** Connects a client to a stream. */
   attach(stream: Stream, sink: EventSink): Connection {
-    const connection = new Connection(sink, this.#options.keepAliveMs, {
-      report: this.#report,
-      onopen: this.#onopen,
-      onended: ended => {
-        this.#connections.delete(ended);
-        if (stream.connection !== ended) return;
-        stream.connection = undefined;
-        if (!('requests' in stream) && stream !== this.#standalone) this.#streams.delete(stream.id);
-      }
-    });
+    const connection = new Connection(stream, sink, this);
     stream.connection = connection;
-    this.#connections.add(connection);
-    if (this.log) this.#streams.set(stream.id, stream);
+    this.#connections = this.#connections.length === 0 ? [connection] : [...this.#connections, connection];
+    this.#streams?.set(stream.id, stream);
     return connection;
+  }
+
+  get keepAliveMs(): number {
+    return this.#host.options.keepAliveMs;
+  }
+
+  get report(): ReportError {
+    return this.#host.report;
+  }
+
+  connectionOpened(): void {
+    this.#host.attached();
+  }
+
+  connectionEnded(ended: Connection): void {
+    const { stream } = ended;
+    this.#connections =
+      this.#connections.length === 1 ? NONE : this.#connections.filter(connection => connection !== ended);
+    if (stream.connection !== ended) return;
+    stream.connection = undefined;
+    if (!('requests' in stream) && stream !== this.#standalone) this.#streams?.delete(stream.id);
   }
 
   /** {@link Transport.send}: responses to the stream of their request, the rest where `relatedRequestId` says. */
@@ -218,7 +210,7 @@ export class Outbound {
     const request = this.#openRequests.get(requestId);
     if (!request) throw noConnection(requestId);
     if (response) return this.#respond(request, response);
-    if (this.#options.enableJsonResponse) return;
+    if (this.#host.options.enableJsonResponse) return;
     const delivered = await this.#deliver(request.stream, message);
     if (delivered?.room) await delivered.room;
   }
@@ -228,14 +220,14 @@ export class Outbound {
    * @param streamId - of a request stream, or `STANDALONE`
    */
   async writeTo(streamId: string, message: JSONRPCMessage, eventId?: string): Promise<void> {
-    const stream = streamId === STANDALONE ? this.#standalone : this.#streams.get(streamId);
+    const stream = streamId === STANDALONE ? this.#standalone : this.#streams?.get(streamId);
     await stream?.connection?.deliver(message, eventId);
   }
 
   /** Ends every stream; exchanges that wait for a JSON answer are told that the session is gone. */
   close(): void {
     this.#closed = true;
-    for (const connection of [...this.#connections]) {
+    for (const connection of this.#connections) {
       // A replay that is under way ends where it is.
       connection.release();
       connection.close();
@@ -253,7 +245,7 @@ export class Outbound {
     if (noted) await noted;
     const { stream } = request;
     const answer = request.id === request.message.id ? response : { ...response, id: request.message.id };
-    if (!this.#options.enableJsonResponse) {
+    if (!this.#host.options.enableJsonResponse) {
       const eventId = this.log && (await this.log.append(stream, answer));
       if (!this.#write(stream, answer, eventId) && stream.moved) {
         await this.elsewhere?.toStream(stream.id, answer, eventId);
@@ -299,7 +291,7 @@ export class Outbound {
       if (eventId !== undefined && 'resumable' in stream) stream.resumable = true;
       return { room };
     } catch (error) {
-      this.#report(error as Error);
+      this.#host.report(error as Error);
       return { room: undefined };
     }
   }
@@ -311,7 +303,7 @@ export class Outbound {
 
   #release(stream: RequestStream): void {
     for (const request of stream.requests) this.#openRequests.delete(request.id);
-    this.#streams.delete(stream.id);
+    this.#streams?.delete(stream.id);
   }
 
   #newStreamId(requests: JSONRPCRequest[]): string {
@@ -332,12 +324,4 @@ export class Outbound {
 
 function noConnection(requestId: RequestId): Error {
   return new Error(`No connection established for request ID: ${String(requestId)}`);
-}
-
-export function isRequest(message: JSONRPCMessage): message is JSONRPCRequest {
-  return 'method' in message && 'id' in message;
-}
-
-export function isResponse(message: JSONRPCMessage): message is Response {
-  return !('method' in message) && ('result' in message || 'error' in message);
 }

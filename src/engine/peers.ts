@@ -2,36 +2,49 @@ import { BusUnavailableError } from '../errors.js';
 import { BUS_VERSION, type BusBody, type BusMessage, parseBusMessage } from './busMessage.js';
 import { withDeadline } from '../deadline.js';
 import type { ReportError } from './exchange.js';
+import type { SessionBus } from '../sessionBus.js';
 import type { ResolvedOptions } from './options.js';
 
+/** How long until a bus that refused a subscription is asked again. */
+const RETRY_MS = 2000;
+
 const saidAlone = new WeakSet<ResolvedOptions>();
+
+/** Whom the messages of a session's servers are for. */
+export interface BusListener {
+  /** Told of this pod's own messages as well, when the bus has brought them back. */
+  hear(message: BusMessage): void;
+  /** This pod listens from now on, and did not before: what was said meanwhile is lost. */
+  missed(): void;
+}
 
 /** A session's servers on other pods, as seen from this one. */
 export class Peers {
   /** Names this transport among those that serve the session: in ids on the wire, and on the bus. */
   readonly instance = globalThis.crypto.randomUUID().replaceAll('-', '').slice(0, 12);
   readonly #options: ResolvedOptions;
-  /** Told of this pod's own messages as well, when the bus has brought them back. */
-  readonly #onmessage: (message: BusMessage) => void;
+  readonly #listener: BusListener;
   readonly #report: ReportError;
-  #joined: Promise<(() => Promise<void>) | undefined> | undefined;
+  #joined: Promise<void> | undefined;
+  #unsubscribe: (() => Promise<void>) | undefined;
+  #left = false;
 
-  constructor(options: ResolvedOptions, onmessage: (message: BusMessage) => void, report: ReportError) {
+  constructor(options: ResolvedOptions, listener: BusListener, report: ReportError) {
     this.#options = options;
-    this.#onmessage = onmessage;
+    this.#listener = listener;
     this.#report = report;
   }
 
   /** Listens to the other pods; settles when it is in effect, or has failed and been reported. */
   async join(sessionId: string): Promise<void> {
-    this.#joined ??= this.#subscribe(sessionId);
-    await this.#joined;
+    if (!this.#unsubscribe) await this.#join(sessionId, false);
   }
 
   async leave(): Promise<void> {
+    this.#left = true;
     try {
-      const unsubscribe = await this.#joined;
-      await unsubscribe?.();
+      await this.#joined;
+      await this.#unsubscribe?.();
     } catch (error) {
       this.#report(new BusUnavailableError('unsubscribe failed', { cause: error }));
     }
@@ -46,7 +59,7 @@ export class Peers {
     }
     try {
       const message: BusMessage = { ...body, v: BUS_VERSION, from: this.instance };
-      await this.#ask('publish', () => bus.publish(topicOf(sessionId), JSON.stringify(message)));
+      await askBus('publish', this.#options, () => bus.publish(topicOf(sessionId), JSON.stringify(message)));
       return true;
     } catch (error) {
       this.#report(error as Error);
@@ -54,17 +67,42 @@ export class Peers {
     }
   }
 
-  async #subscribe(sessionId: string): Promise<(() => Promise<void>) | undefined> {
+  #join(sessionId: string, isLate: boolean): Promise<void> {
+    this.#joined ??= this.#subscribe(sessionId, isLate).finally(() => (this.#joined = undefined));
+    return this.#joined;
+  }
+
+  async #subscribe(sessionId: string, isLate: boolean): Promise<void> {
     const { bus } = this.#options;
-    if (!bus) return undefined;
-    const subscribed = bus.subscribe(topicOf(sessionId), text => this.#hear(text));
+    if (!bus) return;
+    const subscribed = this.#listen(bus, sessionId);
     try {
-      return await this.#ask('subscribe', () => subscribed);
+      this.#unsubscribe = await askBus('subscribe', this.#options, () => subscribed);
+      if (isLate) this.#listener.missed();
     } catch (error) {
       this.#report(error as Error);
       // Late is not never: the subscription is in effect when the bus is back, and ends with the session.
-      return () => subscribed.then(unsubscribe => unsubscribe());
+      this.#unsubscribe = () => subscribed.then(unsubscribe => unsubscribe());
+      subscribed.then(
+        () => this.#listener.missed(),
+        () => this.#subscribeLater(sessionId)
+      );
     }
+  }
+
+  #subscribeLater(sessionId: string): void {
+    if (this.#left) return;
+    const timer = setTimeout(() => {
+      this.#unsubscribe = undefined;
+      void this.#join(sessionId, true);
+    }, RETRY_MS);
+    timer.unref?.();
+    this.#unsubscribe = async () => clearTimeout(timer);
+  }
+
+  /** Apart, because the listener keeps what is in its scope. */
+  async #listen(bus: SessionBus, sessionId: string): Promise<() => Promise<void>> {
+    return bus.subscribe(topicOf(sessionId), text => this.#hear(text));
   }
 
   #hear(text: string): void {
@@ -75,16 +113,7 @@ export class Peers {
       return this.#report(new BusUnavailableError(`Dropped a message of another pod: ${(error as Error).message}`));
     }
     if ('to' in message && message.to !== this.instance) return;
-    this.#onmessage(message);
-  }
-
-  async #ask<T>(call: string, run: () => Promise<T>): Promise<T> {
-    const { storeTimeoutMs } = this.#options;
-    try {
-      return await withDeadline(run, storeTimeoutMs);
-    } catch (error) {
-      throw new BusUnavailableError(`${call} failed`, { cause: error });
-    }
+    this.#listener.hear(message);
   }
 
   /** Said once for all sessions of a host: a session store without a bus is a choice, and most of what they do needs none. */
@@ -94,6 +123,19 @@ export class Peers {
     this.#report(
       new BusUnavailableError(`The session store brings no bus and sessionBus is not set: cannot route '${body.type}'`)
     );
+  }
+}
+
+/** @throws BusUnavailableError where the bus fails, or has not answered within `storeTimeoutMs` */
+export async function askBus<T>(
+  call: string,
+  { storeTimeoutMs }: Pick<ResolvedOptions, 'storeTimeoutMs'>,
+  run: () => Promise<T>
+): Promise<T> {
+  try {
+    return await withDeadline(run, storeTimeoutMs);
+  } catch (error) {
+    throw new BusUnavailableError(`${call} failed`, { cause: error });
   }
 }
 

@@ -8,7 +8,7 @@ import {
 import { SessionRecoveryError } from '../errors.js';
 import { withDeadline } from '../deadline.js';
 import type { ReportError } from './exchange.js';
-import { isResponse } from './outbound.js';
+import { isResponse } from './messages.js';
 
 /** The extra info of messages that the client sent on another pod, or before a restart, and that are replayed here. */
 export interface ReplayedMessageExtraInfo extends MessageExtraInfo {
@@ -18,22 +18,29 @@ export interface ReplayedMessageExtraInfo extends MessageExtraInfo {
 /** How long a server may take to answer one replayed message; it is served all the same afterwards. */
 const ANSWER_TIMEOUT_MS = 10_000;
 
+/** Whose server is told, and who is told what fails. */
+export interface ReplayHost {
+  readonly onmessage?: ((message: JSONRPCMessage, extra?: ReplayedMessageExtraInfo) => void) | undefined;
+  readonly report: ReportError;
+}
+
+/** No client can know it, so no request of one has an id that begins with it. */
+const PREFIX = `replay-${globalThis.crypto.randomUUID()}-`;
+let count = 0;
+
 /** Hands a server what its client has said before, exactly as the client said it, and keeps the answers. */
 export class Replay {
-  readonly #emit: (message: JSONRPCMessage, extra: ReplayedMessageExtraInfo) => void;
-  readonly #report: ReportError;
-  readonly #waiting = new Map<string, (answer: JSONRPCMessage) => void>();
-  readonly #prefix = `replay-${globalThis.crypto.randomUUID()}-`;
-  #count = 0;
+  readonly #host: ReplayHost;
+  /** Absent while no answer is awaited. */
+  #waiting: Map<string, (answer: JSONRPCMessage) => void> | undefined;
 
-  constructor(emit: (message: JSONRPCMessage, extra: ReplayedMessageExtraInfo) => void, report: ReportError) {
-    this.#emit = emit;
-    this.#report = report;
+  constructor(host: ReplayHost) {
+    this.#host = host;
   }
 
   /** Whether this is the answer to a replayed message, which no client waits for. */
   takesAnswer(message: JSONRPCMessage): boolean {
-    if (this.#waiting.size === 0 || !isResponse(message) || message.id === undefined) return false;
+    if (!this.#waiting || !isResponse(message) || message.id === undefined) return false;
     const settle = this.#waiting.get(String(message.id));
     settle?.(message);
     return settle !== undefined;
@@ -55,7 +62,7 @@ export class Replay {
 
   /** The end of the handshake. */
   initialized(extra: MessageExtraInfo): void {
-    this.#emit({ jsonrpc: '2.0', method: 'notifications/initialized' }, { ...extra, replayed: true });
+    this.#host.onmessage?.({ jsonrpc: '2.0', method: 'notifications/initialized' }, { ...extra, replayed: true });
   }
 
   setLevel(level: LoggingLevel, extra: MessageExtraInfo): Promise<void> {
@@ -72,24 +79,28 @@ export class Replay {
 
   /** Settles when the server has answered; a refusal is reported, because the server took it the first time. */
   async #request(method: string, params: Record<string, unknown>, extra: MessageExtraInfo): Promise<void> {
-    const id = this.#prefix + String(++this.#count);
+    const id = PREFIX + String(++count);
+    const waiting = (this.#waiting ??= new Map());
     try {
       const answer = await withDeadline(
         () =>
           new Promise<JSONRPCMessage>(resolve => {
-            this.#waiting.set(id, resolve);
-            this.#emit({ jsonrpc: '2.0', id, method, params }, { ...extra, replayed: true });
+            waiting.set(id, resolve);
+            this.#host.onmessage?.({ jsonrpc: '2.0', id, method, params }, { ...extra, replayed: true });
           }),
         ANSWER_TIMEOUT_MS,
         () => new SessionRecoveryError(`The server did not answer the replayed ${method}`)
       );
       if ('error' in answer) {
-        this.#report(new SessionRecoveryError(`The server refused the replayed ${method}: ${answer.error.message}`));
+        this.#host.report(
+          new SessionRecoveryError(`The server refused the replayed ${method}: ${answer.error.message}`)
+        );
       }
     } catch (error) {
-      this.#report(error as Error);
+      this.#host.report(error as Error);
     } finally {
-      this.#waiting.delete(id);
+      waiting.delete(id);
+      if (waiting.size === 0 && this.#waiting === waiting) this.#waiting = undefined;
     }
   }
 }

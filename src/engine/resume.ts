@@ -3,8 +3,9 @@ import type { Connection } from './connection.js';
 import type { EventLog } from './eventLog.js';
 import type { EventSink, ReportError } from './exchange.js';
 import { Follower } from './follower.js';
-import { type Outbound, type RequestStream, type Stream } from './outbound.js';
+import type { Outbound } from './outbound.js';
 import { primingEvent } from './sse.js';
+import type { RequestStream, Stream } from './stream.js';
 import { belongsToSession, parseStreamId, STANDALONE, streamIdOf } from './streamId.js';
 
 /** What a pod says of a stream that its server may be running. */
@@ -67,7 +68,7 @@ export class Resumption {
    */
   async resume(lastEventId: string, sink: EventSink, primes: boolean): Promise<Refusal | undefined> {
     let gone = false;
-    sink.ongone = () => (gone = true);
+    sink.writer = { gone: () => void (gone = true) };
     let streamId = this.#log.tellsStreams ? await this.#log.streamOf(lastEventId) : undefined;
     if (this.#log.tellsStreams && !this.#isOurs(streamId)) return 'unknown';
     let events: Map<string, JSONRPCMessage> | undefined;

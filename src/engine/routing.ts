@@ -10,10 +10,12 @@ import { type SessionServer, speaksFor, speaksNoMore } from '../sessionServers.j
 import type { BusBody, BusMessage } from './busMessage.js';
 import type { ReportError } from './exchange.js';
 import type { ResolvedOptions } from './options.js';
-import { type Elsewhere, isResponse, type Outbound } from './outbound.js';
-import { Peers } from './peers.js';
+import { isResponse } from './messages.js';
+import type { Elsewhere, Outbound } from './outbound.js';
+import { type BusListener, Peers } from './peers.js';
 import type { StreamOwners, StreamState } from './resume.js';
 import { ServerRequests } from './serverRequests.js';
+import type { SessionPods } from './storedSession.js';
 import { parseStreamId, STANDALONE } from './streamId.js';
 
 /** What routing needs of the engine: whom to hand what arrives, and what to do when a session changes elsewhere. */
@@ -35,7 +37,7 @@ const OBJECTION_MS = 200;
 const ECHO_MS = 1000;
 
 /** Decides for each message whether it belongs to this pod's server, to another pod's, or to all. */
-export class Routing implements Elsewhere, StreamOwners, SessionServer {
+export class Routing implements Elsewhere, StreamOwners, SessionServer, SessionPods, BusListener {
   readonly #engine: Routed;
   readonly #outbound: Outbound;
   readonly #peers: Peers;
@@ -43,15 +45,15 @@ export class Routing implements Elsewhere, StreamOwners, SessionServer {
   readonly #leaseMs: number;
   #left = false;
   /** Who waits for another pod's word, by what it is about. */
-  readonly #questions = new Map<string, Set<(answer: StreamState) => void>>();
+  #questions: Map<string, Set<(answer: StreamState) => void>> | undefined;
   /** When this pod announced standalone streams, as long as it has not heard itself. */
-  readonly #unheard: number[] = [];
+  #unheard: number[] | undefined;
 
   constructor(engine: Routed, outbound: Outbound, options: ResolvedOptions) {
     this.#engine = engine;
     this.#outbound = outbound;
     this.#leaseMs = options.leaseMs;
-    this.#peers = new Peers(options, message => this.#hear(message), engine.report);
+    this.#peers = new Peers(options, this, engine.report);
     this.#serverRequests = new ServerRequests(this.#peers.instance);
   }
 
@@ -137,10 +139,11 @@ export class Routing implements Elsewhere, StreamOwners, SessionServer {
 
   async standaloneOpened(): Promise<void> {
     const now = Date.now();
-    this.#unheard.push(now);
+    const unheard = (this.#unheard ??= []);
+    unheard.push(now);
     if (await this.#publish({ type: 'standalone-opened' })) return;
-    const index = this.#unheard.indexOf(now);
-    if (index >= 0) this.#unheard.splice(index, 1);
+    const index = unheard.indexOf(now);
+    if (index >= 0) unheard.splice(index, 1);
   }
 
   async closeStandaloneElsewhere(): Promise<void> {
@@ -208,12 +211,16 @@ export class Routing implements Elsewhere, StreamOwners, SessionServer {
     return undefined;
   }
 
-  #hear(message: BusMessage): void {
+  hear(message: BusMessage): void {
     if (message.from === this.instance) {
-      if (message.type === 'standalone-opened') this.#unheard.shift();
+      if (message.type === 'standalone-opened') this.#unheard?.shift();
       return;
     }
     this.#act(message).catch((error: Error) => this.#engine.report(error));
+  }
+
+  missed(): void {
+    this.#engine.refresh().catch((error: Error) => this.#engine.report(error));
   }
 
   async #act(message: BusMessage): Promise<void> {
@@ -264,8 +271,9 @@ export class Routing implements Elsewhere, StreamOwners, SessionServer {
    * last stays: while this pod has not heard its own announcement, what it hears is of older ones.
    */
   #yieldStandalone(): void {
-    while (this.#unheard.length > 0 && this.#unheard[0]! < Date.now() - ECHO_MS) this.#unheard.shift();
-    if (this.#unheard.length === 0) this.#outbound.closeStandaloneStream();
+    const unheard = this.#unheard ?? [];
+    while (unheard.length > 0 && unheard[0]! < Date.now() - ECHO_MS) unheard.shift();
+    if (unheard.length === 0) this.#outbound.closeStandaloneStream();
   }
 
   /** The client has this stream on another pod now; whoever runs it sends there what follows. */
@@ -280,8 +288,9 @@ export class Routing implements Elsewhere, StreamOwners, SessionServer {
 
   /** Publishes a question and waits for an answer: 'gone' when none comes, 'unknown' when it could not be asked. */
   async #question(about: string, body: BusBody, timeoutMs: number): Promise<StreamState> {
-    const waiting = this.#questions.get(about) ?? new Set();
-    this.#questions.set(about, waiting);
+    const questions = (this.#questions ??= new Map<string, Set<(answer: StreamState) => void>>());
+    const waiting = questions.get(about) ?? new Set();
+    questions.set(about, waiting);
     let timer: ReturnType<typeof setTimeout> | undefined;
     let settle: (state: StreamState) => void = () => {};
     const answered = new Promise<StreamState>(resolve => {
@@ -295,12 +304,12 @@ export class Routing implements Elsewhere, StreamOwners, SessionServer {
     } finally {
       clearTimeout(timer);
       waiting.delete(settle);
-      if (waiting.size === 0) this.#questions.delete(about);
+      if (waiting.size === 0) questions.delete(about);
     }
   }
 
   #answer(about: string, state: StreamState): void {
-    for (const settle of this.#questions.get(about) ?? []) settle(state);
+    for (const settle of this.#questions?.get(about) ?? []) settle(state);
   }
 
   async #publish(body: BusBody): Promise<boolean> {

@@ -1,5 +1,5 @@
 import type { JSONRPCMessage, JSONRPCRequest, RequestId } from 'mcp-sdk-upstream/types.js';
-import { isRequest } from './outbound.js';
+import { isRequest } from './messages.js';
 
 /** Requests of one server that may wait for the client at once. */
 const MAX_PENDING = 10_000;
@@ -10,7 +10,8 @@ const MAX_PENDING = 10_000;
  */
 export class ServerRequests {
   readonly #instance: string;
-  readonly #pending = new Set<RequestId>();
+  /** Absent until the server asks something. */
+  #pending: Set<RequestId> | undefined;
 
   constructor(instance: string) {
     this.#instance = instance;
@@ -21,6 +22,7 @@ export class ServerRequests {
     if (isRequest(message)) {
       // Queued for a task, maybe by the server of another pod: it has its id, and is pending there.
       if (this.ownerOf(message.id) !== undefined) return message;
+      this.#pending ??= new Set();
       if (this.#pending.size >= MAX_PENDING) throw new Error(`More than ${MAX_PENDING} requests wait for the client`);
       this.#pending.add(message.id);
       return { ...this.#qualifyToken(message), id: this.#qualify(message.id) };
@@ -28,7 +30,7 @@ export class ServerRequests {
     if ('method' in message && message.method === 'notifications/cancelled') {
       const requestId = message.params?.requestId as RequestId | undefined;
       if (requestId === undefined) return message;
-      this.#pending.delete(requestId);
+      this.#pending?.delete(requestId);
       return { ...message, params: { ...message.params, requestId: this.#qualify(requestId) } };
     }
     return message;
@@ -36,7 +38,7 @@ export class ServerRequests {
 
   /** The request was not sent after all. */
   forget(id: RequestId): void {
-    this.#pending.delete(id);
+    this.#pending?.delete(id);
   }
 
   /** Who asked what this id, or token, names; undefined where it was made by no server of this package. */
@@ -47,7 +49,7 @@ export class ServerRequests {
   /** The client's response under the server's own id; undefined where nothing was asked, or it was answered before. */
   restoreResponse<M extends { id?: RequestId }>(message: M): M | undefined {
     const id = this.#restore(message.id);
-    return id !== undefined && this.#pending.delete(id) ? { ...message, id } : undefined;
+    return id !== undefined && this.#pending?.delete(id) ? { ...message, id } : undefined;
   }
 
   /** The client's progress under the server's own token. */

@@ -9,10 +9,12 @@ export interface Stateful {
   readonly closed: boolean;
 }
 
+const NOTHING: SessionStateEntry = { value: null, version: 0 };
+
 /** The state of one session: in the store, or in memory mode with the transport, and gone with it. */
 export class EngineState implements StateKeeper {
   readonly #engine: Stateful;
-  #local: SessionStateEntry = { value: null, version: 0 };
+  #local = NOTHING;
 
   constructor(engine: Stateful) {
     this.#engine = engine;

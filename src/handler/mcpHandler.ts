@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AuthInfo } from 'mcp-sdk-upstream/server/auth/types.js';
 import type { HandleRequestOptions } from 'mcp-sdk-upstream/server/webStandardStreamableHttp.js';
 import type { RequestInfo } from 'mcp-sdk-upstream/types.js';
+import type { jsonSchemaValidator } from 'mcp-sdk-upstream/validation/types.js';
 import { ResolvedOptions, type TransportOptions } from '../engine/options.js';
 import { answerExchange, NodeExchange } from '../server/nodeExchange.js';
 import { toResponse, WebExchange } from '../server/webExchange.js';
@@ -24,6 +25,11 @@ export interface ServerContext {
   /** Of the request that made this server necessary. */
   readonly authInfo: AuthInfo | undefined;
   readonly requestInfo: RequestInfo;
+  /**
+   * Shared by all servers of this pod, for the option of that name of `McpServer` and `Server`. Without it each makes a
+   * validator of its own, which takes most of the time that it takes to make a server.
+   */
+  readonly jsonSchemaValidator: jsonSchemaValidator;
 }
 
 /** Makes the server of one session, not connected yet: called once per session on each pod that serves it. */

@@ -1,8 +1,8 @@
 import { type JSONRPCMessage, JSONRPCNotificationSchema, type ServerNotification } from 'mcp-sdk-upstream/types.js';
-import { withDeadline } from '../deadline.js';
 import { Engine } from '../engine/engine.js';
 import type { ReportError } from '../engine/exchange.js';
 import type { ResolvedOptions } from '../engine/options.js';
+import { askBus } from '../engine/peers.js';
 import { isSessionId } from '../engine/sessionId.js';
 import { BusUnavailableError, InvalidOptionError } from '../errors.js';
 import type { SessionStore } from '../sessionStore.js';
@@ -102,7 +102,7 @@ export class Notifier implements Notify {
   /** Waits no longer than a call may take: a pod can leave while the bus is away. */
   async close(): Promise<void> {
     const subscribed = this.#subscription?.catch(() => undefined);
-    if (subscribed) await this.#ask('unsubscribe', async () => (await subscribed)?.()).catch(this.#report);
+    if (subscribed) await askBus('unsubscribe', this.#options, async () => (await subscribed)?.()).catch(this.#report);
   }
 
   /** Logs and routes the notification for each session as its own server would. */
@@ -134,19 +134,9 @@ export class Notifier implements Notify {
     if (!bus) return this.#tellAttachedHere(message, subscribedTo);
     this.listen();
     // This pod hears itself, as the others do.
-    await this.#ask('subscribe', async () => this.#subscription);
+    await askBus('subscribe', this.#options, async () => this.#subscription);
     const text = JSON.stringify({ v: HOSTS_VERSION, message, subscribedTo });
-    await this.#ask('publish', () => bus.publish(HOSTS_TOPIC, text));
-  }
-
-  /** @throws BusUnavailableError */
-  async #ask(call: string, run: () => Promise<unknown>): Promise<void> {
-    const { storeTimeoutMs } = this.#options;
-    try {
-      await withDeadline(run, storeTimeoutMs);
-    } catch (error) {
-      throw new BusUnavailableError(`${call} failed`, { cause: error });
-    }
+    await askBus('publish', this.#options, () => bus.publish(HOSTS_TOPIC, text));
   }
 
   async #tellAttachedHere(message: JSONRPCMessage, subscribedTo: string | undefined): Promise<void> {

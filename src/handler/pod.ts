@@ -3,7 +3,7 @@ import { Engine } from '../engine/engine.js';
 import type { Exchange, Reply, ReportError } from '../engine/exchange.js';
 import { type Intake, takeIn } from '../engine/intake.js';
 import type { ResolvedOptions } from '../engine/options.js';
-import { isRequest } from '../engine/outbound.js';
+import { isRequest } from '../engine/messages.js';
 import {
   errorReply,
   INTERNAL_ERROR,
@@ -14,12 +14,14 @@ import {
 } from '../engine/replies.js';
 import { isSessionId } from '../engine/sessionId.js';
 import { PodUnavailableError } from '../errors.js';
+import { endOfTurn } from '../server/nodeEventSink.js';
 import { StreamableHTTPServerTransport } from '../server/streamableHttp.js';
 import { engineOf, type HttpServerTransport } from '../server/transport.js';
 import type { SessionData } from '../sessionStore.js';
 import { closeServer, type ConnectableServer, type LiveSession, type LiveSessions } from './liveSessions.js';
 import type { ServerFactory } from './mcpHandler.js';
 import type { Notifier } from './notify.js';
+import { SharedJsonSchemaValidator } from './sharedValidator.js';
 
 /** How often a draining pod looks whether its requests have finished. */
 const DRAIN_POLL_MS = 20;
@@ -34,6 +36,7 @@ export class Pod {
   /** Recoveries under way: whoever asks for the same session waits for the same one. */
   readonly #recoveries = new Map<string, Promise<LiveSession | Reply>>();
   readonly #releaseBus: () => Promise<void>;
+  readonly #jsonSchemaValidator = new SharedJsonSchemaValidator();
   #exchanges = 0;
   #closing: Promise<void> | undefined;
   /** Whether the sessions here have been closed: nothing may begin any more. */
@@ -96,7 +99,7 @@ export class Pod {
 
     const record = found === 'live' ? undefined : found;
     const live = this.#sessions.use(sessionId);
-    if (live) return this.#serve(live.engine, exchange, intake, record);
+    if (live) return await this.#serve(live.engine, exchange, intake, record);
     // Ending a session needs no server.
     if (intake.kind === 'delete') return this.#bareEngine().serve(exchange, intake, record);
     const recovered = await this.#recover(sessionId, exchange);
@@ -114,7 +117,7 @@ export class Pod {
   async #find(exchange: Exchange, sessionId: string): Promise<SessionData | 'live' | Reply | undefined> {
     const live = this.#sessions.peek(sessionId);
     if (!this.#options.directory) return live && 'live';
-    const found = await findSession(sessionId, exchange, this.#options, this.#report, live?.engine.record);
+    const found = await findSession(sessionId, exchange, this.#options, this.#report, live?.engine.stored);
     if (found === 'missing') {
       // Deleted or expired elsewhere: what this pod holds for it goes.
       await this.#sessions.peek(sessionId)?.engine.end();
@@ -170,7 +173,13 @@ export class Pod {
   ): Promise<{ engine: Engine; server: ConnectableServer } | Reply> {
     try {
       const { authInfo, requestInfo } = exchange;
-      const server = await this.#factory({ recovering: sessionId !== undefined, sessionId, authInfo, requestInfo });
+      const server = await this.#factory({
+        recovering: sessionId !== undefined,
+        sessionId,
+        authInfo,
+        requestInfo,
+        jsonSchemaValidator: this.#jsonSchemaValidator
+      });
       const transport: HttpServerTransport = new StreamableHTTPServerTransport(this.#options);
       transport.onerror = this.#report;
       await server.connect(transport);
@@ -198,6 +207,8 @@ export class Pod {
     while (this.#inFlight() > 0 && Date.now() < deadline) {
       await new Promise(resolve => setTimeout(resolve, DRAIN_POLL_MS));
     }
+    // What has been answered is written at the end of its turn.
+    await endOfTurn();
     this.#left = true;
     await this.#sessions.close();
     await this.#notifier.close();

@@ -21,14 +21,13 @@ export interface RedisPipeline {
   pttl(key: string): RedisPipeline;
   exists(key: string): RedisPipeline;
   zadd(key: string, score: number, member: string): RedisPipeline;
+  zrem(key: string, member: string): RedisPipeline;
+  zremrangebyscore(key: string, min: string, max: number): RedisPipeline;
   exec(): Promise<[error: Error | null, result: unknown][] | null>;
 }
 
 /** What the index of sessions uses of the client. */
 export interface RedisIndexClient {
-  pipeline(): RedisPipeline;
-  zrem(key: string, member: string): Promise<number>;
-  zremrangebyscore(key: string, min: string, max: number): Promise<number>;
   zscan(key: string, cursor: string, countToken: 'COUNT', count: number): Promise<[cursor: string, entries: string[]]>;
 }
 

@@ -21,6 +21,8 @@ export interface RedisEventStoreOptions {
 
 /** Events read in one trip. */
 const BATCH = 500;
+/** Streams of which an entry is remembered. */
+const MAX_REMEMBERED = 5000;
 
 /**
  * What was sent on a session's streams, in Redis Streams: one per stream of the transport. Ids are given by Redis, so
@@ -35,6 +37,8 @@ export class RedisEventStore implements FollowableEventStore {
   /** Tells the calls of this store from those of others. */
   readonly #name = globalThis.crypto.randomUUID().slice(0, 8);
   #calls = 0;
+  /** By stream, an entry that is there, or was. */
+  readonly #latest = new Map<string, string>();
 
   /** @throws InvalidOptionError */
   constructor(options: RedisEventStoreOptions) {
@@ -53,19 +57,27 @@ export class RedisEventStore implements FollowableEventStore {
     const key = this.#keys.events(streamId);
     const text = JSON.stringify(message);
     const call = `${this.#name}.${(++this.#calls).toString(36)}`;
-    const id = await answerOf(this.#scripts.anypodAppendEvent(key, this.#maxEvents, this.#ttlSeconds, text, call));
+    const since = this.#latest.get(streamId);
+    const id = await answerOf(
+      this.#scripts.anypodAppendEvent(key, this.#maxEvents, this.#ttlSeconds, text, call, since ? `(${since}` : '-')
+    );
+    this.#saw(streamId, id);
     return `${streamId}@${id}`;
   }
 
   async latestEventId(streamId: string): Promise<string | null> {
     const [latest] = await answerOf(this.#redis.xrevrange(this.#keys.events(streamId), '+', '-', 'COUNT', 1));
-    return latest ? `${streamId}@${latest[0]}` : null;
+    if (!latest) return null;
+    this.#saw(streamId, latest[0]);
+    return `${streamId}@${latest[0]}`;
   }
 
   /** The stream of an event that is kept; undefined for every other id. */
   async getStreamIdForEventId(eventId: string): Promise<string | undefined> {
     const cursor = parseEventId(eventId);
-    return cursor && (await this.#isKept(cursor)) ? cursor.streamId : undefined;
+    if (!cursor) return undefined;
+    const [entry] = await this.#read(cursor.streamId, cursor.id, cursor.id, 1);
+    return entry?.[0] === cursor.id ? cursor.streamId : undefined;
   }
 
   /** @throws EventCursorError where the event is not kept: what followed it may be gone too */
@@ -74,26 +86,34 @@ export class RedisEventStore implements FollowableEventStore {
     { send }: { send: (eventId: string, message: JSONRPCMessage) => Promise<void> }
   ): Promise<string> {
     const cursor = parseEventId(lastEventId);
-    if (!cursor || !(await this.#isKept(cursor))) {
+    // With the first events in one trip, and no gap between the two: the cursor is the first of them.
+    const entries = cursor ? await this.#read(cursor.streamId, cursor.id, '+', BATCH + 1) : [];
+    if (!cursor || entries.shift()?.[0] !== cursor.id) {
       throw new EventCursorError('The event that the client saw last is not in the log');
     }
     const { streamId } = cursor;
-    let { id } = cursor;
-    for (;;) {
-      const entries = await answerOf(this.#redis.xrange(this.#keys.events(streamId), `(${id}`, '+', 'COUNT', BATCH));
-      for (const [entryId, [, text]] of entries) {
+    for (let batch = entries; ;) {
+      for (const [id, [, text]] of batch) {
         const message = JSON.parse(text as string) as JSONRPCMessage;
         // A priming event has an id and no message.
-        if ('jsonrpc' in message) await send(`${streamId}@${entryId}`, message);
-        id = entryId;
+        if ('jsonrpc' in message) await send(`${streamId}@${id}`, message);
       }
-      if (entries.length < BATCH) return streamId;
+      const last = batch.at(-1);
+      if (last) this.#saw(streamId, last[0]);
+      if (!last || batch.length < BATCH) return streamId;
+      batch = await this.#read(streamId, `(${last[0]}`, '+', BATCH);
     }
   }
 
-  async #isKept({ streamId, id }: Cursor): Promise<boolean> {
-    const entries = await answerOf(this.#redis.xrange(this.#keys.events(streamId), id, id, 'COUNT', 1));
-    return entries.length === 1;
+  #read(streamId: string, from: string, to: string, count: number): Promise<[id: string, fields: string[]][]> {
+    return answerOf(this.#redis.xrange(this.#keys.events(streamId), from, to, 'COUNT', count));
+  }
+
+  /** What comes later is behind this entry. Those of the streams that were used last are remembered. */
+  #saw(streamId: string, id: string): void {
+    this.#latest.delete(streamId);
+    this.#latest.set(streamId, id);
+    if (this.#latest.size > MAX_REMEMBERED) this.#latest.delete(this.#latest.keys().next().value as string);
   }
 }
 

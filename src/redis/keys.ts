@@ -21,9 +21,9 @@ export class RedisKeys {
     return `${this.session(sessionId)}:record`;
   }
 
-  /** Sorted set: all session ids, by the time until which they may live. */
-  sessionIndex(): string {
-    return `${this.#prefix}sessions`;
+  /** Sorted set: a share of all session ids, by the time until which they may live. */
+  sessionIndex(share: number): string {
+    return `${this.#prefix}sessions:${share.toString(16)}`;
   }
 
   /** Sorted set: the ids of the sessions subscribed to a resource, by the time until which they may live. */

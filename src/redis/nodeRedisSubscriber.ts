@@ -21,8 +21,11 @@ export interface NodeRedisPubSub {
 
 const RETRY_MS = 100;
 const MAX_RETRY_MS = 2000;
-/** A refusal by Redis (`NOPERM …`, `ERR …`), other than trouble with the connection: asking again does not help. */
-const REFUSED = /^[A-Z]{3,} /;
+/**
+ * A refusal by Redis (`NOPERM …`, `ERR …`), other than trouble with the connection: asking again does not help. That Redis
+ * before 7.2 does not know how the library introduces itself (`CLIENT SETINFO`) is none.
+ */
+const REFUSED = /^(?!ERR unknown subcommand)[A-Z]{3,} /;
 
 /**
  * Subscriptions of a node-redis client in the shape of ioredis, on a connection of their own. What fails without a

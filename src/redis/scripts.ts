@@ -48,7 +48,7 @@ return 1`;
  */
 const TOUCH_RECORD = `
 if redis.call('EXPIRE', KEYS[1], ARGV[1]) == 0 then return 0 end
-redis.call('HSET', KEYS[2], 'lastActivity', ARGV[3])
+redis.call('HSET', KEYS[2], 'a', ARGV[3])
 redis.call('EXPIRE', KEYS[2], ARGV[2])
 return 1`;
 
@@ -66,13 +66,15 @@ return removed`;
 
 /**
  * Appends an event to a stream's log, once: a client library sends a command again when the connection breaks before the
- * answer. Between the two at most a few events of other pods come.
- * KEYS: events. ARGV: events to keep, seconds to live, the message, a name for this call.
+ * answer. Between the two at most a few events of other pods come. Entries are read with their messages, which may be
+ * large, so the caller names one that was there before the call: then there is hardly ever anything to read.
+ * KEYS: events. ARGV: events to keep, seconds to live, the message, a name for this call, from where on the call may
+ * have written (as in XRANGE).
  * Returns the id of the entry.
  * Atomic so that no log is ever without a time to live, and no event is there twice.
  */
 const APPEND_EVENT = `
-for _, entry in ipairs(redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 8)) do
+for _, entry in ipairs(redis.call('XREVRANGE', KEYS[1], '+', ARGV[5], 'COUNT', 8)) do
   if entry[2][4] == ARGV[4] then return entry[1] end
 end
 local id = redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*', 'message', ARGV[3], 'call', ARGV[4])
@@ -96,7 +98,14 @@ export function withScripts(client: RedisClient): RedisClient & ScriptedClient {
 }
 
 export interface ScriptedEventClient {
-  anypodAppendEvent(key: string, maxEvents: number, ttlSeconds: number, message: string, call: string): Promise<string>;
+  anypodAppendEvent(
+    key: string,
+    maxEvents: number,
+    ttlSeconds: number,
+    message: string,
+    call: string,
+    since: string
+  ): Promise<string>;
 }
 
 export function withEventScripts(client: RedisEventClient): ScriptedEventClient {

@@ -34,8 +34,8 @@ export class RedisSessionBus implements SessionBus {
   readonly #prefix: string;
   readonly #onLog: NonNullable<RedisSessionBusOptions['onLog']>;
   readonly #listeners = new TopicListeners();
-  /** Of each channel that has listeners: settles when it is subscribed to. */
-  readonly #subscribed = new Map<string, Promise<unknown>>();
+  /** Of each channel that is being subscribed to. */
+  readonly #subscribing = new Map<string, Promise<unknown>>();
   #subscriber: RedisSubscriber | undefined;
   #sharded: boolean;
 
@@ -70,33 +70,35 @@ export class RedisSessionBus implements SessionBus {
   async subscribe(topic: string, listener: (message: string) => void): Promise<() => Promise<void>> {
     const channel = this.#prefix + topic;
     const subscriber = (this.#subscriber ??= this.#connect());
-    if (this.#listeners.add(channel, listener)) {
-      this.#subscribed.set(channel, this.#onChannel(subscriber, channel));
-    }
+    if (this.#listeners.add(channel, listener)) this.#begin(subscriber, channel);
     try {
       // Also where another listener came first: its subscription may be under way.
-      await this.#subscribed.get(channel);
+      await this.#subscribing.get(channel);
     } catch (error) {
-      this.#remove(channel, listener);
+      this.#listeners.remove(channel, listener);
       throw error;
     }
     return async () => {
       // After close() there is no connection left to tell.
-      if (!this.#remove(channel, listener) || this.#subscriber !== subscriber) return;
+      if (!this.#listeners.remove(channel, listener) || this.#subscriber !== subscriber) return;
       await this.#onChannel(subscriber, channel, true);
     };
   }
 
   async close(): Promise<void> {
     this.#listeners.clear();
-    this.#subscribed.clear();
+    this.#subscribing.clear();
     this.#subscriber?.disconnect();
     this.#subscriber = undefined;
   }
 
-  /** @returns whether it was the channel's last */
-  #remove(channel: string, listener: (message: string) => void): boolean {
-    return this.#listeners.remove(channel, listener) && this.#subscribed.delete(channel);
+  #begin(subscriber: RedisSubscriber, channel: string): void {
+    const subscribing = this.#onChannel(subscriber, channel);
+    this.#subscribing.set(channel, subscribing);
+    const settled = (): void => {
+      if (this.#subscribing.get(channel) === subscribing) this.#subscribing.delete(channel);
+    };
+    subscribing.then(settled, settled);
   }
 
   /** Subscribes or leaves, sharded where the server can. */

@@ -1,6 +1,6 @@
-import { SessionExistsError, SessionRecordUnreadableError, SessionStoreUnavailableError } from '../errors.js';
+import { withDeadline } from '../deadline.js';
+import { SessionExistsError } from '../errors.js';
 import type {
-  McpSessionState,
   SessionData,
   SessionFilter,
   SessionPatch,
@@ -10,14 +10,16 @@ import type {
 } from '../sessionStore.js';
 import { checkFunction, checkNumber, checkOptionsObject, checkString } from '../validate.js';
 import { REDIS_CLIENT_METHODS, redisClient, type RedisClient } from './client.js';
-import { answerOf, withoutCommand } from './answers.js';
+import { answerOf } from './answers.js';
 import { DEFAULT_KEY_PREFIX, RedisKeys } from './keys.js';
 import { type ScriptedLockClient, withLockScripts } from './lockScripts.js';
 import type { NodeRedisClient } from './nodeRedis.js';
+import { fromFields, toChanges, toFields } from './record.js';
 import { type ScriptedClient, withScripts } from './scripts.js';
 import { RedisSessionBus } from './sessionBus.js';
 import { SessionIndex } from './sessionIndex.js';
 import { type ScriptedStateClient, withStateScripts } from './stateScripts.js';
+import { Trips } from './trips.js';
 
 export interface RedisSessionStoreOptions {
   /**
@@ -34,9 +36,13 @@ export interface RedisSessionStoreOptions {
 }
 
 const TOMBSTONE_SECONDS = 60;
+/**
+ * How long a session waits for its place in an index: only a node of a cluster that is away takes as long. It counts
+ * towards the deadline of the call, which is a multiple of it.
+ */
+const INDEX_WAIT_MS = 100;
 /** `lastActivity` is kept to the second: refreshing it costs no write of its own. */
 const ACTIVITY_RESOLUTION_MS = 1000;
-const SUBSCRIPTION = 'sub:';
 
 /**
  * Sessions in Redis 6.2 or later, or Valkey, single or cluster.
@@ -53,6 +59,7 @@ export class RedisSessionStore implements SessionStore {
   readonly #keys: RedisKeys;
   readonly #keyPrefix: string;
   readonly #index: SessionIndex;
+  readonly #trips: Trips;
   #bus: RedisSessionBus | undefined;
   readonly #onLog: NonNullable<RedisSessionStoreOptions['onLog']>;
   /** When this pod last refreshed the hash behind a record that somebody holds, by `performance.now()`. */
@@ -69,7 +76,8 @@ export class RedisSessionStore implements SessionStore {
     this.#keyPrefix = options.keyPrefix ?? DEFAULT_KEY_PREFIX;
     this.#keys = new RedisKeys(this.#keyPrefix);
     this.ttlSeconds = options.ttlSeconds ?? 3600;
-    this.#index = new SessionIndex(this.#redis, this.#keys, this.#recordSeconds);
+    this.#trips = new Trips(this.#redis);
+    this.#index = new SessionIndex(this.#redis, this.#trips, this.#keys, this.#recordSeconds);
     this.#onLog = options.onLog ?? (() => {});
   }
 
@@ -82,19 +90,19 @@ export class RedisSessionStore implements SessionStore {
       this.#recordSeconds,
       ...toFields(data)
     );
-    this.#indexed(this.#index.add(sessionId, data));
+    const indexed = this.#indexed(this.#index.add(sessionId, data));
     const created = await answerOf(create);
     if (created === 0) throw new SessionExistsError('A session with this id exists, or was deleted a moment ago');
+    await indexed;
     this.#onLog('info', 'session created');
   }
 
   async getSession(sessionId: string): Promise<SessionData | null> {
-    const [revision, ttlMs, fields] = await this.#inOneTrip(
-      this.#redis
-        .pipeline()
-        .get(this.#keys.session(sessionId))
-        .pttl(this.#keys.session(sessionId))
-        .hgetall(this.#keys.record(sessionId))
+    const key = this.#keys.session(sessionId);
+    const [revision, ttlMs, fields] = await this.#trips.ask(
+      ['get', key],
+      ['pttl', key],
+      ['hgetall', this.#keys.record(sessionId)]
     );
     if (revision === null) return null;
     const record = fromFields(sessionId, revision as string, fields as Record<string, string>);
@@ -126,7 +134,7 @@ export class RedisSessionStore implements SessionStore {
       )
     );
     if (removed === 0) return;
-    this.#indexed(this.#index.remove(sessionId));
+    await this.#indexed(this.#index.remove(sessionId));
     this.#onLog('info', 'session deleted');
   }
 
@@ -136,18 +144,13 @@ export class RedisSessionStore implements SessionStore {
 
   async touchSession(sessionId: string, known?: SessionData): Promise<SessionData | null> {
     if (known?.revision === undefined || this.#recordNeedsRefresh(known)) return this.#touchBoth(sessionId, known);
-    const revision = await answerOf(this.#redis.getex(this.#keys.session(sessionId), 'EX', this.ttlSeconds));
+    const [revision] = await this.#trips.ask(['getex', this.#keys.session(sessionId), 'EX', this.ttlSeconds]);
     if (revision === null) return null;
     return Number(revision) === known.revision ? known : this.#touchBoth(sessionId);
   }
 
   async patchSession(sessionId: string, patch: SessionPatch): Promise<boolean> {
-    const set: string[] = [];
-    if (patch.initialized) set.push('initialized', '1');
-    if (patch.protocolVersion !== undefined) set.push('protocolVersion', patch.protocolVersion);
-    if (patch.logLevel !== undefined) set.push('logLevel', patch.logLevel);
-    if (patch.subscribe !== undefined) set.push(SUBSCRIPTION + patch.subscribe, '1');
-    const remove = patch.unsubscribe === undefined ? [] : [SUBSCRIPTION + patch.unsubscribe];
+    const { set, remove } = toChanges(patch);
     const patched = await answerOf(
       this.#scripts.anypodPatchSession(
         this.#keys.session(sessionId),
@@ -158,8 +161,9 @@ export class RedisSessionStore implements SessionStore {
       )
     );
     if (patched === 0) return false;
-    if (patch.subscribe !== undefined) this.#indexed(this.#index.subscribe(sessionId, patch.subscribe));
-    if (patch.unsubscribe !== undefined) this.#indexed(this.#index.unsubscribe(sessionId, patch.unsubscribe));
+    const { subscribe, unsubscribe } = patch;
+    if (unsubscribe !== undefined) await this.#indexed(this.#index.unsubscribe(sessionId, unsubscribe));
+    if (subscribe !== undefined) await this.#indexed(this.#index.subscribe(sessionId, subscribe));
     return true;
   }
 
@@ -230,94 +234,43 @@ export class RedisSessionStore implements SessionStore {
 
   async #touchBoth(sessionId: string, known?: SessionData): Promise<SessionData | null> {
     const record = this.#keys.record(sessionId);
-    const due = !known || this.#recordNeedsRefresh(known);
-    const [revision, fields] = await this.#inOneTrip(
-      this.#redis
-        .pipeline()
-        .getex(this.#keys.session(sessionId), 'EX', this.ttlSeconds)
-        .hgetall(record)
-        .expire(record, this.#recordSeconds)
+    const [revision, fields, ttlMs] = await this.#trips.ask(
+      ['getex', this.#keys.session(sessionId), 'EX', this.ttlSeconds],
+      ['hgetall', record],
+      ['pttl', record]
     );
     if (revision === null) return null;
-    if (known && Number(revision) === known.revision && Object.keys(fields as object).length > 0) {
-      return this.#refreshedRecord(known, due);
-    }
-    const data = fromFields(sessionId, revision as string, fields as Record<string, string>);
+    const isUnchanged = known && Number(revision) === known.revision && Object.keys(fields as object).length > 0;
+    const data = isUnchanged ? known : fromFields(sessionId, revision as string, fields as Record<string, string>);
     if (!data) {
       // An eviction policy took the record: the session cannot be served by anyone any more.
       this.#onLog('warn', 'a session is gone because Redis evicted its record: use a noeviction policy');
       return null;
     }
-    data.lastActivity = Date.now();
-    return this.#refreshedRecord(data, due);
-  }
-
-  /** Notes that the record was refreshed; its entries in the indexes go along when it was due. */
-  #refreshedRecord(data: SessionData, due: boolean): SessionData {
-    this.#refreshed.set(data, performance.now());
-    if (due) this.#indexed(this.#index.add(data.sessionId, data));
+    if (data !== known) data.lastActivity = Date.now();
+    await this.#keepRecord(data, this.#recordSeconds * 1000 - (ttlMs as number));
     return data;
   }
 
-  /** Not waited for: a session goes on when Redis is full, or when the index is on a node of a cluster that is away. */
-  #indexed(write: Promise<void>): void {
-    write.catch((error: Error) => this.#onLog('warn', `an index of sessions was not written: ${error.message}`));
+  /** The record is refreshed with its entries in the indexes, unless a pod has done so not long ago. */
+  async #keepRecord(data: SessionData, refreshedMsAgo: number): Promise<void> {
+    let now = performance.now();
+    if (refreshedMsAgo > (this.ttlSeconds * 1000) / 2) {
+      await this.#trips.ask(['expire', this.#keys.record(data.sessionId), this.#recordSeconds]);
+      void this.#indexed(this.#index.add(data.sessionId, data));
+    } else {
+      now -= refreshedMsAgo;
+    }
+    this.#refreshed.set(data, now);
   }
 
-  /** Sends a pipeline; one command that failed fails the whole. */
-  async #inOneTrip(pipeline: ReturnType<RedisClient['pipeline']>): Promise<unknown[]> {
-    const results = await pipeline.exec();
-    if (!results) throw new SessionStoreUnavailableError('Redis gave no results');
-    return results.map(([error, result]) => {
-      if (error) throw withoutCommand(error);
-      return result;
-    });
+  /**
+   * Resolves when an index is written, so that who asks any pod from then on finds the session; and though it is not: a
+   * session goes on when Redis is full, or when the index is on a node of a cluster that is away.
+   */
+  #indexed(write: Promise<void>): Promise<void> {
+    return withDeadline(() => write, INDEX_WAIT_MS).catch((error: Error) =>
+      this.#onLog('warn', `an index of sessions was not written: ${error.message}`)
+    );
   }
-}
-
-/** The record as hash fields: what never changes as one JSON text, what changes as fields of its own. */
-function toFields(data: SessionData): string[] {
-  const { protocolVersion, logLevel, subscriptions = [], ...fixed } = data.metadata?.mcp ?? {};
-  const metadata = data.metadata && { ...data.metadata, mcp: data.metadata.mcp && fixed };
-  const fields = ['createdAt', String(data.createdAt), 'lastActivity', String(data.lastActivity)];
-  if (metadata) fields.push('metadata', JSON.stringify(metadata));
-  if (data.initialized) fields.push('initialized', '1');
-  if (protocolVersion !== undefined) fields.push('protocolVersion', protocolVersion);
-  if (logLevel !== undefined) fields.push('logLevel', logLevel);
-  for (const uri of subscriptions) fields.push(SUBSCRIPTION + uri, '1');
-  return fields;
-}
-
-/** @returns undefined where the hash is gone. @throws SessionRecordUnreadableError */
-function fromFields(sessionId: string, revision: string, fields: Record<string, string>): SessionData | undefined {
-  if (fields.createdAt === undefined && fields.metadata === undefined) return undefined;
-  const metadata = parseMetadata(fields.metadata);
-  const mcp: McpSessionState = { ...metadata?.mcp };
-  if (fields.protocolVersion !== undefined) mcp.protocolVersion = fields.protocolVersion;
-  if (fields.logLevel !== undefined) mcp.logLevel = fields.logLevel as McpSessionState['logLevel'];
-  const subscriptions = Object.keys(fields).filter(field => field.startsWith(SUBSCRIPTION));
-  if (subscriptions.length > 0) mcp.subscriptions = subscriptions.map(field => field.slice(SUBSCRIPTION.length));
-  const data: SessionData = {
-    sessionId,
-    initialized: fields.initialized === '1',
-    createdAt: Number(fields.createdAt),
-    lastActivity: Number(fields.lastActivity),
-    revision: Number(revision)
-  };
-  if (metadata || Object.keys(mcp).length > 0) {
-    data.metadata = Object.keys(mcp).length > 0 ? { ...metadata, mcp } : metadata;
-  }
-  return data;
-}
-
-function parseMetadata(text: string | undefined): SessionData['metadata'] {
-  if (text === undefined) return undefined;
-  try {
-    const metadata: unknown = JSON.parse(text);
-    const isObject = typeof metadata === 'object' && metadata !== null && !Array.isArray(metadata);
-    if (isObject) return metadata as SessionData['metadata'];
-  } catch (error) {
-    throw new SessionRecordUnreadableError('The record in Redis is no JSON', { cause: error });
-  }
-  throw new SessionRecordUnreadableError('The record in Redis is no JSON object');
 }

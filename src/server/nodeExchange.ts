@@ -1,9 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import type { AuthInfo } from 'mcp-sdk-upstream/server/auth/types.js';
 import type { RequestInfo } from 'mcp-sdk-upstream/types.js';
 import type { BodyRead, EventSink, Exchange, Reply, ReportError } from '../engine/exchange.js';
-import { firstChunk, NodeEventSink } from './nodeEventSink.js';
-import { lazyRequestInfo } from './requestInfo.js';
+import { LazyRequestInfo, type RequestSource } from '../engine/requestInfo.js';
+import { endOfTurn, firstChunk, NodeEventSink } from './nodeEventSink.js';
 
 /** How long an answered client may go on sending a body that nobody reads. */
 const UNREAD_BODY_MS = 500;
@@ -12,7 +13,7 @@ const UNREAD_BODY_MS = 500;
 const FIRST_WINS = new Set(['content-type', 'host']);
 
 /** A request of Node's HTTP server as the engine sees it. */
-export class NodeExchange implements Exchange {
+export class NodeExchange implements Exchange, RequestSource {
   readonly req: IncomingMessage & { auth?: AuthInfo };
   readonly res: ServerResponse;
   readonly parsedBody: unknown;
@@ -31,12 +32,16 @@ export class NodeExchange implements Exchange {
     return this.req.auth;
   }
 
-  get requestInfo(): RequestInfo {
-    const { req } = this;
-    return lazyRequestInfo(
-      () => Object.fromEntries(fetchHeaders(req).entries()),
-      () => absoluteUrl(req)
-    );
+  get requestInfo(): LazyRequestInfo {
+    return new LazyRequestInfo(this);
+  }
+
+  readHeaders(): RequestInfo['headers'] {
+    return Object.fromEntries(fetchHeaders(this.req).entries());
+  }
+
+  readUrl(): URL {
+    return absoluteUrl(this.req);
   }
 
   header(name: string): string | null {
@@ -79,6 +84,7 @@ export async function answerExchange(
     if (reply.body instanceof NodeEventSink) {
       await reply.body.open(reply.status, reply.headers);
     } else {
+      await endOfTurn();
       sendBody(res, reply.status, reply.headers, reply.body as string | null);
     }
   } catch (error) {
@@ -103,7 +109,8 @@ function sendBody(res: ServerResponse, status: number, headers: Record<string, s
 /** Node reads and drops what is left of an answered request's body: for a while, not for ever. */
 function limitUnreadBody(req: IncomingMessage): void {
   const timer = setTimeout(() => {
-    if (!req.complete) req.socket.destroySoon();
+    // Where no socket is behind it (in tests, say), there is nothing to cut.
+    if (!req.complete) (req.socket as Partial<Socket>).destroySoon?.();
   }, UNREAD_BODY_MS);
   timer.unref();
   req.once('close', () => clearTimeout(timer));
@@ -116,20 +123,23 @@ function readBody(req: IncomingMessage & { rawBody?: unknown }, maxBytes: number
   if (req.readableEnded) return Promise.resolve({ tooLarge: false, text: '' });
 
   return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
-    let received = 0;
-    const finish = (settle: () => void): void => {
-      req.off('data', ondata).off('end', onend).off('error', reject).off('close', onclose);
-      settle();
+    // The listeners stay, because taking them away costs more; all that they hold is let go once this is settled.
+    let body: { chunks: Buffer[]; bytes: number; resolve: typeof resolve; reject: typeof reject } | undefined;
+    body = { chunks: [], bytes: 0, resolve, reject };
+    const settle = (how: (settled: NonNullable<typeof body>) => void): void => {
+      if (body) how(body);
+      body = undefined;
     };
-    const ondata = (chunk: Buffer): void => {
-      received += chunk.length;
-      chunks.push(chunk);
-      if (received > maxBytes) finish(() => resolve({ tooLarge: true }));
-    };
-    const onend = (): void => finish(() => resolve(decoded(chunks, maxBytes)));
-    const onclose = (): void => finish(() => reject(new Error('The client left before its request was complete')));
-    req.on('data', ondata).on('end', onend).on('error', reject).on('close', onclose);
+    const onclose = (): void =>
+      settle(({ reject }) => reject(new Error('The client left before its request was complete')));
+    req.on('data', (chunk: Buffer) => {
+      if (!body) return;
+      body.bytes += chunk.length;
+      if (body.bytes <= maxBytes) body.chunks.push(chunk);
+      else settle(({ resolve }) => resolve({ tooLarge: true }));
+    });
+    req.on('end', () => settle(({ resolve, chunks }) => resolve(decoded(chunks, maxBytes))));
+    req.on('error', error => settle(({ reject }) => reject(error))).on('close', onclose);
     if (req.destroyed) onclose();
   });
 }

@@ -1,12 +1,13 @@
 import type { AuthInfo } from 'mcp-sdk-upstream/server/auth/types.js';
-import { readRequestBody } from 'mcp-sdk-upstream/server/requestBody.js';
 import type { HandleRequestOptions } from 'mcp-sdk-upstream/server/webStandardStreamableHttp.js';
 import type { RequestInfo } from 'mcp-sdk-upstream/types.js';
-import type { BodyRead, EventSink, Exchange, Reply } from '../engine/exchange.js';
-import { lazyRequestInfo } from './requestInfo.js';
+import type { BodyRead, EventSink, Exchange, Reply, StreamWriter } from '../engine/exchange.js';
+import { LazyRequestInfo, type RequestSource } from '../engine/requestInfo.js';
+import { readRequestBody } from '../http/requestBody.js';
+import { awaitedRoom, type Room } from './room.js';
 
 /** A web-standard request as the engine sees it. */
-export class WebExchange implements Exchange {
+export class WebExchange implements Exchange, RequestSource {
   readonly #request: Request;
   readonly authInfo: AuthInfo | undefined;
   readonly parsedBody: unknown;
@@ -21,12 +22,16 @@ export class WebExchange implements Exchange {
     return this.#request.method;
   }
 
-  get requestInfo(): RequestInfo {
-    const request = this.#request;
-    return lazyRequestInfo(
-      () => Object.fromEntries(request.headers.entries()),
-      () => new URL(request.url)
-    );
+  get requestInfo(): LazyRequestInfo {
+    return new LazyRequestInfo(this);
+  }
+
+  readHeaders(): RequestInfo['headers'] {
+    return Object.fromEntries(this.#request.headers.entries());
+  }
+
+  readUrl(): URL {
+    return new URL(this.#request.url);
   }
 
   header(name: string): string | null {
@@ -52,11 +57,10 @@ const HIGH_WATER_MARK_BYTES = 64 * 1024;
 const encoder = new TextEncoder();
 
 class WebEventSink implements EventSink {
-  onopen?: () => void;
-  ongone?: () => void;
+  writer: StreamWriter | undefined;
   #controller!: ReadableStreamDefaultController<Uint8Array>;
   #ended = false;
-  #room: { promise: Promise<void>; resolve: () => void } | undefined;
+  #room: Room | undefined;
   readonly #stream = new ReadableStream<Uint8Array>(
     {
       start: controller => {
@@ -66,14 +70,14 @@ class WebEventSink implements EventSink {
       cancel: () => {
         this.#ended = true;
         this.#makeRoom();
-        this.ongone?.();
+        this.writer?.gone();
       }
     },
     new ByteLengthQueuingStrategy({ highWaterMark: HIGH_WATER_MARK_BYTES })
   );
 
   open(): ReadableStream<Uint8Array> {
-    if (!this.#ended) this.onopen?.();
+    if (!this.#ended) this.writer?.opened?.();
     return this.#stream;
   }
 
@@ -85,10 +89,7 @@ class WebEventSink implements EventSink {
     if (this.#ended) return;
     this.#controller.enqueue(encoder.encode(text));
     if ((this.#controller.desiredSize ?? 1) > 0) return;
-    if (!this.#room) {
-      let resolve!: () => void;
-      this.#room = { promise: new Promise<void>(done => (resolve = done)), resolve };
-    }
+    this.#room ??= awaitedRoom();
     return this.#room.promise;
   }
 

@@ -266,6 +266,22 @@ export const listingCases = {
     for (const data of [from, later]) await second.deleteSession(data.sessionId);
     await eventually(async () => (await listed()) === '', 'none that was deleted');
     equal(await idsOf(second, `${uri}/`), [], 'the sessions subscribed to another resource');
+  },
+
+  async 'lists what the record says where a subscription and its end meet'({ first, second }) {
+    if (!first.patchSession) return;
+    for (let i = 0; i < 20; i++) {
+      const uri = `file:///${randomUUID()}`;
+      const data = record();
+      const { sessionId } = data;
+      await first.storeSession(sessionId, data);
+      await Promise.all([
+        first.patchSession(sessionId, { subscribe: uri }),
+        first.patchSession(sessionId, { unsubscribe: uri })
+      ]);
+      const kept = (await second.getSession(sessionId))?.metadata?.mcp?.subscriptions ?? [];
+      equal((await idsOf(second, uri)).length, kept.length, 'the sessions subscribed to the resource');
+    }
   }
 } satisfies SessionCases;
 

@@ -1,3 +1,7 @@
+import { inspect } from 'node:util';
+import { WebStandardStreamableHTTPServerTransport } from 'mcp-sdk-anypod/server/webStandardStreamableHttp.js';
+import { WebStandardStreamableHTTPServerTransport as StockWebTransport } from 'mcp-sdk-upstream/server/webStandardStreamableHttp.js';
+import type { MessageExtraInfo, RequestInfo } from 'mcp-sdk-upstream/types.js';
 import { allowedDifferences } from './allowedDifferences.js';
 import { closeNodeEndpoint } from './endpoints.js';
 import { play, type Transcript } from './harness.js';
@@ -172,10 +176,14 @@ const demonstrations: Record<number, () => void> = {
   },
   6() {
     it.each(subjects)('sends wait for room ($name)', async subject => {
-      const stock = await readSlowly(oracles[subject.adapter]);
-      expect(stock).toEqual({ waited: false, closed: false, onerror: [] });
-      const ours = await readSlowly(subject);
-      expect(ours).toEqual({ waited: true, closed: true, onerror: [expect.stringContaining('unread')] });
+      for (const megabytes of [20, 60]) {
+        const stock = await readSlowly(oracles[subject.adapter], megabytes);
+        expect(stock).toEqual({ waiting: false, closed: false, onerror: [] });
+      }
+      expect(await readSlowly(subject, 20)).toEqual({ waiting: true, closed: false, onerror: [] });
+      // Who is cut off is waited for no more.
+      const cut = { waiting: false, closed: true, onerror: [expect.stringContaining('unread')] };
+      expect(await readSlowly(subject, 60)).toEqual(cut);
     });
   },
   7() {
@@ -472,6 +480,32 @@ const demonstrations: Record<number, () => void> = {
         ours: transcript => expect(told(transcript)).toEqual(['id: s2-3', 'id: s2-4', 'id: s2-5'])
       }
     );
+  },
+  19() {
+    it('so they are no fields of the object, and look the same in every other way', async () => {
+      const [stock, ours] = await Promise.all([StockWebTransport, WebStandardStreamableHTTPServerTransport].map(told));
+      expect(Object.keys(stock!)).toEqual(['headers', 'url']);
+      expect(Object.keys(ours!)).toEqual([]);
+      expect(JSON.stringify(ours)).toBe(JSON.stringify(stock));
+      expect(inspect(ours)).toBe(inspect(stock));
+      expect({ headers: ours!.headers, url: ours!.url }).toEqual(stock);
+    });
+
+    async function told(
+      Transport: typeof StockWebTransport | typeof WebStandardStreamableHTTPServerTransport
+    ): Promise<RequestInfo> {
+      const transport = new Transport({});
+      let extra: MessageExtraInfo | undefined;
+      transport.onmessage = (_, given) => (extra = given);
+      await transport.handleRequest(
+        new Request('http://localhost/mcp?a=1', {
+          method: 'POST',
+          headers: { 'content-type': 'application/json', accept: 'application/json, text/event-stream', 'x-a': 'ü' },
+          body: '{"jsonrpc":"2.0","method":"notifications/initialized"}'
+        })
+      );
+      return extra!.requestInfo!;
+    }
   }
 };
 

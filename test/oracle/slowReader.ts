@@ -7,8 +7,14 @@ import type { PlayedTransport, Subject } from './subjects.js';
 
 const CHUNK = notification('notifications/large', { text: 'x'.repeat(1_000_000) });
 
-/** Leaves a request's stream unread while the server sends on it, and tells whether a send waited for the reader. */
-export async function readSlowly(subject: Subject): Promise<{ waited: boolean; closed: boolean; onerror: string[] }> {
+/**
+ * Leaves a request's stream unread while the server sends so many megabytes on it, and tells whether sends wait for the
+ * reader, and whether the stream was closed.
+ */
+export async function readSlowly(
+  subject: Subject,
+  megabytes: number
+): Promise<{ waiting: boolean; closed: boolean; onerror: string[] }> {
   const transport = subject.create({ sessionIdGenerator: () => 'session-1' });
   const onerror: string[] = [];
   transport.onerror = error => onerror.push(error.message);
@@ -21,18 +27,18 @@ export async function readSlowly(subject: Subject): Promise<{ waited: boolean; c
   const stop = await (subject.adapter === 'node' ? openOverNode(transport) : openOverWeb(transport));
   try {
     let settled = 0;
-    const sends = Array.from({ length: 30 }, () =>
+    const sends = Array.from({ length: megabytes }, () =>
       transport.send(CHUNK, { relatedRequestId: 1 }).then(() => settled++)
     );
     for (let turn = 0; turn < 50; turn++) await new Promise(setImmediate);
-    const waited = settled < sends.length || onerror.length > 0;
+    const waiting = settled < sends.length;
     // A stream that was closed takes a late response for an error.
     const late = transport.send({ jsonrpc: '2.0', id: 1, result: {} }).then(
       () => false,
       () => true
     );
     const closed = onerror.length > 0 && (await late);
-    return { waited, closed, onerror };
+    return { waiting, closed, onerror };
   } finally {
     await transport.close();
     await stop();

@@ -2,13 +2,12 @@ import { once } from 'node:events';
 import { Agent, request, type IncomingMessage } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { Redis } from 'ioredis';
 import { createMcpHandler, RedisSessionStore } from 'mcp-sdk-anypod/server';
 import { McpServer } from 'mcp-sdk-upstream/server/mcp.js';
 import { AjvJsonSchemaValidator } from 'mcp-sdk-upstream/validation/ajv';
 import { z } from 'zod';
+import { collectGarbage } from '../support/collectGarbage.js';
 import { listen } from '../support/listen.js';
 import { until } from '../support/until.js';
 
@@ -34,9 +33,6 @@ export interface Measured {
 const { values: flags } = parseArgs({
   options: { redis: { type: 'string', default: '' }, sessions: { type: 'string', default: '10000' } }
 });
-
-setFlagsFromString('--expose-gc');
-const collectGarbage = runInNewContext('gc') as () => void;
 
 const jsonSchemaValidator = new AjvJsonSchemaValidator();
 const redis = new Redis(flags.redis);

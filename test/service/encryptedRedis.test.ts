@@ -96,13 +96,13 @@ describe('pods on an encrypted Redis store', () => {
   test('answer 503 for a record that was changed or moved, and leave it where it is', async () => {
     const [client, victim] = [await open(), await open()];
     const recordOf = ({ sessionId }: RawClient) => `mcp:session:{${sessionId}}:record`;
-    const metadata = String(await redis.hget(recordOf(victim), 'metadata'));
-    await redis.multi().hset(recordOf(client), { metadata }).incr(`mcp:session:{${client.sessionId}}`).exec();
+    const metadata = await redis.hgetall(recordOf(victim));
+    await redis.multi().hset(recordOf(client), metadata).incr(`mcp:session:{${client.sessionId}}`).exec();
     for (const { url } of [first, second]) {
       const answer = await client.request(url, 'tools/list');
       expect([answer.status, answer.headers.get('retry-after')]).toEqual([503, '1']);
     }
-    expect(await redis.hget(recordOf(client), 'metadata')).toBe(metadata);
+    expect(await redis.hgetall(recordOf(client))).toEqual(metadata);
     expect(second.errors.join()).toMatch(/SessionRecordUnreadableError: The record of session \w{8} is unreadable/);
     expect(second.errors.join()).not.toContain(client.sessionId);
     expect((await victim.request(second.url, 'tools/list')).status).toBe(200);

@@ -214,7 +214,7 @@ describe('while Redis is full', () => {
     expect(JSON.parse(String(await client.callTool(second.url, 'whoami')))).toMatchObject({
       subscriptions: ['file:///kept']
     });
-    expect(await admin.hget(`{${client.sessionId}}:record`, 'logLevel')).toBe('error');
+    expect(await admin.hget(`{${client.sessionId}}:record`, 'l')).toBe('error');
   });
 });
 
@@ -267,7 +267,7 @@ test('an event store that does not answer holds an answer up once, not once for 
 
 test('a record that cannot be read is a matter for its operators: 503, a report without the id, the record kept', async () => {
   const client = await open();
-  await admin.hset(`{${client.sessionId}}:record`, 'metadata', '{"mcp": garbage');
+  await admin.hset(`{${client.sessionId}}:record`, 'm', '{"mcp": garbage');
   const made = second.count('factory');
   for (const ask of [
     () => client.request(second.url, 'ping'),
@@ -283,7 +283,7 @@ test('a record that cannot be read is a matter for its operators: 503, a report 
     expect(second.errors.at(-1)).toContain('SessionRecordUnreadableError');
   }
   expect(second.count('factory')).toBe(made);
-  expect(await admin.hget(`{${client.sessionId}}:record`, 'metadata')).toBe('{"mcp": garbage');
+  expect(await admin.hget(`{${client.sessionId}}:record`, 'm')).toBe('{"mcp": garbage');
 });
 
 test('a transport that is wired by hand says so too, and opens or recovers once the store is back', async () => {

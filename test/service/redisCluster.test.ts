@@ -39,7 +39,7 @@ test('the keys of a session share a slot, and sessions are spread over all maste
   const slotsOf = new Map<string, Set<number>>();
   for (const master of cluster.masters) {
     const node = new Redis(master.url);
-    const keys = await node.keys('slots:*');
+    const keys = await node.keys('slots:{*');
     expect(keys.length).toBeGreaterThan(0);
     for (const key of keys) {
       const session = key.replace(/:record$/, '');
@@ -48,10 +48,68 @@ test('the keys of a session share a slot, and sessions are spread over all maste
     }
     node.disconnect();
   }
-  // The index of all sessions is a key of its own.
-  expect(slotsOf.size).toBe(sessionIds.length + 1);
+  expect(slotsOf.size).toBe(sessionIds.length);
   for (const slots of slotsOf.values()) expect(slots.size).toBe(1);
   client.disconnect();
+});
+
+/** The first of the keys made of 0, 1, 2, ... that a master holds. */
+async function firstKeptBy<T>(master: RedisServer, make: (i: number) => T, keyOf: (made: T) => string): Promise<T> {
+  const node = new Redis(master.url);
+  const isKept = (key: string) =>
+    node.exists(key).then(
+      () => true,
+      (error: Error) => !error.message.startsWith('MOVED')
+    );
+  for (let i = 0; ; i++) {
+    const made = make(i);
+    if (await isKept(keyOf(made))) {
+      node.disconnect();
+      return made;
+    }
+  }
+}
+
+test('a new session waits for its place in an index, but not for long', async () => {
+  const clients = [new Cluster([...cluster.nodes]), new Cluster([...cluster.nodes])] as const;
+  const warnings: string[] = [];
+  const options = {
+    keyPrefix: 'index:',
+    onLog: (level: string, text: string) => level === 'warn' && warnings.push(text)
+  };
+  const store = new RedisSessionStore({ redis: clients[0], ...options });
+  const [ofIndex, ofSession] = cluster.masters as [RedisServer, RedisServer];
+  const principal = await firstKeptBy(
+    ofIndex,
+    i => `principal-${i}`,
+    name => `index:principal:${name}`
+  );
+  const sessionId = await firstKeptBy(
+    ofSession,
+    i => `session-${i}`,
+    id => `index:{${id}}`
+  );
+  const now = Date.now();
+  const record = { sessionId, initialized: true, createdAt: now, lastActivity: now, metadata: { mcp: { principal } } };
+
+  ofIndex.pause();
+  try {
+    let isStored = false;
+    const stored = store.storeSession(sessionId, record).then(() => (isStored = true));
+    await until('the session is there', () => store.sessionExists(sessionId));
+    // It waits still, or has given up by now and said so.
+    if (isStored) expect(warnings).toHaveLength(1);
+    await stored;
+    expect(warnings).toEqual([expect.stringContaining('an index of sessions was not written')]);
+  } finally {
+    ofIndex.resume();
+  }
+  const other = new RedisSessionStore({ redis: clients[1], ...options });
+  await until('the session is listed', async () => {
+    for await (const ids of other.listSessionIds({ principal })) if (ids.includes(sessionId)) return true;
+    return false;
+  });
+  clients.forEach(client => client.disconnect());
 });
 
 test('while one master stands still, its sessions are told to come back and those of the others go on', async () => {

@@ -42,10 +42,13 @@ async function open(): Promise<RawClient> {
 
 const create = { evalsha: 1, exists: 1, del: 1, hset: 1, expire: 1, set: 1 };
 const patch = { evalsha: 1, exists: 1, hset: 1, incr: 1 };
+/** What was left of a longer text goes. */
+const patchOfText = { ...patch, hdel: 1 };
 const remove = { evalsha: 1, del: 2, set: 1 };
-const index = { zadd: 1, expire: 1 };
-/** Of the record; the session's entry in the index goes along. */
-const readAndRefresh = { getex: 1, hgetall: 1, zadd: 1, expire: 2 };
+/** What has expired goes in the same trip. */
+const index = { zremrangebyscore: 1, zadd: 1, expire: 1 };
+/** Of the record, and of how long it lives yet. */
+const read = { getex: 1, hgetall: 1, pttl: 1 };
 
 /** All of these commands. */
 function sum(...parts: Record<string, number>[]): Record<string, number> {
@@ -88,15 +91,24 @@ test('initialize is one script; the end of the handshake a look and a script', a
   const opened = await spentOn(admin, () => client.initialize(first.url));
   expectAtMost(3, opened, sum(create, index, { subscribe: 1 }));
   const initialized = () => client.notify(first.url, 'notifications/initialized');
-  const commands = sum(readAndRefresh, patch, { publish: 1 });
+  const commands = sum(read, patch, { publish: 1 });
   expectAtMost(4, await spentOn(admin, initialized), commands);
 });
 
 test('a recovery is one pipeline and a second look, and what follows is the hot path', async () => {
   const client = await open();
   const call = () => client.callTool(second.url, 'echo', { text: 'x' });
-  expectAtMost(4, await spentOn(admin, call), sum(readAndRefresh, { subscribe: 1, getex: 1 }));
+  expectAtMost(4, await spentOn(admin, call), sum(read, { subscribe: 1, getex: 1 }));
   expect(await spentOn(admin, call)).toEqual({ commands: { getex: 1 }, trips: 1 });
+});
+
+test('a record that nobody has refreshed for long is, and its entry in the index goes along', async () => {
+  const client = await open();
+  const record = `mcp:session:{${client.sessionId}}:record`;
+  expect(await admin.expire(record, 3600)).toBe(1);
+  const call = () => client.callTool(second.url, 'echo', { text: 'x' });
+  expectAtMost(6, await spentOn(admin, call), sum(read, { expire: 1 }, index, { subscribe: 1, getex: 1 }));
+  expect(await admin.ttl(record)).toBeGreaterThan(7190);
 });
 
 test('a change is told to the other pods, and each looks at once', async () => {
@@ -108,7 +120,7 @@ test('a change is told to the other pods, and each looks at once', async () => {
     const isReplayed = () => second.journal.entries.some(isSetLevelOf(client));
     await until('the other pod has it', isReplayed);
   };
-  const commands = sum({ getex: 1 }, patch, { publish: 1 }, { getex: 1 }, readAndRefresh);
+  const commands = sum({ getex: 1 }, patchOfText, { publish: 1 }, { getex: 1 }, read);
   expectAtMost(6, await spentOn(admin, change), commands);
   expect(await spentOn(admin, call)).toEqual({ commands: { getex: 1 }, trips: 1 });
 });
@@ -123,7 +135,7 @@ test('DELETE is a look and a script, on any pod', async () => {
     return spent;
   };
   expectAtMost(5, await endOf(here, first.url), { getex: 1, ...remove, ...ended });
-  expectAtMost(6, await endOf(elsewhere, second.url), { ...readAndRefresh, ...remove, ...ended });
+  expectAtMost(6, await endOf(elsewhere, second.url), { ...read, ...remove, ...ended });
 });
 
 test('an unknown session costs one trip, a malformed id and a request that is refused for its form none', async () => {

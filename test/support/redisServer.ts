@@ -39,7 +39,9 @@ export class RedisServer {
   async restart(): Promise<void> {
     await this.stop();
     const own = ['--port', String(this.port), '--bind', '127.0.0.1', '--dir', tmpdir(), '--daemonize', 'no'];
-    const volatile = ['--save', '', '--appendonly', 'no'];
+    // Replication goes past the disk as well, or the next server would begin with what a replica has left there.
+    const diskless = ['--repl-diskless-sync', 'yes', '--repl-diskless-load', 'on-empty-db'];
+    const volatile = ['--save', '', '--appendonly', 'no', '--dbfilename', `none-${this.port}.rdb`, ...diskless];
     const child = spawn('redis-server', [...own, ...volatile, ...this.#args], { stdio: ['ignore', 'pipe', 'inherit'] });
     let log = '';
     child.stdout.setEncoding('utf8').on('data', (chunk: string) => (log = (log + chunk).slice(-8192)));

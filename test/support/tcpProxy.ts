@@ -6,6 +6,8 @@ export interface TcpProxy {
   readonly port: number;
   /** How long every answer is held up from now on, in milliseconds. */
   delay(ms: number): void;
+  /** Drops the connection of the next answer, of which only so many bytes arrive. */
+  cutWithin(bytes: number): void;
   /** Drops every connection, and each new one, until `restore`. */
   cut(): void;
   restore(): void;
@@ -16,6 +18,7 @@ export async function startTcpProxy(target: number): Promise<TcpProxy> {
   const sockets = new Set<Socket>();
   let delayMs = 0;
   let isCut = false;
+  let bytesToCutAfter: number | undefined;
   const server = createServer(socket => {
     if (isCut) {
       socket.destroy();
@@ -36,6 +39,11 @@ export async function startTcpProxy(target: number): Promise<TcpProxy> {
     socket.on('data', chunk => onward.write(chunk));
     const held: Buffer[] = [];
     onward.on('data', (chunk: Buffer) => {
+      if (bytesToCutAfter !== undefined) {
+        socket.end(chunk.subarray(0, bytesToCutAfter));
+        bytesToCutAfter = undefined;
+        return;
+      }
       if (delayMs === 0 && held.length === 0) {
         socket.write(chunk);
         return;
@@ -53,6 +61,7 @@ export async function startTcpProxy(target: number): Promise<TcpProxy> {
   return {
     port: (server.address() as AddressInfo).port,
     delay: ms => void (delayMs = ms),
+    cutWithin: bytes => void (bytesToCutAfter = bytes),
     cut() {
       isCut = true;
       dropAll();

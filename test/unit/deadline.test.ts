@@ -16,3 +16,18 @@ test('what came while the process stood still came in time', async () => {
   while (performance.now() < end);
   expect((await stated).isDirectory()).toBe(true);
 });
+
+test('what gives no promise has settled, as for `await`', async () => {
+  expect(await withDeadline((() => 'now') as unknown as () => Promise<string>, 10, late)).toBe('now');
+});
+
+test('what goes forward is not late, however long it takes altogether', async () => {
+  const steps = async (restart: () => void) => {
+    for (let step = 0; step < 5; step++) {
+      await new Promise(resolve => setTimeout(resolve, 20));
+      restart();
+    }
+    return 'done';
+  };
+  expect(await withDeadline(steps, 60, late)).toBe('done');
+});

@@ -1,4 +1,5 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import * as anypod from 'mcp-sdk-anypod/server';
 import { SDK_VERSIONS } from '../../src/installation.js';
 
@@ -26,5 +27,20 @@ describe('the README', () => {
   it('names the versions of the SDK that a transport takes without a warning', () => {
     const [, list] = /passes on ([\d., and]+) of it/.exec(readme) ?? [];
     expect(list?.match(/\d+\.\d+\.\d+/g)).toEqual(SDK_VERSIONS);
+  });
+});
+
+describe('the examples', () => {
+  it('import nothing that an application with this package does not have', () => {
+    const files = readdirSync('examples', { recursive: true, encoding: 'utf8' }).filter(path =>
+      /\.m?[jt]s$/.test(path)
+    );
+    expect(files.length).toBeGreaterThan(20);
+    const imports = files.flatMap(path =>
+      [
+        ...readFileSync(join('examples', path), 'utf8').matchAll(/\bfrom '([./]+\/src\/[^']*|mcp-sdk-upstream[^']*)'/g)
+      ].map(([, name]) => `${path}: ${name}`)
+    );
+    expect(imports).toEqual([]);
   });
 });

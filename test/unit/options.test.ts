@@ -44,6 +44,15 @@ describe('a bad option is refused where it is given, by its name', () => {
     ['eventStore', () => new StreamableHTTPServerTransport({ eventStore: {} as never })],
     ['onsessionrecovered', () => new StreamableHTTPServerTransport({ onsessionrecovered: 1 as never })],
     ['principalOf', () => new StreamableHTTPServerTransport({ principalOf: 'sub' as never })],
+    ['sessionFreshnessMs', () => new StreamableHTTPServerTransport({ sessionFreshnessMs: -1 })],
+    [
+      'sessionFreshnessMs',
+      () =>
+        new StreamableHTTPServerTransport({
+          sessionStore: new InMemorySessionStore({ ttlSeconds: 5 }),
+          sessionFreshnessMs: 5000
+        })
+    ],
     ['maxStateBytes', () => new StreamableHTTPServerTransport({ maxStateBytes: 0 })],
     ['options', () => new StreamableHTTPServerTransport(null as never)],
     ['maxRequestBodySize', () => new StreamableHTTPServerTransport({ maxRequestBodySize: -1 })],

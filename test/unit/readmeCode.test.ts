@@ -39,7 +39,6 @@ test('every TypeScript block of the README compiles', () => {
   const { config } = ts.readConfigFile(join(root, 'tsconfig.json'), path => ts.sys.readFile(path)) as {
     config: { compilerOptions: { paths: Record<string, string[]> } };
   };
-  config.compilerOptions.paths['@modelcontextprotocol/sdk/*'] = ['./node_modules/mcp-sdk-upstream/dist/esm/*'];
   const { options } = ts.convertCompilerOptionsFromJson(
     { ...config.compilerOptions, noUnusedLocals: false, verbatimModuleSyntax: false },
     root

@@ -1,0 +1,70 @@
+import { DEFAULT_NEGOTIATED_PROTOCOL_VERSION } from 'mcp-sdk-upstream/types.js';
+import type { Exchange, Reply, ReportError } from './exchange.js';
+import type { ResolvedOptions } from './options.js';
+import type { Outbound } from './outbound.js';
+import { emptyReply, errorReply, eventStreamReply, sessionNotFound, TRANSPORT_ERROR } from './replies.js';
+import type { Resumption } from './resume.js';
+import type { Routing } from './routing.js';
+import { understandsPriming } from './sse.js';
+
+/** What answering a GET takes of the engine whose session it is for. */
+export interface GetHost {
+  readonly options: ResolvedOptions;
+  readonly sessionId: string | undefined;
+  readonly closed: boolean;
+  readonly report: ReportError;
+  readonly outbound: Outbound;
+  /** In external mode. */
+  readonly routing: Routing | undefined;
+  /** With an event store. */
+  readonly resumption: Resumption | undefined;
+}
+
+/** Answers a GET of the session with its standalone stream, or with the stream that the client comes back to. */
+export async function answerGet(host: GetHost, exchange: Exchange): Promise<Reply> {
+  if (host.closed) return sessionNotFound();
+  const { outbound, routing, resumption } = host;
+  const lastEventId = resumption && exchange.header('last-event-id');
+  if (lastEventId) return resume(host, resumption, exchange, lastEventId);
+  const held = routing && !host.options.takeover && (await routing.standaloneIsHeld());
+  const cursor = await outbound.latestOnStandalone();
+  // close() may have run while the other pods or the log were asked.
+  if (host.closed) return sessionNotFound();
+  const sink = exchange.openEventStream();
+  const connection = held ? undefined : outbound.openStandaloneStream(sink);
+  if (!connection) return refuse(host, 409, 'Conflict: Only one SSE stream is allowed per session');
+  if (cursor !== undefined) resumption?.follow(connection, cursor);
+  await routing?.standaloneOpened();
+  // What was said before the other pods knew of this stream.
+  void connection.follower?.read().catch(host.report);
+  return eventStreamReply(sink, host.sessionId);
+}
+
+async function resume(host: GetHost, resumption: Resumption, exchange: Exchange, lastEventId: string): Promise<Reply> {
+  try {
+    const sink = exchange.openEventStream();
+    const version = exchange.header('mcp-protocol-version') ?? DEFAULT_NEGOTIATED_PROTOCOL_VERSION;
+    const refusal = await resumption.resume(lastEventId, sink, understandsPriming(version));
+    switch (refusal) {
+      case 'closed':
+        return sessionNotFound();
+      case 'over':
+        // Tells an event source to come back no more (WHATWG HTML, section 9.2.3).
+        return emptyReply(204);
+      case 'unknown':
+        return refuse(host, 400, 'Invalid event ID format');
+      case 'conflict':
+        return refuse(host, 409, 'Conflict: Stream already has an active connection');
+      default:
+        return eventStreamReply(sink, host.sessionId);
+    }
+  } catch (error) {
+    host.report(error as Error);
+    return errorReply(500, TRANSPORT_ERROR, 'Error replaying events');
+  }
+}
+
+function refuse(host: GetHost, status: number, message: string): Reply {
+  host.report(new Error(message));
+  return errorReply(status, TRANSPORT_ERROR, message);
+}

@@ -1,0 +1,167 @@
+import {
+  DEFAULT_NEGOTIATED_PROTOCOL_VERSION,
+  type InitializeRequest,
+  type JSONRPCMessage,
+  type JSONRPCRequest,
+  type MessageExtraInfo,
+  type RequestId
+} from 'mcp-sdk-upstream/types.js';
+import type { SessionData } from '../sessionStore.js';
+import type { EventSink, Exchange, Reply, ReportError } from './exchange.js';
+import { extraOf, type SessionGate } from './gate.js';
+import type { Intake } from './intake.js';
+import { isRequest } from './messages.js';
+import type { ResolvedOptions } from './options.js';
+import type { Outbound } from './outbound.js';
+import {
+  emptyReply,
+  errorReply,
+  eventStreamReply,
+  PARSE_ERROR,
+  serviceUnavailable,
+  sessionNotFound
+} from './replies.js';
+import type { Routing } from './routing.js';
+import { understandsPriming } from './sse.js';
+import type { EngineState } from './state.js';
+import type { OpenRequest, RequestStream } from './stream.js';
+
+/** What answering a POST takes of the engine whose session it is for. */
+export interface PostHost {
+  readonly options: ResolvedOptions;
+  readonly state: EngineState;
+  readonly sessionId: string | undefined;
+  readonly closed: boolean;
+  readonly report: ReportError;
+  readonly gate: SessionGate;
+  readonly outbound: Outbound;
+  /** In external mode. */
+  readonly routing: Routing | undefined;
+  onmessage?: ((message: JSONRPCMessage, extra?: MessageExtraInfo) => void) | undefined;
+  /** What to note when the server has accepted a request. */
+  onresult(request: JSONRPCRequest): OpenRequest['onresult'];
+  closeSSEStream(requestId: RequestId): void;
+  closeStandaloneSSEStream(): void;
+}
+
+/**
+ * Answers a POST: its messages go to the server here or to other pods, and what the server answers becomes the reply.
+ * @param found - the session's record, where the caller has asked the store already
+ */
+export async function answerPost(
+  host: PostHost,
+  exchange: Exchange,
+  { messages, initialize }: Intake & { kind: 'post' },
+  found: SessionData | undefined
+): Promise<Reply> {
+  try {
+    // close() may have run while the body was read.
+    if (host.closed) return sessionNotFound();
+    const { gate, routing } = host;
+    const refusal = initialize
+      ? await gate.open(exchange, initialize, messages.length)
+      : ((await gate.refuse(exchange, found)) ?? (await gate.recordHandshake(messages)));
+    if (refusal) return refusal;
+    const inbound = routing && !messages.every(isRequest) ? await route(host, routing, messages) : messages;
+    if (!Array.isArray(inbound)) return inbound;
+    // close() may have run while the store, the bus or the application's callback was awaited.
+    if (host.closed) return sessionNotFound();
+
+    if (!messages.some(isRequest)) {
+      const extra = extraOf(exchange, host.state);
+      for (const message of inbound) host.onmessage?.(message, extra);
+      return emptyReply(202);
+    }
+    // Not awaited here: a server that throws is no parse error.
+    if (host.options.enableJsonResponse) return answerInJson(host, exchange, inbound);
+
+    const sink = exchange.openEventStream();
+    const dispatched = await dispatch(host, exchange, inbound, sink, initialize);
+    return dispatched ? eventStreamReply(sink, host.sessionId) : sessionNotFound();
+  } catch (error) {
+    host.report(error as Error);
+    return errorReply(400, PARSE_ERROR, 'Parse error', { data: String(error) });
+  }
+}
+
+/** What of the client's messages is for the server here, once the rest has gone to the pods that it is for. */
+async function route(host: PostHost, routing: Routing, messages: JSONRPCMessage[]): Promise<JSONRPCMessage[] | Reply> {
+  const inbound: JSONRPCMessage[] = [];
+  for (const message of messages) {
+    try {
+      const own = isRequest(message) ? message : await routing.inbound(message);
+      if (own) inbound.push(own);
+    } catch (error) {
+      host.report(error as Error);
+      return serviceUnavailable('The message could not be routed');
+    }
+  }
+  return inbound;
+}
+
+function answerInJson(host: PostHost, exchange: Exchange, messages: JSONRPCMessage[]): Promise<Reply> {
+  return new Promise<Reply>(resolve => {
+    const stream = host.outbound.openRequestStream(messages, resolve);
+    emit(host, messages, stream, extraOf(exchange, host.state));
+  });
+}
+
+/** @returns false where close() has run before the server was told anything */
+async function dispatch(
+  host: PostHost,
+  exchange: Exchange,
+  messages: JSONRPCMessage[],
+  sink: EventSink,
+  initialize: InitializeRequest | undefined
+): Promise<boolean> {
+  const { outbound } = host;
+  const extra = extraOf(exchange, host.state);
+  const version =
+    initialize?.params.protocolVersion ??
+    exchange.header('mcp-protocol-version') ??
+    DEFAULT_NEGOTIATED_PROTOCOL_VERSION;
+  const polls = outbound.log !== undefined && understandsPriming(version);
+  const stream = outbound.openRequestStream(messages, sink);
+  try {
+    if (polls) await outbound.prime(stream);
+    if (host.closed) {
+      outbound.abandon(stream);
+      return false;
+    }
+    // A client that was given no cursor cannot come back for what follows.
+    emit(host, messages, stream, extra, polls && stream.resumable);
+    return true;
+  } catch (error) {
+    // At once: an answer to another request of the batch must learn that its stream is gone.
+    outbound.abandon(stream);
+    throw error;
+  }
+}
+
+/** Hands the messages to the server, requests under the id that they are open as. */
+function emit(
+  host: PostHost,
+  messages: JSONRPCMessage[],
+  stream: RequestStream,
+  extra: MessageExtraInfo,
+  polls = false
+): void {
+  let next = 0;
+  for (const message of messages) {
+    const request = isRequest(message) ? stream.requests[next++] : undefined;
+    if (!request) {
+      host.onmessage?.(message, extra);
+      continue;
+    }
+    request.onresult = host.onresult(request.message);
+    const inbound = request.id === request.message.id ? request.message : { ...request.message, id: request.id };
+    host.onmessage?.(inbound, polls ? { ...extra, ...pollingCallbacks(host, request.id) } : extra);
+  }
+}
+
+function pollingCallbacks(host: PostHost, requestId: RequestId): MessageExtraInfo {
+  return {
+    closeSSEStream: () => host.closeSSEStream(requestId),
+    closeStandaloneSSEStream: () => host.closeStandaloneSSEStream()
+  };
+}

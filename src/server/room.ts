@@ -1,0 +1,11 @@
+/** The wait of writers for a client that has not taken yet what it was sent. */
+export interface Room {
+  readonly promise: Promise<void>;
+  readonly resolve: () => void;
+}
+
+export function awaitedRoom(): Room {
+  let resolve!: () => void;
+  const promise = new Promise<void>(done => (resolve = done));
+  return { promise, resolve };
+}

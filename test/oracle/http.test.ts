@@ -1,0 +1,173 @@
+import fc from 'fast-check';
+import * as stockMediaType from 'mcp-sdk-upstream/shared/mediaType.js';
+import * as stockBody from 'mcp-sdk-upstream/server/requestBody.js';
+import * as stockKeepAlive from 'mcp-sdk-upstream/server/sseKeepAlive.js';
+import * as ourMediaType from '../../src/http/mediaType.js';
+import * as ourBody from '../../src/http/requestBody.js';
+import * as ourKeepAlive from '../../src/http/sseKeepAlive.js';
+
+describe('a content type is JSON where it is to the SDK', () => {
+  const { isJsonContentType: ours } = ourMediaType;
+  const { isJsonContentType: stock } = stockMediaType;
+  const json = ['application/json', 'Application/JSON', 'application/json '];
+  const seams = [';', '; ', ',', ', ', '=', ' = ', ' ', '\t', '\v', '\u00a0', '"', '"', '\\', '\\"'];
+  const words = [
+    'charset',
+    'utf-8',
+    '"utf-8"',
+    'a',
+    '"x,y"',
+    '"\\,"',
+    '"\\"',
+    'a=b',
+    '; a="b,c"',
+    '; a=b',
+    '\x7f',
+    'é',
+    '€'
+  ];
+  const part = fc.oneof(
+    fc.constantFrom(...json, 'text/plain', 'application/json5'),
+    fc.constantFrom(...seams, ...words)
+  );
+
+  it.each([
+    undefined,
+    null,
+    '',
+    ';',
+    'application/json;a="b,c"',
+    'application/json;a=b,c',
+    'application/json, text/html'
+  ])('%p', header => expect(ours(header)).toBe(stock(header)));
+
+  it('for headers made of the pieces that matter', () => {
+    const any = fc.tuple(
+      fc.constantFrom(...json, ''),
+      fc.array(part, { maxLength: 7 }).map(parts => parts.join(''))
+    );
+    // Where the header has a comma, every character of a parameter counts.
+    const quoted = fc.tuple(
+      fc.constant('application/json; a='),
+      fc
+        .array(fc.constantFrom(...'\0\t\n\v !"#[\\]^~\x7f\x80é\xff€'), { maxLength: 3 })
+        .map(text => `"${text.join('')},"`)
+    );
+    let accepted = 0;
+    const property = fc.property(fc.oneof(any, quoted), ([start, rest]) => {
+      const header = start + rest;
+      const expected = stock(header);
+      if (expected && header.includes(',')) accepted++;
+      expect([header, ours(header)]).toEqual([header, expected]);
+    });
+    fc.assert(property, { numRuns: 20_000, seed: 1 });
+    // Otherwise the commas that are allowed, where the two could differ most, were never among them.
+    expect(accepted).toBeGreaterThan(1000);
+  });
+});
+
+describe('a body is read as by the SDK', () => {
+  const utf8 = new TextEncoder().encode('\ufeffé€😀{"a":1}');
+  const streams = fc.record({
+    chunks: fc.array(
+      fc.oneof(
+        fc.uint8Array({ maxLength: 12 }),
+        fc.nat(9).map(at => utf8.slice(at, at + 5))
+      ),
+      { maxLength: 5 }
+    ),
+    declared: fc.option(fc.constantFrom('0', '5', '10', '99', 'x'), { nil: undefined }),
+    maxBytes: fc.nat(40),
+    fails: fc.boolean()
+  });
+
+  it('whatever its chunks, its declared length and its end', async () => {
+    const property = fc.asyncProperty(streams, async each => {
+      const [ours, stock] = await Promise.all([ourBody, stockBody].map(module => read(module, each)));
+      expect(ours).toEqual(stock);
+    });
+    await fc.assert(property, { numRuns: 3000, seed: 1 });
+  });
+
+  it('where there is none', async () => {
+    const none = { headers: new Headers(), body: null } as Request;
+    expect(await ourBody.readRequestBody(none, 1)).toEqual(await stockBody.readRequestBody(none, 1));
+  });
+
+  it('up to the same limits, in the same words', () => {
+    expect(ourBody.DEFAULT_MAX_REQUEST_BODY_SIZE).toBe(stockBody.DEFAULT_MAX_REQUEST_BODY_SIZE);
+    expect(ourBody.MAX_BATCH_SIZE).toBe(stockBody.MAX_BATCH_SIZE);
+    expect(ourBody.requestBodyTooLargeMessage(7)).toBe(stockBody.requestBodyTooLargeMessage(7));
+    for (const value of [undefined, null, 0, -1, NaN, Infinity, 0.5, 1, '1', true, {}]) {
+      expect(resolved(ourBody, value)).toEqual(resolved(stockBody, value));
+    }
+  });
+});
+
+describe('a stream is kept alive as by the SDK', () => {
+  it('at the same default interval', () => {
+    expect(ourKeepAlive.DEFAULT_SSE_KEEP_ALIVE_MS).toBe(stockKeepAlive.DEFAULT_SSE_KEEP_ALIVE_MS);
+  });
+
+  it.each([undefined, null, NaN, Infinity, -1, 0, 0.5, 1, 1.5, 15_000, 2 ** 31 - 1, 2 ** 31, 2 ** 40, '5'])(
+    'with keepAliveMs %p',
+    value => {
+      const [ours, stock] = [ourKeepAlive, stockKeepAlive].map(module => armed(module, value as number));
+      expect(ours).toEqual(stock);
+    }
+  );
+});
+
+interface Sent {
+  readonly chunks: Uint8Array[];
+  readonly declared: string | undefined;
+  readonly maxBytes: number;
+  readonly fails: boolean;
+}
+
+/** What was read, how much was asked for, and whether the rest can be read by another. */
+async function read(
+  { readRequestBody }: Pick<typeof ourBody, 'readRequestBody'>,
+  { chunks, declared, maxBytes, fails }: Sent
+) {
+  let pulled = 0;
+  const body = new ReadableStream<Uint8Array>(
+    {
+      pull(controller) {
+        const chunk = chunks[pulled++];
+        if (chunk) controller.enqueue(chunk);
+        else if (fails) controller.error(new Error('gone'));
+        else controller.close();
+      }
+    },
+    { highWaterMark: 0 }
+  );
+  const headers = new Headers(declared === undefined ? {} : { 'content-length': declared });
+  const result = await readRequestBody({ headers, body } as Request, maxBytes).catch((error: Error) => error.message);
+  return { result, pulled, locked: body.locked };
+}
+
+function resolved(
+  { resolveMaxRequestBodySize }: Pick<typeof ourBody, 'resolveMaxRequestBodySize'>,
+  value: unknown
+): unknown {
+  try {
+    return resolveMaxRequestBodySize(value as number);
+  } catch (error) {
+    return [(error as Error).name, (error as Error).message];
+  }
+}
+
+/** The delay of the timer that was set, if any, whether it was unref'd, and whether it calls back. */
+function armed({ armSseKeepAlive }: Pick<typeof ourKeepAlive, 'armSseKeepAlive'>, intervalMs: number): unknown {
+  let ticks = 0;
+  const timer = { unrefs: 0, unref: () => timer.unrefs++ };
+  const setting = jest.spyOn(globalThis, 'setInterval').mockReturnValue(timer as never);
+  try {
+    const result = armSseKeepAlive(intervalMs, () => ticks++);
+    const delays = setting.mock.calls.map(([tick, delay]) => (tick(), delay));
+    return { delays, ticks, unrefs: timer.unrefs, given: result === (timer as unknown) };
+  } finally {
+    setting.mockRestore();
+  }
+}

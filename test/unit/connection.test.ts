@@ -1,0 +1,57 @@
+import { jest } from '@jest/globals';
+import { Connection } from '../../src/engine/connection.js';
+
+const MEBIBYTE = 1024 * 1024;
+
+/** A connection to a client that has left so much unread. */
+function connect(): { connection: Connection; sink: { bufferedBytes: number; written: string[] }; reported: string[] } {
+  const reported: string[] = [];
+  const sink = {
+    writer: undefined,
+    bufferedBytes: 0,
+    written: [] as string[],
+    write: (text: string) => void sink.written.push(text),
+    end: () => {}
+  };
+  const owner = {
+    keepAliveMs: 0,
+    report: (error: Error) => void reported.push(error.name),
+    connectionOpened: () => {},
+    connectionEnded: () => {}
+  };
+  return { connection: new Connection({ id: 's', connection: undefined }, sink, owner), sink, reported };
+}
+
+describe('a client that leaves much unread', () => {
+  let now = 0;
+  beforeEach(() => void jest.spyOn(performance, 'now').mockImplementation(() => now));
+  afterEach(() => jest.restoreAllMocks());
+
+  test('has five seconds to catch up, and starts anew when it has', () => {
+    const { connection, sink, reported } = connect();
+    for (const [seconds, mebibytes] of [
+      [0, 5],
+      [4.9, 5],
+      [5, 4],
+      [9, 5],
+      [14, 5]
+    ] as const) {
+      now = seconds * 1000;
+      sink.bufferedBytes = mebibytes * MEBIBYTE;
+      void connection.write('x');
+    }
+    expect([sink.written.length, connection.ended, reported]).toEqual([5, false, []]);
+    now = 14_001;
+    void connection.write('x');
+    expect([sink.written.length, connection.ended, reported]).toEqual([5, true, ['SlowClientError']]);
+  });
+
+  test('is not waited for where it is more than any client may leave', () => {
+    const { connection, sink, reported } = connect();
+    sink.bufferedBytes = 32 * MEBIBYTE;
+    void connection.write('x');
+    sink.bufferedBytes++;
+    void connection.write('x');
+    expect([sink.written.length, connection.ended, reported]).toEqual([1, true, ['SlowClientError']]);
+  });
+});

@@ -1,0 +1,77 @@
+import { jest } from '@jest/globals';
+import { AjvJsonSchemaValidator } from 'mcp-sdk-upstream/validation/ajv-provider.js';
+import type { JsonSchemaType } from 'mcp-sdk-upstream/validation/types.js';
+import { SharedJsonSchemaValidator } from '../../src/handler/sharedValidator.js';
+import { collectGarbage } from '../support/collectGarbage.js';
+
+const object = (properties: object, more: object = {}) => ({ type: 'object', properties, ...more }) as JsonSchemaType;
+
+describe('the validator that the servers of a pod share', () => {
+  it("decides, and explains, as the SDK's own", () => {
+    const shared = new SharedJsonSchemaValidator();
+    const schemas = [
+      object({ name: { type: 'string', minLength: 2 } }, { required: ['name'] }),
+      object({ mail: { type: 'string', format: 'email' }, size: { type: 'integer', enum: [1, 2] } })
+    ];
+    for (const schema of schemas) {
+      const validate = shared.getValidator(schema);
+      const own = new AjvJsonSchemaValidator().getValidator(schema);
+      for (const input of [{ name: 'x' }, { name: 'xy' }, {}, { mail: 'no' }, { mail: 'a@b.example', size: 3 }, null]) {
+        expect(validate(input)).toEqual(own(input));
+      }
+    }
+  });
+
+  it('compiles a schema once, also where each server makes it anew', () => {
+    const shared = new SharedJsonSchemaValidator();
+    const make = () => object({ a: { type: 'string' } });
+    expect(shared.getValidator(make())).toBe(shared.getValidator(make()));
+  });
+
+  it('does not take one schema for another of the same name', () => {
+    const shared = new SharedJsonSchemaValidator();
+    const named = (type: string) => object({ a: { type } }, { $id: 'https://example.com/form' });
+    expect(shared.getValidator(named('string'))({ a: 'x' }).valid).toBe(true);
+    expect(shared.getValidator(named('number'))({ a: 'x' }).valid).toBe(false);
+    expect(shared.getValidator(named('number'))({ a: 1 }).valid).toBe(true);
+  });
+
+  it('sees what its caller changes in a schema', () => {
+    const shared = new SharedJsonSchemaValidator();
+    const schema = { type: 'object', properties: { a: { type: 'string' } } };
+    expect(shared.getValidator(schema as JsonSchemaType)({ a: 1 }).valid).toBe(false);
+    schema.properties.a.type = 'number';
+    expect(shared.getValidator(schema as JsonSchemaType)({ a: 1 }).valid).toBe(true);
+  });
+
+  it('forgets schemas where servers never stop making new ones', () => {
+    const shared = new SharedJsonSchemaValidator();
+    const first = shared.getValidator(object({ a: { const: 0 } }));
+    for (let i = 1; i <= 200; i++) shared.getValidator(object({ a: { const: i } }));
+    expect(shared.getValidator(object({ a: { const: 0 } }))).not.toBe(first);
+  });
+
+  it('refuses what cannot be compiled, as the SDK does', () => {
+    const broken = object({ a: { $ref: '#/nowhere' } });
+    expect(() => new AjvJsonSchemaValidator().getValidator(broken)).toThrow();
+    expect(() => new SharedJsonSchemaValidator().getValidator(broken)).toThrow();
+  });
+
+  it('keeps nothing of what cannot be compiled, however often it is asked', async () => {
+    const compiled: WeakRef<object>[] = [];
+    const parse = JSON.parse;
+    jest.spyOn(JSON, 'parse').mockImplementation(text => {
+      const schema = parse(text) as object;
+      compiled.push(new WeakRef(schema));
+      return schema;
+    });
+    const shared = new SharedJsonSchemaValidator();
+    for (let i = 0; i < 20; i++) expect(() => shared.getValidator(object({ a: { pattern: '(' } }))).toThrow();
+    jest.restoreAllMocks();
+    // A weak reference holds what it was made for until the end of the turn.
+    await new Promise(setImmediate);
+    collectGarbage();
+    expect(compiled).toHaveLength(20);
+    expect(compiled.filter(schema => schema.deref() !== undefined)).toEqual([]);
+  });
+});
