@@ -33,7 +33,9 @@ export async function install(
   for (const [name, content] of Object.entries({ ...all, ...configuration }))
     await writeFile(join(folder, name), content);
   await cp('test/swap/scripts', folder, { recursive: true });
-  const env = { ...process.env, CI: '', NODE_ENV: '', npm_config_registry: registry };
+  // Yarn's caches know a package by its version alone, and would give an earlier build of this one.
+  const caches = { YARN_CACHE_FOLDER: join(folder, '.yarn-cache'), YARN_GLOBAL_FOLDER: join(folder, '.yarn-global') };
+  const env = { ...process.env, ...caches, CI: '', NODE_ENV: '', npm_config_registry: registry };
   const [program, ...args] = command as [string, ...string[]];
   await run(program, args, { cwd: folder, env });
   const pnp = existsSync(join(folder, '.pnp.cjs')) ? ['-r', './.pnp.cjs', '--loader', './.pnp.loader.mjs'] : [];

@@ -32,11 +32,7 @@ describe('what a transport says of how it was installed', () => {
   });
 
   test('is one line on an SDK that it was not tested with: its version, and the remedy', async () => {
-    const path = join(app.folder, 'node_modules/mcp-sdk-upstream/package.json');
-    const manifest = await readFile(path, 'utf8');
-    await writeFile(path, manifest.replace(/"version": "[^"]*"/, '"version": "1.99.0"'));
-    const found = await said([SDK]);
-    await writeFile(path, manifest);
+    const found = await withSdkVersion('1.99.0', () => said([SDK]));
     const message = expect.stringMatching(
       /^mcp-sdk-anypod runs on version 1\.99\.0 of .* tested with .*1\.32\.2: remove the override for mcp-sdk-upstream$/
     ) as string;
@@ -50,6 +46,24 @@ describe('what a transport says of how it was installed', () => {
     expect(found).toEqual(Array(2).fill({ code: 'ANYPOD_UNSUPPORTED_RUNTIME', message }));
   });
 
+  test.each(['1.29.0', '1.9.3', '1.30.0'])('is one line on SDK %s, which is too old, thrown', async version => {
+    const found = await withSdkVersion(version, () => said([SDK]));
+    const message =
+      `mcp-sdk-anypod needs @modelcontextprotocol/sdk 1.30.1 or later and runs on ${version}: ` +
+      'remove the override for mcp-sdk-upstream';
+    expect(found).toEqual(Array(2).fill({ code: 'ANYPOD_UNSUPPORTED_RUNTIME', message }));
+  });
+
+  test.each([
+    ['ioredis', { REDIS_URL: 'redis://127.0.0.1:1' }],
+    ['ioredis', { MCP_TS_STORAGE_TYPE: 'redis' }],
+    ['pg', { DATABASE_URL: 'postgres://127.0.0.1:1/none' }]
+  ])('is one line where the environment asks for %s, which is not installed: how to install it', async (peer, env) => {
+    const { stdout } = await app.run('services.mjs', SDK, JSON.stringify(env));
+    const message = expect.stringMatching(`^The package ${peer} is not installed: npm install ${peer}\\b.*$`) as string;
+    expect(JSON.parse(stdout)).toEqual(Array(2).fill({ code: 'ANYPOD_BACKEND_UNAVAILABLE', message }));
+  });
+
   test('a peer that is missing is named by the module that needs it', async () => {
     const found = await said([`${SDK}/validation/cfworker`], '--import');
     expect(found).toEqual([
@@ -57,6 +71,42 @@ describe('what a transport says of how it was installed', () => {
     ]);
   });
 
+  /** The SDK under the fork says that it is of that version. */
+  async function withSdkVersion<T>(version: string, action: () => Promise<T>): Promise<T> {
+    const path = join(app.folder, 'node_modules/mcp-sdk-upstream/package.json');
+    const manifest = await readFile(path, 'utf8');
+    await writeFile(path, manifest.replace(/"version": "[^"]*"/, `"version": "${version}"`));
+    return action().finally(() => writeFile(path, manifest));
+  }
+
   const said = async (names: string[], node?: string): Promise<unknown> =>
     JSON.parse((await app.run('construct.mjs', ...(node ? [node] : []), ...names)).stdout);
+});
+
+describe.each(['1.24.0', '1.30.0'])('on SDK %s, by an override', version => {
+  let registry: Registry;
+  let app: Application;
+
+  beforeAll(async () => {
+    registry = await startRegistry();
+    app = await install('npm', registry.url, {
+      dependencies: { [SDK]: `file:${registry.tarball}` },
+      overrides: { 'mcp-sdk-upstream': `npm:${SDK}@${version}` }
+    });
+  });
+
+  afterAll(async () => {
+    await app?.remove();
+    await registry?.stop();
+  });
+
+  test('the modules load, and the first transport says in one line what is wrong', async () => {
+    const message =
+      `mcp-sdk-anypod needs @modelcontextprotocol/sdk 1.30.1 or later and runs on ${version}: ` +
+      'remove the override for mcp-sdk-upstream';
+    const found = await app.run('construct.mjs', SDK);
+    expect(JSON.parse(found.stdout)).toEqual(Array(2).fill({ code: 'ANYPOD_UNSUPPORTED_RUNTIME', message }));
+    const imported = await app.run('construct.mjs', '--import', `${SDK}/server`);
+    expect(JSON.parse(imported.stdout)).toEqual([]);
+  });
 });
