@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
 import { Redis } from 'ioredis';
 import { LockTimeoutError, RedisSessionStore, withLock } from 'mcp-sdk-anypod/server';
 import { startPods, type Pod } from '../support/process.js';
@@ -139,14 +140,19 @@ test('a Redis that has forgotten the lock, or is gone for longer than the lease,
 });
 
 test('who waits goes on waiting through a restart of Redis', async () => {
-  const untilLost = (signal: AbortSignal) =>
-    new Promise<void>(resolve => signal.addEventListener('abort', () => resolve()));
-  const held = withLock(store, sessionId, untilLost, { leaseMs: 500 });
-  const lost = expect(held).rejects.toMatchObject({ code: 'ANYPOD_LOCK_LOST' });
-  await waitOn(first, 60_000);
-  await server.restart();
+  const held = withLock(
+    store,
+    sessionId,
+    async signal => {
+      const lost = once(signal, 'abort');
+      await waitOn(first, 60_000);
+      await server.restart();
+      await lost;
+    },
+    { leaseMs: 2000 }
+  );
+  await expect(held).rejects.toMatchObject({ code: 'ANYPOD_LOCK_LOST' });
   await until('it holds the lock', async () => (await seenOn(first)).holding);
-  await lost;
   await ask(first, '/let-go');
 });
 
