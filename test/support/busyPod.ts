@@ -44,6 +44,8 @@ const handler = createMcpHandler(makeServer, {
   onerror: error => console.error(`${error.name}: ${error.message}`)
 });
 const listener = createServer((req, res) => void handler.node(req, res)).listen(Number(flags.port), '127.0.0.1');
+// An idle connection is its client's to close: Node would do so after 5 s, maybe while the next request is on its way.
+listener.keepAliveTimeout = 60_000;
 await once(listener, 'listening');
 console.log(`listening ${(listener.address() as AddressInfo).port}`);
 process.once('SIGTERM', () => void leave());
