@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { Redis } from 'ioredis';
+import { Cluster, Redis } from 'ioredis';
 import {
   RedisEventStore,
   RedisSessionBus,
@@ -160,11 +160,28 @@ describe.each(all)('over %s', (name, connect) => {
     expect((await mine.tasks.listTasks(undefined, sessionId)).tasks.map(task => task.status)).toEqual(['completed']);
   });
 
+  test('of sessions that are asked for at the same time, one that fails or is not there is alone in that', async () => {
+    const store = new RedisSessionStore({ redis: clients[0]!.redis });
+    const ids = ['good', 'gone', 'broken', 'better'].map(each => `${each} ${name}`);
+    await Promise.all(ids.map(id => store.storeSession(id, record(id))));
+    const records = await Promise.all(ids.map(id => store.touchSession(id)));
+    const admin = name.includes('Cluster') ? new Cluster([...cluster.nodes]) : new Redis(server.url);
+    for (const id of [ids[1], ids[2]]) await admin.del(`mcp:session:{${id}}`);
+    await admin.lpush(`mcp:session:{${ids[2]}}`, 'no string');
+    admin.disconnect();
+    const touched = await Promise.allSettled(ids.map((id, index) => store.touchSession(id, records[index]!)));
+    const [good, gone, broken, better] = touched;
+    expect([good, gone, better]).toEqual([records[0], null, records[3]].map(value => ({ status: 'fulfilled', value })));
+    expect(String((broken as PromiseRejectedResult).reason)).toContain('WRONGTYPE');
+  });
+
   test('works on when Redis has forgotten its scripts', async () => {
     const store = new RedisSessionStore({ redis: clients[0]!.redis });
-    const sessionId = `forgotten by ${name}`;
-    await store.storeSession(sessionId, record(sessionId));
+    const [sessionId, other] = [`forgotten by ${name}`, `forgotten as well by ${name}`];
+    await Promise.all([sessionId, other].map(id => store.storeSession(id, record(id))));
+    const records = await Promise.all([sessionId, other].map(id => store.touchSession(id)));
     for (const admin of admins) await admin.script('FLUSH');
+    expect(await Promise.all(records.map(each => store.touchSession(each!.sessionId, each!)))).toEqual(records);
     expect(await store.patchSession(sessionId, { logLevel: 'info' })).toBe(true);
     await store.deleteSession(sessionId);
     expect(await store.sessionExists(sessionId)).toBe(false);
