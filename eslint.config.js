@@ -13,6 +13,7 @@ const globalsOfNode = {
   console: 'readonly',
   fetch: 'readonly',
   process: 'readonly',
+  Request: 'readonly',
   setImmediate: 'readonly',
   URL: 'readonly',
   require: 'readonly',

@@ -47,6 +47,8 @@ export class StoreDirectory {
       import('node:crypto'),
       import('node:path')
     ]);
+    // Empty in a bundle for browsers: see `browser` in package.json.
+    if (!('mkdir' in fs)) throw new SessionStoreUnavailableError('This runtime has no file system');
     const directory = new StoreDirectory({ fs, crypto }, nodePath.resolve(path));
     try {
       await directory.#prepare();

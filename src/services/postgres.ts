@@ -6,7 +6,7 @@ import { PostgresSessionBus } from '../postgres/sessionBus.js';
 import { PostgresSessionStore } from '../postgres/sessionStore.js';
 import { PostgresTaskMessageQueue } from '../postgres/taskMessageQueue.js';
 import { PostgresTaskStore } from '../postgres/taskStore.js';
-import type { Backend } from './backend.js';
+import { type Backend, loaded } from './backend.js';
 import type { BackendOptions } from './options.js';
 
 /**
@@ -53,8 +53,8 @@ function shownUrl(databaseUrl: string): string {
 
 async function loadPg(): Promise<{ Pool: typeof Pool }> {
   try {
-    const loaded = (await import('pg')) as { default?: { Pool: typeof Pool }; Pool?: typeof Pool };
-    return { Pool: (loaded.Pool ?? loaded.default?.Pool) as typeof Pool };
+    const pg = (await import('pg')) as { default?: { Pool: typeof Pool }; Pool?: typeof Pool };
+    return loaded({ Pool: (pg.Pool ?? pg.default?.Pool) as typeof Pool }, 'pg', 'Pool');
   } catch (error) {
     const { code } = error as { code?: string };
     if (code !== 'ERR_MODULE_NOT_FOUND' && code !== 'MODULE_NOT_FOUND') throw error;

@@ -6,7 +6,7 @@ import { RedisSessionStore } from '../redis/sessionStore.js';
 import { RedisTaskMessageQueue } from '../redis/taskMessageQueue.js';
 import { RedisTaskStore } from '../redis/taskStore.js';
 import { checkNumber, checkString } from '../validate.js';
-import type { Backend } from './backend.js';
+import { type Backend, loaded } from './backend.js';
 import type { BackendOptions, Log } from './options.js';
 
 const DEFAULT_TIMEOUT_MS = 2000;
@@ -110,7 +110,7 @@ interface Ioredis {
 
 async function loadIoredis(): Promise<Ioredis> {
   try {
-    return await import('ioredis');
+    return loaded(await import('ioredis'), 'ioredis', 'Redis');
   } catch (error) {
     const { code } = error as { code?: string };
     if (code !== 'ERR_MODULE_NOT_FOUND' && code !== 'MODULE_NOT_FOUND') throw error;

@@ -17,9 +17,17 @@ interface Way {
   readonly name?: string;
 }
 
+/** An application may use them for its own purposes, on its own terms. */
+const olderClients = { ioredis: '^4.28.0', iovalkey: '0.2.1', pg: '^7.18.0', redis: '^4.7.0' };
+
 /** Everything README says that a team can do. */
 const ways: Way[] = [
   { manager: 'npm', title: 'an alias', manifest: { dependencies: { [SDK]: fork, ...framework } } },
+  {
+    manager: 'npm',
+    title: 'an alias, beside older clients of databases',
+    manifest: { dependencies: { [SDK]: fork, ...framework, ...olderClients } }
+  },
   {
     manager: 'npm',
     title: 'overrides, where only a framework asks for the SDK',

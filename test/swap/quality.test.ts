@@ -18,7 +18,13 @@ beforeAll(async () => {
   const fork = `file:${registry.tarball}`;
   app = await install('npm', registry.url, {
     type: 'module',
-    dependencies: { 'mcp-sdk-anypod': fork, [SDK]: fork, '@cfworker/json-schema': '^4.1.1' }
+    dependencies: {
+      'mcp-sdk-anypod': fork,
+      [SDK]: fork,
+      '@cfworker/json-schema': '^4.1.1',
+      ioredis: '^6.0.0',
+      pg: '^8.0.0'
+    }
   });
 });
 
@@ -31,8 +37,13 @@ describe('the package', () => {
   test('is right for publint, and has right types for each module in each resolution', async () => {
     const modules = (await mirrored()).map(path => `./${path}`);
     const { stdout } = await run(process.execPath, ['test/swap/packageProblems.mjs', registry.tarball, ...modules]);
-    const { entrypoints, ...found } = JSON.parse(stdout) as { entrypoints: number };
-    expect(found).toEqual({ publint: [], types: { kind: 'included' }, problems: [] });
+    const { entrypoints, publint, ...found } = JSON.parse(stdout) as {
+      entrypoints: number;
+      publint: { code: string }[];
+    };
+    expect(found).toEqual({ types: { kind: 'included' }, problems: [] });
+    // That says which dependencies browsers do without, for which `exports` has no words.
+    expect(publint.filter(({ code }) => code !== 'USE_EXPORTS_BROWSER')).toEqual([]);
     expect(modules.length).toBeGreaterThan(60);
     expect(entrypoints).toBeGreaterThan(modules.length);
   });
@@ -98,6 +109,29 @@ describe('a bundle', () => {
     const inputs = await bundled(`import { ${name} } from '${from}'; console.log(${name});`);
     expect(inputs.length).toBeGreaterThan(0);
     expect(inputs.filter(path => needless.test(path))).toEqual([]);
+  });
+});
+
+describe('a bundle for browsers and edge runtimes', () => {
+  test('is built though the clients of databases are installed, and serves sessions', async () => {
+    const outfile = join(app.folder, 'bundle.mjs');
+    const entry = join(app.folder, 'browserBundle.mjs');
+    await build({
+      entryPoints: [entry],
+      outfile,
+      bundle: true,
+      platform: 'browser',
+      format: 'esm',
+      logLevel: 'silent'
+    });
+    expect(await readFile(outfile, 'utf8')).not.toMatch(/from ["'](node:|events|net)/);
+    const { stdout } = await app.run('bundle.mjs');
+    expect(JSON.parse(stdout)).toEqual({
+      answers: ['pod 0', 'pod 1'],
+      redis: expect.stringContaining('A bundle for browsers has no ioredis: build it for Node') as string,
+      file: expect.stringContaining('This runtime has no file system') as string,
+      memory: ['sessionStore', 'sessionBus', 'eventStore']
+    });
   });
 });
 
