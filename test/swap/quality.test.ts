@@ -1,6 +1,6 @@
 import { build } from 'esbuild';
 import { execFile } from 'node:child_process';
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile, stat, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import ts from 'typescript';
@@ -43,7 +43,7 @@ describe('the package', () => {
     };
     expect(found).toEqual({ types: { kind: 'included' }, problems: [] });
     // That says which dependencies browsers do without, for which `exports` has no words.
-    expect(publint.filter(({ code }) => code !== 'USE_EXPORTS_BROWSER')).toEqual([]);
+    expect(publint.filter(({ code }) => code !== 'USE_EXPORTS_OR_IMPORTS_BROWSER')).toEqual([]);
     expect(modules.length).toBeGreaterThan(60);
     expect(entrypoints).toBeGreaterThan(modules.length);
   });
@@ -55,6 +55,18 @@ describe('the package', () => {
     expect(files.filter(path => !known.test(path))).toEqual([]);
     expect(files.filter(path => /test|example|generate/i.test(path) && !/\/testing\//.test(path))).toEqual([]);
     for (const path of ['package.json', 'README.md', 'LICENSE', 'PATCHES.md']) expect(files).toContain(path);
+  });
+
+  test('is as large as the README says', async () => {
+    const readme = await readFile('README.md', 'utf8');
+    const [, packedKb, unpackedMb] = /([\d.]+) kB packed .*?, ([\d.]+) MB unpacked/.exec(readme)!;
+    const { size } = await stat(registry.tarball);
+    const { stdout } = await run('tar', ['-xzOf', registry.tarball], {
+      encoding: 'buffer',
+      maxBuffer: 64 * 1024 * 1024
+    });
+    expect(Math.abs(size / 1000 / Number(packedKb) - 1)).toBeLessThan(0.03);
+    expect(Math.abs(stdout.length / 1_000_000 / Number(unpackedMb) - 1)).toBeLessThan(0.04);
   });
 
   test('says in each mirrored module where it is from', async () => {
