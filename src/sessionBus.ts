@@ -12,6 +12,7 @@ export interface SessionBus {
   publish(topic: string, message: string): Promise<void>;
   /**
    * Settles when the subscription is in effect.
+   * @param listener - what it throws harms neither other listeners nor later messages
    * @returns ends the subscription; messages under way may still arrive
    */
   subscribe(topic: string, listener: (message: string) => void): Promise<() => Promise<void>>;
@@ -27,6 +28,12 @@ type Listener = (message: string) => void;
 export class TopicListeners {
   /** Nearly every topic has one listener, and there are as many as live sessions: so few are no set. */
   readonly #topics = new Map<string, readonly Listener[]>();
+  readonly #onerror: (error: Error) => void;
+
+  /** @param onerror - told of what a listener has thrown */
+  constructor(onerror: (error: Error) => void = () => {}) {
+    this.#onerror = onerror;
+  }
 
   /** @returns whether this is the first listener of the topic */
   add(topic: string, listener: Listener): boolean {
@@ -45,9 +52,18 @@ export class TopicListeners {
     return false;
   }
 
-  /** A listener that another one removes meanwhile is told all the same. */
+  /**
+   * A listener that another one removes meanwhile is told all the same. Where one throws, neither the others nor the
+   * connection that the message came by are to suffer from it.
+   */
   emit(topic: string, message: string): void {
-    for (const listener of this.#topics.get(topic) ?? []) listener(message);
+    for (const listener of this.#topics.get(topic) ?? []) {
+      try {
+        listener(message);
+      } catch (error) {
+        this.#onerror(error as Error);
+      }
+    }
   }
 
   clear(): void {

@@ -11,6 +11,7 @@ import type { ResolvedOptions } from './options.js';
 import { Outbound } from './outbound.js';
 import { answerPost } from './post.js';
 import { sessionNotFound } from './replies.js';
+import { reportTo } from './report.js';
 import { Resumption } from './resume.js';
 import { Routing } from './routing.js';
 import { EngineState } from './state.js';
@@ -220,9 +221,7 @@ export class Engine implements Transport {
   }
 
   /** Reports to whoever listens; nothing that fails is silent, and nothing that is reported is thrown. */
-  readonly report = (error: Error): void => {
-    this.onerror?.(error);
-  };
+  readonly report = (error: Error): void => reportTo(this.onerror, error);
 
   /** A client that holds a stream is active though it sends nothing: its session must not expire under it. */
   attached(): void {

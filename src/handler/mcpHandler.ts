@@ -4,6 +4,7 @@ import type { HandleRequestOptions } from 'mcp-sdk-upstream/server/webStandardSt
 import type { RequestInfo } from 'mcp-sdk-upstream/types.js';
 import type { jsonSchemaValidator } from 'mcp-sdk-upstream/validation/types.js';
 import { ResolvedOptions, type TransportOptions } from '../engine/options.js';
+import { reportTo } from '../engine/report.js';
 import { answerExchange, NodeExchange } from '../server/nodeExchange.js';
 import { toResponse, WebExchange } from '../server/webExchange.js';
 import { checkFunction, checkNumber, checkOptionsObject, kindOf } from '../validate.js';
@@ -48,7 +49,7 @@ export interface McpHandlerOptions extends TransportOptions {
    * @default 10000
    */
   maxLiveSessions?: number;
-  /** Told of everything that goes wrong and is not thrown. @default nothing */
+  /** Told of everything that goes wrong and is not thrown. What it throws itself is dropped. @default nothing */
   onerror?: (error: Error) => void;
 }
 
@@ -124,7 +125,7 @@ export function createMcpHandler(serverFactory: ServerFactory, options: McpHandl
   checkFunction('onerror', options.onerror);
   const sessionIdGenerator = options.sessionIdGenerator ?? (() => globalThis.crypto.randomUUID());
   const resolved = new ResolvedOptions({ ...options, sessionIdGenerator });
-  const report = (error: Error): void => options.onerror?.(error);
+  const report = (error: Error): void => reportTo(options.onerror, error);
   const sessions = new LiveSessions({
     idleTimeoutMs: options.idleTimeoutMs ?? DEFAULT_IDLE_TIMEOUT_MS[resolved.mode],
     maxLiveSessions: options.maxLiveSessions ?? DEFAULT_MAX_LIVE_SESSIONS,

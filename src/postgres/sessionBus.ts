@@ -44,7 +44,9 @@ export class PostgresSessionBus implements SessionBus {
   readonly #database: Database;
   readonly #sql: ReturnType<typeof busSql>;
   readonly #sweeper: Sweeper;
-  readonly #listeners = new TopicListeners();
+  readonly #listeners = new TopicListeners(error =>
+    this.#database.onLog('warn', `a listener of the bus threw: ${error.message}`)
+  );
   readonly #publisher = globalThis.crypto.randomUUID();
   #sent = 0;
   #waiting: Waiting[] = [];
@@ -145,25 +147,16 @@ export class PostgresSessionBus implements SessionBus {
       return this.#database.onLog('warn', 'the bus heard a NOTIFY on its channel that is none of its own');
     }
     const arrived = 'kept' in payload ? this.#fetch(idOf(payload)) : payload;
-    if (!this.#arrivals && !(arrived instanceof Promise)) return this.#emit(arrived);
+    if (!this.#arrivals && !(arrived instanceof Promise)) return this.#listeners.emit(arrived.topic, arrived.message);
     // What comes behind a message that is being fetched waits for it: a publisher's messages keep their order.
     const before = this.#arrivals ?? Promise.resolve();
     const arrivals = before
       .then(() => arrived)
-      .then(message => message && this.#emit(message))
+      .then(heard => heard && this.#listeners.emit(heard.topic, heard.message))
       .then(() => {
         if (this.#arrivals === arrivals) this.#arrivals = undefined;
       });
     this.#arrivals = arrivals;
-  }
-
-  #emit({ topic, message }: Message): void {
-    try {
-      this.#listeners.emit(topic, message);
-    } catch (error) {
-      // Neither the connection nor what comes next is to suffer from it.
-      this.#database.onLog('warn', `a listener of the bus threw: ${(error as Error).message}`);
-    }
   }
 
   /** Never rejects: a message that cannot be fetched is lost. */

@@ -33,7 +33,9 @@ export class RedisSessionBus implements SessionBus {
   readonly #scripts: ScriptedBusClient;
   readonly #prefix: string;
   readonly #onLog: NonNullable<RedisSessionBusOptions['onLog']>;
-  readonly #listeners = new TopicListeners();
+  readonly #listeners = new TopicListeners(error =>
+    this.#onLog('warn', `a listener of the bus threw: ${error.message}`)
+  );
   /** Of each channel that is being subscribed to. */
   readonly #subscribing = new Map<string, Promise<unknown>>();
   #subscriber: RedisSubscriber | undefined;

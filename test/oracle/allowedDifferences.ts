@@ -62,7 +62,7 @@ export const allowedDifferences: AllowedDifference[] = [
   { number: 9, title: 'Options are checked where they are given' },
   {
     number: 10,
-    title: 'What is thrown out of a request on Node reaches onerror',
+    title: 'What is thrown out of a request on Node reaches onerror, and what onerror throws ends there',
     expects: (stock, _, subject) => {
       if (subject.adapter !== 'node') return stock;
       const callbacks = stock.callbacks.map(entries => [...entries]);

@@ -309,6 +309,23 @@ const demonstrations: Record<number, () => void> = {
           ])
       }
     );
+    for (const adapter of ['node', 'web'] as const) {
+      shows(
+        'and what onerror throws ends there',
+        { options: { onerror: 'throws' }, steps: [initialize(), post(run(1, 'answer'), { session: null })] },
+        { modes: 'both', adapter },
+        {
+          stock: ({ exchanges }) =>
+            expect(exchanges[1]).toMatchObject(
+              adapter === 'node' ? { status: 500, body: '' } : { handled: 'rejected: Error: onerror fails' }
+            ),
+          ours: ({ exchanges, callbacks }) => {
+            expect(exchanges[1]).toMatchObject({ status: 400, handled: 'resolved' });
+            expect(callbacks[1]).toEqual([{ onerror: 'Bad Request: Mcp-Session-Id header is required' }]);
+          }
+        }
+      );
+    }
   },
   11() {
     for (const host of ['999.1.1.1', 'xn--a', '1.2.3.4.5']) {

@@ -76,7 +76,10 @@ class Player {
     this.#eventStore = options.eventStore && new RecordedEventStore(options.eventStore, () => this.#signal.notify());
     this.#transport = subject.create(this.#transportOptions(), options.sessionStore);
     this.#transport.onmessage = (message, extra) => this.#record({ onmessage: message, extra: seen(extra) });
-    this.#transport.onerror = error => this.#record({ onerror: error.message });
+    this.#transport.onerror = error => {
+      this.#record({ onerror: error.message });
+      if (options.onerror === 'throws') throw new Error('onerror fails');
+    };
     this.#transport.onclose = () => this.#record('onclose');
   }
 

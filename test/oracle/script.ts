@@ -27,6 +27,7 @@ export interface ScriptOptions {
   eventStore?: 'full' | 'minimal' | 'lenient' | 'failing' | 'failingReplay' | 'stuck';
   onsessioninitialized?: CallbackBehaviour;
   onsessionclosed?: CallbackBehaviour;
+  onerror?: 'throws';
   enableJsonResponse?: boolean;
   retryInterval?: number;
   keepAliveMs?: number;

@@ -110,6 +110,20 @@ describe.each(Object.entries(kinds))('over %s', (kind, make) => {
   });
 });
 
+test('a listener that throws harms neither the others nor what comes next', async () => {
+  const { speaker, listener, close } = await makeTwo(kinds['Redis of ioredis 6']);
+  const heard: string[] = [];
+  await listener.subscribe('t', () => {
+    throw new Error('of the application');
+  });
+  await listener.subscribe('t', text => heard.push(text));
+  await speaker.publish('t', 'x');
+  await speaker.publish('t', 'y');
+  await until('both are heard', () => heard.length === 2);
+  expect(heard).toEqual(['x', 'y']);
+  await close();
+});
+
 /** Publishes until each topic has been heard: the listener's connection may be on its way back. */
 async function untilHeard(
   speaker: RedisSessionBus,

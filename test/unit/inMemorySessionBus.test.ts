@@ -10,3 +10,24 @@ sessionBusContract({
     return { first: bus, second: bus };
   }
 });
+
+test('a listener that throws harms neither the others nor what comes next', async () => {
+  const unhandled: unknown[] = [];
+  const note = (reason: unknown) => void unhandled.push(reason);
+  process.on('unhandledRejection', note);
+  try {
+    const bus = new InMemorySessionBus();
+    const heard: string[] = [];
+    await bus.subscribe('t', () => {
+      throw new Error('of the application');
+    });
+    await bus.subscribe('t', text => heard.push(text));
+    await bus.publish('t', 'x');
+    await bus.publish('t', 'y');
+    await new Promise(setImmediate);
+    expect(heard).toEqual(['x', 'y']);
+    expect(unhandled).toEqual([]);
+  } finally {
+    process.off('unhandledRejection', note);
+  }
+});
