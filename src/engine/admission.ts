@@ -41,10 +41,12 @@ export async function findSession(
   try {
     // The end of a session trusts nobody: what is read beside it would find it gone.
     const trusted = exchange.method === 'DELETE' ? undefined : known?.trusted();
-    const record = trusted ?? (await ask(directory, sessionId, known));
-    // Compared after the store has answered: a stranger learns no more from the time it takes than from the answer.
-    if (record && !belongsTo(record, principalOf(exchange, options))) return 'foreign';
-    return record ?? 'missing';
+    const principal = principalOf(exchange, options);
+    if (trusted && belongsTo(trusted, principal)) return trusted;
+    // A stranger waits for the store in any case: the time that it takes tells no more than the answer.
+    const record = await ask(directory, sessionId, known);
+    if (!record) return 'missing';
+    return belongsTo(record, principal) ? record : 'foreign';
   } catch (error) {
     return storeFailure(error, report);
   }

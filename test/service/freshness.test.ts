@@ -1,5 +1,7 @@
 import { Redis } from 'ioredis';
 import { RedisSessionStore } from 'mcp-sdk-anypod/server';
+import type { AuthInfo } from 'mcp-sdk-upstream/server/auth/types.js';
+import { listen } from '../support/listen.js';
 import { RawClient } from '../support/rawClient.js';
 import { startRedisServer, type RedisServer } from '../support/redisServer.js';
 import { spentOn } from '../support/redisStats.js';
@@ -96,6 +98,26 @@ test('a session that is gone does not stay here for want of another request, wit
   await stream.ended;
   for (const { sessionId } of [quiet, listening]) {
     await until('its server is closed', () => trusting.count('server closed', sessionId) === 1);
+  }
+});
+
+test('a stranger waits for the store as for a session that is not there', async () => {
+  const logIn = await listen((req, res) => {
+    const auth: AuthInfo = { token: 'token', clientId: String(req.headers['x-user']), scopes: [] };
+    void trusting.handler.node(Object.assign(req, { auth }), res);
+  });
+  try {
+    const client = await new RawClient({ 'x-user': 'alice' }).open(logIn.origin);
+    const strangers = [client.sessionId!, 'unknown'].map(sessionId => {
+      return new RawClient({ 'x-user': 'mallory', 'mcp-session-id': sessionId });
+    });
+    const answered = () => Promise.all(strangers.map(async each => (await each.request(logIn.origin, 'ping')).status));
+    expect(await answered()).toEqual([404, 404]);
+    server.pause();
+    expect((await client.request(logIn.origin, 'ping')).status).toBe(200);
+    expect(await answered()).toEqual([503, 503]);
+  } finally {
+    await logIn.stop();
   }
 });
 
