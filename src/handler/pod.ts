@@ -89,7 +89,8 @@ export class Pod {
         ? this.#open(exchange, intake)
         : this.#problem(400, TRANSPORT_ERROR, 'Bad Request: Mcp-Session-Id header is required');
     }
-    const found = await this.#find(exchange, sessionId);
+    const known = this.#sessions.peek(sessionId);
+    const found = await this.#find(exchange, sessionId, known);
     if (found === undefined) {
       // A client whose session is gone may send its stale id along when it starts over.
       return opens ? this.#open(exchange, intake) : this.#notFound();
@@ -97,8 +98,10 @@ export class Pod {
     if (found !== 'live' && isReply(found)) return found;
     if (opens) return this.#problem(400, INVALID_REQUEST, 'Invalid Request: Server already initialized');
 
-    const record = found === 'live' ? undefined : found;
     const live = this.#sessions.use(sessionId);
+    // Recovered here meanwhile, and changed: what was read may lack the change, so the session itself reads it again.
+    const isOutdated = live !== known && live?.engine.stored?.ownChanges;
+    const record = found === 'live' || isOutdated ? undefined : found;
     if (live) return await this.#serve(live.engine, exchange, intake, record);
     // Ending a session needs no server.
     if (intake.kind === 'delete') return this.#bareEngine().serve(exchange, intake, record);
@@ -114,10 +117,13 @@ export class Pod {
   }
 
   /** The session's record, 'live' in memory mode, undefined where there is none, or the answer when nobody can tell. */
-  async #find(exchange: Exchange, sessionId: string): Promise<SessionData | 'live' | Reply | undefined> {
-    const live = this.#sessions.peek(sessionId);
-    if (!this.#options.directory) return live && 'live';
-    const found = await findSession(sessionId, exchange, this.#options, this.#report, live?.engine.stored);
+  async #find(
+    exchange: Exchange,
+    sessionId: string,
+    known: LiveSession | undefined
+  ): Promise<SessionData | 'live' | Reply | undefined> {
+    if (!this.#options.directory) return known && 'live';
+    const found = await findSession(sessionId, exchange, this.#options, this.#report, known?.engine.stored);
     if (found === 'missing') {
       // Deleted or expired elsewhere: what this pod holds for it goes.
       await this.#sessions.peek(sessionId)?.engine.end();

@@ -73,6 +73,23 @@ test('a record that was read before a change of this pod, and comes behind it, u
   }
 });
 
+test('nor does one that was read before this pod had the session', async () => {
+  const sessionStore = new HeldStore();
+  const [elsewhere, pod] = await Promise.all([LocalPod.start({ sessionStore }), LocalPod.start({ sessionStore })]);
+  try {
+    const client = await new RawClient().open(elsewhere.url);
+    const held = sessionStore.hold('touchSession');
+    const ping = client.request(pod.url, 'ping');
+    const release = await held;
+    expect((await subscribe(client, pod, 'test://a')).status).toBe(200);
+    release();
+    expect((await ping).status).toBe(200);
+    expect(pod.count('unsubscribe', client.sessionId)).toBe(0);
+  } finally {
+    await Promise.all([elsewhere.stop(), pod.stop()]);
+  }
+});
+
 test('nor does one that was read before a change was stored late', async () => {
   const sessionStore = new HeldStore();
   const pod = await LocalPod.start({ sessionStore });
