@@ -29,11 +29,11 @@ return 1`;
 /**
  * Sets and removes single fields of a session that is there, and changes its revision.
  * KEYS: session, record. ARGV: number of fields to set, then fields and values, then fields to remove.
- * Returns 1, or 0 where the session is missing.
+ * Returns 1, or 0 where the session is missing, or where an eviction policy took its record.
  * Atomic because the session may be deleted meanwhile, and must not come back.
  */
 const PATCH = `
-if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
+if redis.call('EXISTS', KEYS[1], KEYS[2]) < 2 then return 0 end
 local last = 1 + 2 * tonumber(ARGV[1])
 if last > 1 then redis.call('HSET', KEYS[2], unpack(ARGV, 2, last)) end
 if #ARGV > last then redis.call('HDEL', KEYS[2], unpack(ARGV, last + 1)) end

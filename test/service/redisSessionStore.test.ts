@@ -82,6 +82,13 @@ describe('RedisSessionStore', () => {
     expect(await store.touchSession('a')).not.toBeNull();
   });
 
+  test('nor does one whose record Redis evicted', async () => {
+    await store.storeSession('a', record('a'));
+    await client.del(`${prefix}{a}:record`);
+    expect(await store.patchSession('a', { logLevel: 'info' })).toBe(false);
+    expect(await client.exists(`${prefix}{a}:record`)).toBe(0);
+  });
+
   test('works on when Redis has forgotten its scripts', async () => {
     await store.storeSession('a', record('a'));
     await client.script('FLUSH');
