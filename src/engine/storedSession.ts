@@ -197,7 +197,8 @@ export class StoredSession implements KnownSession {
       this.#initialized = known;
       throw error;
     }
-    this.#record = { ...record, initialized: true };
+    // Whatever was read meanwhile is newer.
+    if (this.#record === record) this.#record = { ...record, initialized: true };
   }
 
   /** What to store when the server has accepted this request, before the client learns of it. */

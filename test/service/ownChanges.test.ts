@@ -113,6 +113,32 @@ test('nor does one that was read before a change was stored late', async () => {
   }
 });
 
+test('that the handshake is complete is stored beside what is read meanwhile, and takes nothing of that back', async () => {
+  const sessionStore = new HeldStore();
+  const [pod, other] = await Promise.all([LocalPod.start({ sessionStore }), LocalPod.start({ sessionStore })]);
+  try {
+    const client = new RawClient();
+    await client.initialize(pod.url);
+    const stored = sessionStore.hold('patchSession');
+    const initialized = client.notify(pod.url, 'notifications/initialized');
+    const endStoring = await stored;
+    const read = sessionStore.hold('touchSession');
+    const ping = client.request(pod.url, 'ping');
+    const endReading = await read;
+
+    expect((await subscribe(client, other, 'test://a')).status).toBe(200);
+    await until('the pod has heard of it', () => pod.count('subscribe') === 1);
+    endStoring();
+    expect((await initialized).status).toBe(202);
+    // Read before the subscription.
+    endReading();
+    expect((await ping).status).toBe(200);
+    expect(pod.count('unsubscribe')).toBe(0);
+  } finally {
+    await Promise.all([pod.stop(), other.stop()]);
+  }
+});
+
 test.each([
   ['when its own is stored', false],
   ['while its own is being stored', true]
