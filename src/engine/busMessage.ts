@@ -54,6 +54,9 @@ const FIELDS: Record<BusBody['type'], readonly ('to' | 'message' | 'streamId' | 
   ended: []
 };
 
+/** What a server has said goes to its client as it is, well-formed or not, as it does on the server's own pod. */
+const SAID_BY_SERVERS = new Set<string>(['standalone', 'stream-event'] satisfies BusBody['type'][]);
+
 /** @throws Error in words where the text is no message that this version understands */
 export function parseBusMessage(text: string): BusMessage {
   const message = JSON.parse(text) as Record<string, unknown> | null;
@@ -64,13 +67,14 @@ export function parseBusMessage(text: string): BusMessage {
   if (!Object.hasOwn(FIELDS, type)) throw new Error(`its type '${type.slice(0, 40)}' is unknown`);
   if (eventId !== undefined && typeof eventId !== 'string') throw new Error('its event id is no string');
   for (const field of FIELDS[type as BusBody['type']]) {
-    if (field === 'message') message.message = parseJsonRpc(message.message);
+    if (field === 'message') message.message = messageOf(message.message, SAID_BY_SERVERS.has(type));
     else if (typeof message[field] !== (field === 'open' ? 'boolean' : 'string')) throw new Error(`it has no ${field}`);
   }
   return message as unknown as BusMessage;
 }
 
-function parseJsonRpc(message: unknown): JSONRPCMessage {
+function messageOf(message: unknown, asItIs: boolean): JSONRPCMessage {
+  if (asItIs && typeof message === 'object' && message !== null) return message as JSONRPCMessage;
   const { data } = JSONRPCMessageSchema.safeParse(message);
   if (!data) throw new Error('its message is no JSON-RPC message');
   return data;

@@ -1,5 +1,11 @@
-import { InMemorySessionStore, WebStandardStreamableHTTPServerTransport } from 'mcp-sdk-anypod/server';
+import {
+  InMemoryEventStore,
+  InMemorySessionStore,
+  WebStandardStreamableHTTPServerTransport
+} from 'mcp-sdk-anypod/server';
+import type { StreamableHTTPServerTransportOptions } from 'mcp-sdk-anypod/server/streamableHttp.js';
 import type { JSONRPCMessage } from 'mcp-sdk-upstream/types.js';
+import { until } from '../support/until.js';
 
 const clientInfo = { name: 'unit', version: '1' };
 const params = { protocolVersion: '2025-11-25', capabilities: {}, clientInfo };
@@ -11,13 +17,34 @@ function post(body: unknown, sessionId?: string): Request {
   return new Request('http://localhost/mcp', { method: 'POST', headers, body: JSON.stringify(body) });
 }
 
-/** A transport with a server that answers everything, and what that server was told. */
-function connect(sessionStore: InMemorySessionStore) {
-  const transport = new WebStandardStreamableHTTPServerTransport({ sessionStore, enableJsonResponse: true });
+function get(sessionId: string, lastEventId?: string): Request {
+  const headers = new Headers({ accept: 'text/event-stream', 'mcp-session-id': sessionId });
+  if (lastEventId !== undefined) headers.set('last-event-id', lastEventId);
+  return new Request('http://localhost/mcp', { headers });
+}
+
+/** A stream as it is read. */
+function reading(response: Response) {
+  const read = { text: '' };
+  const collected = response.body!.pipeThrough(new TextDecoderStream()).pipeTo(
+    new WritableStream({
+      write: text => void (read.text += text)
+    })
+  );
+  collected.catch(() => {});
+  return read;
+}
+
+/** A transport with a server that answers everything but what is to wait, and what that server was told. */
+function connect(
+  sessionStore: InMemorySessionStore,
+  options: StreamableHTTPServerTransportOptions = { enableJsonResponse: true }
+) {
+  const transport = new WebStandardStreamableHTTPServerTransport({ sessionStore, ...options });
   const seen: JSONRPCMessage[] = [];
   transport.onmessage = message => {
     seen.push(message);
-    if (!('method' in message) || !('id' in message)) return;
+    if (!('method' in message) || !('id' in message) || message.method === 'wait') return;
     const result = message.method === 'initialize' ? { protocolVersion: params.protocolVersion } : {};
     void transport.send({ jsonrpc: '2.0', id: message.id, result });
   };
@@ -52,4 +79,38 @@ test('questions that cannot be sent do not count as waiting for the client', asy
     const sent = transport.send({ jsonrpc: '2.0', id, method: 'ping' }, { relatedRequestId: 'unknown' });
     await expect(sent).rejects.toThrow('No connection established');
   }
+});
+
+describe('what a server says arrives as it is, though no schema would take it, at a client of another pod', () => {
+  const odd = { jsonrpc: '2.0', id: 1, result: 'no object' } as unknown as JSONRPCMessage;
+
+  async function connectTwo(options: StreamableHTTPServerTransportOptions) {
+    const sessionStore = new InMemorySessionStore();
+    const [here, there] = [connect(sessionStore, options).transport, connect(sessionStore, options).transport];
+    const errors: string[] = [];
+    there.onerror = error => errors.push(error.message);
+    const opened = await here.handleRequest(post(initialize));
+    return { here, there, errors, sessionId: opened.headers.get('mcp-session-id')! };
+  }
+
+  test('on its GET stream', async () => {
+    const { here, there, errors, sessionId } = await connectTwo({});
+    const stream = reading(await there.handleRequest(get(sessionId)));
+    const notification = { jsonrpc: '2.0', method: 'notifications/x', of: 'the application' } as JSONRPCMessage;
+    await here.send(notification);
+    await until('it has arrived', () => stream.text.includes(JSON.stringify(notification)) || errors.length > 0);
+    expect(errors).toEqual([]);
+  });
+
+  test('on the stream of its request', async () => {
+    const { here, there, errors, sessionId } = await connectTwo({ eventStore: new InMemoryEventStore() });
+    const batch = [1, 2].map(id => ({ jsonrpc: '2.0', id, method: 'wait' }));
+    const asked = reading(await here.handleRequest(post(batch, sessionId)));
+    await here.send({ jsonrpc: '2.0', method: 'notifications/x' }, { relatedRequestId: 1 });
+    const cursor = await until('there is a cursor', () => /id: (.*)/.exec(asked.text)?.[1]);
+    const resumed = reading(await there.handleRequest(get(sessionId, cursor)));
+    await here.send(odd);
+    await until('it has arrived', () => resumed.text.includes(JSON.stringify(odd)) || errors.length > 0);
+    expect(errors).toEqual([]);
+  });
 });
