@@ -137,25 +137,28 @@ export class ResolvedOptions {
     this.#busOwner = options.sessionBus ? undefined : options.sessionStore;
   }
 
-  /** A host uses the store's own bus from here on, until it calls what is returned; the last one closes it. */
+  /**
+   * Its caller uses the store's own bus from here on, until it calls what is returned; the last one closes the bus. Whoever
+   * wires transports by hand closes the store instead.
+   */
   retainBus(): () => Promise<void> {
     const store = this.#busOwner;
     const shared = store && buses.get(store);
-    if (shared) shared.hosts++;
+    if (shared) shared.users++;
     return async () => {
-      if (!shared || --shared.hosts > 0) return;
+      if (!shared || --shared.users > 0) return;
       buses.delete(store);
       await shared.bus.close();
     };
   }
 }
 
-const buses = new WeakMap<SessionStore, { bus: SessionBus; hosts: number }>();
+const buses = new WeakMap<SessionStore, { bus: SessionBus; users: number }>();
 
 /** A store's own bus: one per store object, however many transports share it. */
 function busOf(store: SessionStore | undefined): SessionBus | undefined {
   if (!store?.createBus) return undefined;
-  const shared = buses.get(store) ?? { bus: store.createBus(), hosts: 0 };
+  const shared = buses.get(store) ?? { bus: store.createBus(), users: 0 };
   buses.set(store, shared);
   return shared.bus;
 }

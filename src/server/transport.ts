@@ -23,7 +23,10 @@ export abstract class HttpServerTransport implements Transport {
   // The pod's host hands in options that it has resolved once for all its sessions.
   constructor(options: TransportOptions = {}) {
     checkInstallation();
-    this.#engine = new Engine(options instanceof ResolvedOptions ? options : new ResolvedOptions(options));
+    const resolved = options instanceof ResolvedOptions ? options : new ResolvedOptions(options);
+    // Wired by hand: a handler on the same store must not close the bus under it.
+    if (resolved !== options) resolved.retainBus();
+    this.#engine = new Engine(resolved);
   }
 
   /** The session that this transport serves: set by `initialize`, or by the first request of a recovered session. */

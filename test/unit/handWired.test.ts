@@ -1,9 +1,11 @@
 import {
+  createMcpHandler,
   InMemoryEventStore,
   InMemorySessionStore,
   WebStandardStreamableHTTPServerTransport
 } from 'mcp-sdk-anypod/server';
 import type { StreamableHTTPServerTransportOptions } from 'mcp-sdk-anypod/server/streamableHttp.js';
+import { Server } from 'mcp-sdk-upstream/server/index.js';
 import type { JSONRPCMessage } from 'mcp-sdk-upstream/types.js';
 import { until } from '../support/until.js';
 
@@ -79,6 +81,17 @@ test('questions that cannot be sent do not count as waiting for the client', asy
     const sent = transport.send({ jsonrpc: '2.0', id, method: 'ping' }, { relatedRequestId: 'unknown' });
     await expect(sent).rejects.toThrow('No connection established');
   }
+});
+
+test('transports go on hearing each other when a handler on the same store is closed', async () => {
+  const sessionStore = new InMemorySessionStore();
+  const handler = createMcpHandler(() => new Server({ name: 'unit', version: '1' }), { sessionStore });
+  const [here, there] = [connect(sessionStore, {}).transport, connect(sessionStore, {}).transport];
+  const opened = await here.handleRequest(post(initialize));
+  const stream = reading(await there.handleRequest(get(opened.headers.get('mcp-session-id')!)));
+  await handler.close();
+  await here.send({ jsonrpc: '2.0', method: 'notifications/x' });
+  await until('it has arrived', () => stream.text.includes('notifications/x'), 1000);
 });
 
 describe('what a server says arrives as it is, though no schema would take it, at a client of another pod', () => {
