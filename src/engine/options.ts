@@ -134,7 +134,7 @@ export class ResolvedOptions {
     this.onsessioninitialized = options.onsessioninitialized;
     this.onsessionclosed = options.onsessionclosed;
     this.onsessionrecovered = options.onsessionrecovered;
-    this.#busOwner = options.sessionBus ? undefined : options.sessionStore;
+    this.#busOwner = options.sessionBus ? undefined : this.store;
   }
 
   /**
@@ -142,25 +142,33 @@ export class ResolvedOptions {
    * wires transports by hand closes the store instead.
    */
   retainBus(): () => Promise<void> {
-    const store = this.#busOwner;
-    const shared = store && buses.get(store);
-    if (shared) shared.users++;
+    const bus = this.#busOwner && buses.get(this.#busOwner);
+    if (!bus) return async () => {};
+    users.set(bus, (users.get(bus) ?? 0) + 1);
     return async () => {
-      if (!shared || --shared.users > 0) return;
-      buses.delete(store);
-      await shared.bus.close();
+      const left = (users.get(bus) ?? 0) - 1;
+      users.set(bus, left);
+      if (left > 0) return;
+      closed.add(bus);
+      await bus.close();
     };
   }
 }
 
-const buses = new WeakMap<SessionStore, { bus: SessionBus; users: number }>();
+const buses = new WeakMap<SessionStore, SessionBus>();
+/** How many use a bus, which may be that of several stores. */
+const users = new WeakMap<SessionBus, number>();
+const closed = new WeakSet<SessionBus>();
 
 /** A store's own bus: one per store object, however many transports share it. */
 function busOf(store: SessionStore | undefined): SessionBus | undefined {
   if (!store?.createBus) return undefined;
-  const shared = buses.get(store) ?? { bus: store.createBus(), users: 0 };
-  buses.set(store, shared);
-  return shared.bus;
+  const known = buses.get(store);
+  if (known && !closed.has(known)) return known;
+  const bus = store.createBus();
+  closed.delete(bus);
+  buses.set(store, bus);
+  return bus;
 }
 
 /** Options that the SDK has and does not check stay unchecked in kind where the SDK accepts anything. */

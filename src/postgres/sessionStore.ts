@@ -7,6 +7,7 @@ import type {
   SessionStore,
   StateWrite
 } from '../sessionStore.js';
+import { SharedBuses } from '../sharedBuses.js';
 import { checkNumber } from '../validate.js';
 import type { PostgresRow } from './client.js';
 import { Database, type PostgresOptions } from './database.js';
@@ -24,6 +25,7 @@ export interface PostgresSessionStoreOptions extends PostgresOptions, TableNames
   ttlSeconds?: number;
 }
 
+const buses = new SharedBuses<PostgresSessionBus>();
 const TOMBSTONE_SECONDS = 60;
 /** Ids read in one trip. */
 const BATCH = 500;
@@ -42,7 +44,7 @@ export class PostgresSessionStore implements SessionStore {
   readonly #sql: ReturnType<typeof sessionSql>;
   readonly #locks: ReturnType<typeof lockSql>;
   readonly #sweeper: Sweeper;
-  #bus: PostgresSessionBus | undefined;
+  #bus: ReturnType<typeof buses.join> | undefined;
 
   /** @throws InvalidOptionError */
   constructor(options: PostgresSessionStoreOptions) {
@@ -139,11 +141,15 @@ export class PostgresSessionStore implements SessionStore {
     await this.#query(this.#locks.release, [sessionId, toText(token)]);
   }
 
-  /** The bus on the same Postgres, with one connection of its own to listen. One that was closed is not given again. */
+  /**
+   * The bus on the same Postgres, with one connection to listen for all stores on this pool that have the same tables. One
+   * that was closed is not given again.
+   */
   createBus(): PostgresSessionBus {
     const { pool, schema, table, onLog } = this.#options;
-    if (!this.#bus || this.#bus.closed) this.#bus = new PostgresSessionBus({ pool, schema, table, onLog });
-    return this.#bus;
+    const make = (): PostgresSessionBus => new PostgresSessionBus({ pool, schema, table, onLog });
+    if (!this.#bus || this.#bus.bus.closed) this.#bus = buses.join(pool, this.#database.tables.sessions, make);
+    return this.#bus.bus;
   }
 
   /**
@@ -155,9 +161,9 @@ export class PostgresSessionStore implements SessionStore {
     return this.#sweeper.run();
   }
 
-  /** Closes its bus; the pool that was handed in stays open. */
+  /** Closes its bus, unless other stores are on it; the pool that was handed in stays open. */
   async close(): Promise<void> {
-    await this.#bus?.close();
+    await this.#bus?.leave();
   }
 
   async #query(text: string, values: unknown[]): Promise<PostgresRow[]> {

@@ -8,6 +8,7 @@ import type {
   SessionStore,
   StateWrite
 } from '../sessionStore.js';
+import { SharedBuses } from '../sharedBuses.js';
 import { checkFunction, checkNumber, checkOptionsObject, checkString } from '../validate.js';
 import { REDIS_CLIENT_METHODS, redisClient, type RedisClient } from './client.js';
 import { answerOf } from './answers.js';
@@ -36,6 +37,7 @@ export interface RedisSessionStoreOptions {
   onLog?: (level: 'debug' | 'info' | 'warn', message: string) => void;
 }
 
+const buses = new SharedBuses<RedisSessionBus>();
 const TOMBSTONE_SECONDS = 60;
 /**
  * How long a session waits for its place in an index: only a node of a cluster that is away takes as long. It counts
@@ -62,7 +64,7 @@ export class RedisSessionStore implements SessionStore {
   readonly #index: SessionIndex;
   readonly #touches: Touches;
   readonly #trips: Trips;
-  #bus: RedisSessionBus | undefined;
+  #bus: ReturnType<typeof buses.join> | undefined;
   readonly #onLog: NonNullable<RedisSessionStoreOptions['onLog']>;
   /** When this pod last refreshed the hash behind a record that somebody holds, by `performance.now()`. */
   readonly #refreshed = new WeakMap<SessionData, number>();
@@ -211,15 +213,16 @@ export class RedisSessionStore implements SessionStore {
     await answerOf(this.#scripts.anypodReleaseLock(...this.#lockKeys(sessionId), token));
   }
 
-  /** The bus on the same Redis, with one subscriber connection of its own. */
+  /** The bus on the same Redis, with one subscriber connection for all stores on this client that have the same prefix. */
   createBus(): RedisSessionBus {
-    this.#bus ??= new RedisSessionBus({ redis: this.#redis, keyPrefix: this.#keyPrefix, onLog: this.#onLog });
-    return this.#bus;
+    const options = { redis: this.#redis, keyPrefix: this.#keyPrefix, onLog: this.#onLog };
+    this.#bus ??= buses.join(this.#redis, this.#keyPrefix, () => new RedisSessionBus(options));
+    return this.#bus.bus;
   }
 
-  /** Closes the bus's connection; the client that was handed in stays open. */
+  /** Closes the bus's connection, unless other stores are on it; the client that was handed in stays open. */
   async close(): Promise<void> {
-    await this.#bus?.close();
+    await this.#bus?.leave();
   }
 
   #lockKeys(sessionId: string): [lock: string, queue: string, places: string] {
