@@ -1,4 +1,4 @@
-import { answerOf, withoutCommand } from './answers.js';
+import { answerOf, isAborted, withoutCommand } from './answers.js';
 import type { RedisClient } from './client.js';
 
 /** More in one command would keep Redis from serving other pods for longer than they notice. */
@@ -94,7 +94,7 @@ export class Touches {
     const keys = touches.map(({ key }) => key);
     if (keys.length === 1 || !this.#together) return this.#each(keys);
     try {
-      return await this.#redis.anypodTouchAll(keys.length, ...keys, this.#seconds);
+      return await repeated(() => this.#redis.anypodTouchAll(keys.length, ...keys, this.#seconds));
     } catch (error) {
       // Behind one connection are several nodes (a proxy, say).
       this.#together = !(error as Error).message.includes('CROSSSLOT');
@@ -108,6 +108,16 @@ export class Touches {
   }
 
   #alone(key: string): Promise<string | null> {
-    return answerOf(this.#redis.getex(key, 'EX', this.#seconds));
+    return answerOf(repeated(() => this.#redis.getex(key, 'EX', this.#seconds)));
+  }
+}
+
+/** Twice, where the connection broke the first time. */
+async function repeated<T>(ask: () => Promise<T>): Promise<T> {
+  try {
+    return await ask();
+  } catch (error) {
+    if (isAborted(error as Error)) return ask();
+    throw error;
   }
 }

@@ -148,15 +148,20 @@ test('one that fails, or is not there, is alone in that', async () => {
   expect((third as PromiseRejectedResult).reason).not.toHaveProperty('command');
 });
 
-test.each(['touchSession', 'getSession'] as const)(
-  'a connection that breaks within an answer fails none of those that wait for it: %s',
-  async method => {
+test.each([
+  // 300 are more than go in one command, and the second is cut.
+  { method: 'touchSession', enableAutoPipelining: true, count: 300, cutAfter: 1200 },
+  { method: 'touchSession', enableAutoPipelining: false, count: 20, cutAfter: 30 },
+  { method: 'getSession', enableAutoPipelining: false, count: 20, cutAfter: 30 }
+] as const)(
+  'a connection that breaks within an answer fails none of those that wait for it: $method, $count',
+  async ({ method, enableAutoPipelining, count, cutAfter }) => {
     const network = await startTcpProxy(server.port);
-    const client = new Redis(network.port).on('error', () => {});
+    const client = new Redis(network.port, { enableAutoPipelining }).on('error', () => {});
     const other = new RedisSessionStore({ redis: client, keyPrefix: 'touched:' });
     try {
-      const { records } = await openMany(20, `cut ${method}`, other);
-      network.cutWithin(30);
+      const { records } = await openMany(count, `cut ${method} ${count}`, other);
+      network.cutWithin(cutAfter);
       const asked = records.map(record => other[method](record.sessionId, record));
       expect((await Promise.all(asked)).map(record => record?.sessionId)).toEqual(
         records.map(({ sessionId }) => sessionId)
