@@ -35,8 +35,7 @@ export function checkBoolean(option: string, value: unknown): void {
 
 export function checkOneOf(option: string, value: unknown, allowed: readonly string[]): void {
   if (value !== undefined && !allowed.includes(value as string)) {
-    const given = typeof value === 'string' ? `'${value.slice(0, 40)}'` : kindOf(value);
-    throw new InvalidOptionError(option, given, allowed.map(name => `'${name}'`).join(' or '));
+    throw new InvalidOptionError(option, kindOf(value), allowed.map(name => `'${name}'`).join(' or '));
   }
 }
 

@@ -82,7 +82,7 @@ describe('it is an error, and never memory,', () => {
   test.each<[string, Env]>([
     ['REDIS_URL', { REDIS_URL: 'localhost:6379' }],
     ['REDIS_URL', { MCP_TS_STORAGE_TYPE: 'redis', REDIS_URL: 'https://user:sesame@host' }],
-    ['MCP_TS_STORAGE_TYPE', { MCP_TS_STORAGE_TYPE: 'mongo' }],
+    ['MCP_TS_STORAGE_TYPE', { MCP_TS_STORAGE_TYPE: SECRET }],
     ['DATABASE_URL', { MCP_TS_STORAGE_TYPE: 'postgres' }],
     ['MCP_TS_STORAGE_FILE', { MCP_TS_STORAGE_TYPE: 'file', REDIS_URL: NOBODY }]
   ])('when %s is wrong, by its name', async (name, env) => {
