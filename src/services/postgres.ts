@@ -1,5 +1,5 @@
 import type { Pool } from 'pg';
-import { AnypodError, BackendUnavailableError, InvalidOptionError } from '../errors.js';
+import { AnypodError, BackendUnavailableError } from '../errors.js';
 import { PostgresEventStore } from '../postgres/eventStore.js';
 import { migrate } from '../postgres/migrate.js';
 import { PostgresSessionBus } from '../postgres/sessionBus.js';
@@ -8,6 +8,10 @@ import { PostgresTaskMessageQueue } from '../postgres/taskMessageQueue.js';
 import { PostgresTaskStore } from '../postgres/taskStore.js';
 import { type Backend, loaded } from './backend.js';
 import type { BackendOptions } from './options.js';
+import { notEncoded, parseUrl } from './url.js';
+
+const BY = 'DATABASE_URL';
+const FORM = 'postgres://user:password@host:port/database';
 
 /**
  * Everything in one Postgres, over a `pg` pool of its own; its tables are made where they are missing.
@@ -24,6 +28,8 @@ export async function openPostgres(databaseUrl: string, options: BackendOptions)
     await migrate({ pool });
   } catch (error) {
     await pool.end();
+    // It takes a bare % for what it is, but not for bytes that are no UTF-8.
+    if (error instanceof URIError) throw notEncoded(BY, FORM);
     throw error instanceof AnypodError ? error : unusable(shown, error as Error);
   }
   return {
@@ -38,16 +44,7 @@ export async function openPostgres(databaseUrl: string, options: BackendOptions)
 
 /** For messages: without user and password. */
 function shownUrl(databaseUrl: string): string {
-  let url: URL | undefined;
-  try {
-    url = new URL(databaseUrl);
-  } catch {
-    // Not a URL at all.
-  }
-  if (!url || !/^postgres(ql)?:$/.test(url.protocol)) {
-    const kind = url ? `a URL of another form (${url.protocol}//…)` : 'no URL';
-    throw new InvalidOptionError('DATABASE_URL', kind, 'postgres://user:password@host:port/database');
-  }
+  const url = parseUrl(BY, databaseUrl, FORM, ({ protocol }) => /^postgres(ql)?:$/.test(protocol));
   return `${url.protocol}//${url.host}${url.pathname}`;
 }
 

@@ -1,5 +1,5 @@
 import type { Cluster, Redis, RedisOptions } from 'ioredis';
-import { BackendUnavailableError, InvalidOptionError } from '../errors.js';
+import { BackendUnavailableError } from '../errors.js';
 import { RedisEventStore } from '../redis/eventStore.js';
 import { RedisSessionBus } from '../redis/sessionBus.js';
 import { RedisSessionStore } from '../redis/sessionStore.js';
@@ -8,6 +8,7 @@ import { RedisTaskStore } from '../redis/taskStore.js';
 import { checkNumber, checkString } from '../validate.js';
 import { type Backend, loaded } from './backend.js';
 import type { BackendOptions, Log } from './options.js';
+import { notEncoded, parseUrl } from './url.js';
 
 const DEFAULT_TIMEOUT_MS = 2000;
 /** How long a goodbye may take. */
@@ -75,27 +76,25 @@ interface Address {
   single: RedisOptions;
 }
 
+const FORM = 'redis://host:port or rediss://host:port, with user:password@ if needed';
+
 function parseRedisUrl(option: string, text: string): Address {
   checkString(option, text);
-  let url: URL | undefined;
-  try {
-    url = new URL(text);
-  } catch {
-    // Not a URL at all.
-  }
-  if (!url || !/^rediss?:$/.test(url.protocol) || url.hostname === '' || !/^\/?\d*$/.test(url.pathname)) {
-    const kind = url ? `a URL of another form (${url.protocol}//…)` : 'no URL';
-    throw new InvalidOptionError(
-      option,
-      kind,
-      'redis://host:port or rediss://host:port, with user:password@ if needed'
-    );
-  }
+  const url = parseUrl(
+    option,
+    text,
+    FORM,
+    ({ protocol, hostname, pathname }) => /^rediss?:$/.test(protocol) && hostname !== '' && /^\/?\d*$/.test(pathname)
+  );
   const host = url.hostname.replace(/^\[(.*)\]$/, '$1');
   const port = Number(url.port || 6379);
   const credentials: RedisOptions = {};
-  if (url.username) credentials.username = decodeURIComponent(url.username);
-  if (url.password) credentials.password = decodeURIComponent(url.password);
+  try {
+    if (url.username) credentials.username = decodeURIComponent(url.username);
+    if (url.password) credentials.password = decodeURIComponent(url.password);
+  } catch {
+    throw notEncoded(option, FORM);
+  }
   // The nodes of a Cluster may give addresses: the certificate is still that of the name, where there is one.
   if (url.protocol === 'rediss:') credentials.tls = /^[\d.]+$|:/.test(host) ? {} : { servername: host };
   const db = Number(url.pathname.slice(1));

@@ -82,6 +82,11 @@ describe('it is an error, and never memory,', () => {
   test.each<[string, Env]>([
     ['REDIS_URL', { REDIS_URL: 'localhost:6379' }],
     ['REDIS_URL', { MCP_TS_STORAGE_TYPE: 'redis', REDIS_URL: 'https://user:sesame@host' }],
+    // A password that a URL cannot have as it is, or that makes another URL of it.
+    ['REDIS_URL', { REDIS_URL: 'redis://user:sesame%@127.0.0.1:1' }],
+    ['REDIS_URL', { REDIS_URL: 'redis://user:12#sesame@127.0.0.1:1' }],
+    ['DATABASE_URL', { DATABASE_URL: 'postgres://user:sesame%ff@127.0.0.1:1/x' }],
+    ['DATABASE_URL', { DATABASE_URL: 'postgres://user:12/sesame@127.0.0.1:1/x' }],
     ['MCP_TS_STORAGE_TYPE', { MCP_TS_STORAGE_TYPE: SECRET }],
     ['DATABASE_URL', { MCP_TS_STORAGE_TYPE: 'postgres' }],
     ['MCP_TS_STORAGE_FILE', { MCP_TS_STORAGE_TYPE: 'file', REDIS_URL: NOBODY }]
@@ -108,8 +113,10 @@ test('no message shows a password', async () => {
 test('isRedisAvailable is false where nobody answers, and an error only for what is no URL of a Redis', async () => {
   expect(await isRedisAvailable(NOBODY)).toBe(false);
   expect(await isRedisAvailable(SECRET, { timeoutMs: 3000 })).toBe(false);
-  await expect(isRedisAvailable('ftp://user:sesame@host')).rejects.toThrow(InvalidOptionError);
-  await expect(isRedisAvailable('ftp://user:sesame@host')).rejects.not.toThrow('sesame');
+  for (const url of ['ftp://user:sesame@host', 'redis://user:sesame%@host']) {
+    await expect(isRedisAvailable(url)).rejects.toThrow(InvalidOptionError);
+    await expect(isRedisAvailable(url)).rejects.not.toThrow('sesame');
+  }
 });
 
 test.each<[string, object]>([
