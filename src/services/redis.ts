@@ -1,5 +1,5 @@
 import type { Cluster, Redis, RedisOptions } from 'ioredis';
-import { BackendUnavailableError } from '../errors.js';
+import { BackendUnavailableError, InvalidOptionError } from '../errors.js';
 import { RedisEventStore } from '../redis/eventStore.js';
 import { RedisSessionBus } from '../redis/sessionBus.js';
 import { RedisSessionStore } from '../redis/sessionStore.js';
@@ -28,9 +28,9 @@ export async function openRedis(url: string, by: string, options: BackendOptions
   const redis = isCluster
     ? new ioredis.Cluster([{ host: address.host, port: address.port }], {
         ...own,
-        redisOptions: address.credentials,
+        redisOptions: address.access,
         // A certificate names the host, not its address.
-        ...(address.credentials.tls && {
+        ...(address.access.tls && {
           dnsLookup: (host: string, done: (error: null, found: string) => void) => done(null, host)
         })
       })
@@ -54,7 +54,7 @@ export async function openRedis(url: string, by: string, options: BackendOptions
 }
 
 /**
- * Whether a Redis answers PING there, and lets in whom the URL names.
+ * Whether a Redis answers PING there, lets in whom the URL names, and has the database.
  * @throws BackendUnavailableError where `ioredis` is not installed, InvalidOptionError where it is no URL of a Redis
  */
 export async function isRedisAvailable(url: string, { timeoutMs }: { timeoutMs?: number } = {}): Promise<boolean> {
@@ -72,11 +72,13 @@ interface Address {
   port: number;
   /** For messages: without user and password. */
   shown: string;
-  credentials: RedisOptions;
+  access: RedisOptions;
   single: RedisOptions;
 }
 
-const FORM = 'redis://host:port or rediss://host:port, with user:password@ if needed';
+const FORM = 'redis://host:port/db or rediss://host:port/db, with user:password@ if needed';
+/** What the query may say, as with ioredis. */
+const QUERY = /^(db=\d+|family=[046])$/;
 
 function parseRedisUrl(option: string, text: string): Address {
   checkString(option, text);
@@ -86,20 +88,32 @@ function parseRedisUrl(option: string, text: string): Address {
     FORM,
     ({ protocol, hostname, pathname }) => /^rediss?:$/.test(protocol) && hostname !== '' && /^\/?\d*$/.test(pathname)
   );
+  checkQuery(option, url);
   const host = url.hostname.replace(/^\[(.*)\]$/, '$1');
   const port = Number(url.port || 6379);
-  const credentials: RedisOptions = {};
+  const access: RedisOptions = {};
   try {
-    if (url.username) credentials.username = decodeURIComponent(url.username);
-    if (url.password) credentials.password = decodeURIComponent(url.password);
+    if (url.username) access.username = decodeURIComponent(url.username);
+    if (url.password) access.password = decodeURIComponent(url.password);
   } catch {
     throw notEncoded(option, FORM);
   }
   // The nodes of a Cluster may give addresses: the certificate is still that of the name, where there is one.
-  if (url.protocol === 'rediss:') credentials.tls = /^[\d.]+$|:/.test(host) ? {} : { servername: host };
-  const db = Number(url.pathname.slice(1));
+  if (url.protocol === 'rediss:') access.tls = /^[\d.]+$|:/.test(host) ? {} : { servername: host };
+  const family = url.searchParams.get('family');
+  if (family !== null) access.family = Number(family);
+  const db = Number(url.pathname.slice(1) || url.searchParams.get('db'));
   const shown = `${url.protocol}//${url.hostname}:${port}`;
-  return { host, port, shown, credentials, single: { host, port, db, ...credentials } };
+  return { host, port, shown, access, single: { host, port, db, ...access } };
+}
+
+/** What would go unnoticed, as a password with a ? in it or an option of ioredis, is refused. */
+function checkQuery(option: string, { search, searchParams }: URL): void {
+  if (search.includes('@')) throw notEncoded(option, FORM);
+  for (const [name, value] of searchParams) {
+    if (QUERY.test(`${name}=${value}`)) continue;
+    throw new InvalidOptionError(option, `a URL with a query for ${name}`, 'none but db=number and family=0, 4 or 6');
+  }
 }
 
 interface Ioredis {
@@ -132,6 +146,8 @@ async function probe({ Redis }: Ioredis, address: Address, timeoutMs: number): P
   const ask = async (): Promise<boolean> => {
     await redis.connect();
     await redis.ping();
+    // Where that fails, ioredis says so and goes on with database 0.
+    if (address.single.db) await redis.select(address.single.db);
     // An ACL user may lack the right to ask; then it is one server, as nearly always.
     return /^cluster_enabled:1/m.test(await redis.info('cluster').catch(() => ''));
   };
@@ -156,7 +172,7 @@ function unreachable({ shown }: Address, error: Error & { code?: string; errors?
     );
   }
   return new BackendUnavailableError(
-    `Redis at ${shown} does not let us in (${text}): check user, password and TLS in its URL`
+    `Redis at ${shown} does not let us in (${text}): check user, password, database and TLS in its URL`
   );
 }
 

@@ -62,9 +62,36 @@ describe('sessions are kept in Redis', () => {
     await store.close();
   });
 
+  test.each([
+    ['/3', 3],
+    ['?db=3', 3],
+    ['/4?db=3', 4],
+    ['/3?family=4', 3],
+    ['', 0]
+  ])('in the database that %j in the URL names', async (end, db) => {
+    const store = await createSessionStore({ redisUrl: server.url + end, prefix: 'own:', env: {} });
+    const sessionId = await keep(store);
+    const reader = new Redis(server.url, { db });
+    expect(await reader.exists(`own:{${sessionId}}`)).toBe(1);
+    reader.disconnect();
+    await store.close();
+  });
+
+  test('and in no other database, where the URL names one that is not there', async () => {
+    const redisUrl = `${server.url}/99`;
+    const failure = createSessionServices({ redisUrl, env: {} });
+    await expect(failure).rejects.toThrow(BackendUnavailableError);
+    await expect(failure).rejects.toThrow(/DB index is out of range.*check .*database/);
+    expect(await isRedisAvailable(redisUrl)).toBe(false);
+  });
+
   test('on a Cluster, by the URL of one of its nodes', async () => {
     const cluster = await startRedisCluster();
     try {
+      // It has no other database than 0.
+      await expect(createSessionServices({ redisUrl: `${cluster.masters[1]!.url}/3`, env: {} })).rejects.toThrow(
+        BackendUnavailableError
+      );
       const services = await createSessionServices({ redisUrl: cluster.masters[1]!.url, env: {} });
       for (let i = 0; i < 20; i++) await keep(services.sessionStore);
       const heard = jest.fn();
@@ -98,6 +125,10 @@ test('isRedisAvailable tells whether one can be used with that URL', async () =>
   expect(await isRedisAvailable(server.url)).toBe(true);
   expect(await isRedisAvailable(withUser('sesame'))).toBe(true);
   expect(await isRedisAvailable(withUser('wrong'))).toBe(false);
+  // The server has an IPv4 address alone.
+  const byName = server.url.replace('127.0.0.1', 'localhost');
+  expect(await isRedisAvailable(`${byName}?family=4`)).toBe(true);
+  expect(await isRedisAvailable(`${byName}?family=6`)).toBe(false);
   server.pause();
   try {
     expect(await isRedisAvailable(server.url, { timeoutMs: 100 })).toBe(false);

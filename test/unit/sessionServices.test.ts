@@ -85,6 +85,10 @@ describe('it is an error, and never memory,', () => {
     // A password that a URL cannot have as it is, or that makes another URL of it.
     ['REDIS_URL', { REDIS_URL: 'redis://user:sesame%@127.0.0.1:1' }],
     ['REDIS_URL', { REDIS_URL: 'redis://user:12#sesame@127.0.0.1:1' }],
+    ['REDIS_URL', { REDIS_URL: 'redis://user:12?sesame@127.0.0.1:1' }],
+    ['REDIS_URL', { REDIS_URL: 'redis://127.0.0.1:1?db=first' }],
+    ['REDIS_URL', { REDIS_URL: 'redis://127.0.0.1:1?family=5' }],
+    ['keyPrefix', { REDIS_URL: 'redis://127.0.0.1:1?db=1&keyPrefix=app:' }],
     ['DATABASE_URL', { DATABASE_URL: 'postgres://user:sesame%ff@127.0.0.1:1/x' }],
     ['DATABASE_URL', { DATABASE_URL: 'postgres://user:12/sesame@127.0.0.1:1/x' }],
     ['MCP_TS_STORAGE_TYPE', { MCP_TS_STORAGE_TYPE: SECRET }],
