@@ -23,7 +23,7 @@ let checked = false;
 export function checkInstallation(): void {
   if (checked || typeof process === 'undefined') return;
   checkNode(process.versions?.node);
-  const folder = ownFolder(new Error().stack);
+  const folder = packageFolder(new Error().stack);
   const sdk = folder === undefined ? undefined : sdkVersion(folder);
   if (sdk !== undefined) checkSdk(sdk);
   checked = true;
@@ -46,14 +46,19 @@ function checkSdk(version: string): void {
   );
 }
 
-/** The package's folder. A stack is the one thing that names a module's own file both in ESM and in CommonJS. */
-function ownFolder(stack: string | undefined): string | undefined {
+/**
+ * The package's folder, with `/` on Windows too. A stack is the one thing that names a module's own file both in ESM and
+ * in CommonJS.
+ */
+export function packageFolder(stack: string | undefined): string | undefined {
   const match = /(file:\/\/)?((?:\/|[A-Za-z]:[\\/])[^\n]*)[\\/](?:dist[\\/](?:esm|cjs)|src)[\\/]installation\./.exec(
     stack ?? ''
   );
   if (match?.[2] === undefined) return undefined;
-  const path = match[1] === undefined ? match[2] : decodeURI(match[2]);
-  return path.replace(/^\/(?=[A-Za-z]:)/, '');
+  const isUrl = match[1] !== undefined;
+  // decodeURI would leave %23 and the like as they are.
+  const path = isUrl ? decodeURIComponent(match[2]).replace(/^\/(?=[A-Za-z]:)/, '') : match[2];
+  return /^[A-Za-z]:/.test(path) ? path.replaceAll('\\', '/') : path;
 }
 
 /** The ESM and the CommonJS build of one installation are one copy, as the SDK's are. Warns of a second copy. */

@@ -1,8 +1,12 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { type Application, install } from './application.js';
 import { type Registry, startRegistry } from './registry.js';
 
+const run = promisify(execFile);
 const SDK = '@modelcontextprotocol/sdk';
 
 describe('what a transport says of how it was installed', () => {
@@ -22,6 +26,21 @@ describe('what a transport says of how it was installed', () => {
 
   test('is nothing where all is well, also where ESM and CommonJS are loaded from one copy', async () => {
     expect(await said([SDK])).toEqual([]);
+  });
+
+  test('is the same in a folder whose name has signs that a URL writes otherwise', async () => {
+    const parent = await mkdtemp(join(tmpdir(), 'anypod-signs-'));
+    const moved = { folder: join(parent, 'C# 100%25 ü') };
+    await cp(app.folder, moved.folder, { recursive: true, verbatimSymlinks: true });
+    const saidThere = async (): Promise<unknown> => {
+      const { stdout } = await run(process.execPath, ['construct.mjs', SDK], { cwd: moved.folder });
+      return JSON.parse(stdout);
+    };
+    expect(await saidThere()).toEqual([]);
+    // By the ESM and by the CommonJS build.
+    const refused = expect.objectContaining({ code: 'ANYPOD_UNSUPPORTED_RUNTIME' }) as unknown;
+    expect(await withSdkVersion('1.29.0', saidThere, moved)).toEqual([refused, refused]);
+    await rm(parent, { recursive: true });
   });
 
   test('is one line on two copies: where they are, and the remedy', async () => {
@@ -72,8 +91,8 @@ describe('what a transport says of how it was installed', () => {
   });
 
   /** The SDK under the fork says that it is of that version. */
-  async function withSdkVersion<T>(version: string, action: () => Promise<T>): Promise<T> {
-    const path = join(app.folder, 'node_modules/mcp-sdk-upstream/package.json');
+  async function withSdkVersion<T>(version: string, action: () => Promise<T>, { folder } = app): Promise<T> {
+    const path = join(folder, 'node_modules/mcp-sdk-upstream/package.json');
     const manifest = await readFile(path, 'utf8');
     await writeFile(path, manifest.replace(/"version": "[^"]*"/, `"version": "${version}"`));
     return action().finally(() => writeFile(path, manifest));
