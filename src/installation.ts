@@ -3,7 +3,8 @@ import { UnsupportedRuntimeError } from './errors.js';
 /** The versions of the SDK that the suite of this package has passed with; package.json asks for the last one. */
 export const SDK_VERSIONS = ['1.30.1', '1.31.0', '1.32.0', '1.32.1', '1.32.2'];
 
-const OLDEST_NODE = 20;
+/** The first of the 20 line, and of what came after it, with `process.getBuiltinModule`; package.json asks for them. */
+export const OLDEST_NODES = ['20.16', '22.3'] as const;
 /** The first whose limits on requests are those that this package keeps. */
 const OLDEST_SDK = SDK_VERSIONS[0] as string;
 /** On `globalThis`: the folders that this package has been loaded from. */
@@ -32,18 +33,24 @@ export function checkInstallation(): void {
 }
 
 function checkNode(version: string | undefined): void {
-  if (version === undefined || Number.parseInt(version, 10) >= OLDEST_NODE) return;
+  if (version === undefined) return;
+  const [oldest, oldestOfNewer] = OLDEST_NODES;
+  if (isAtLeast(version, version.startsWith('20.') ? oldest : oldestOfNewer)) return;
   throw new UnsupportedRuntimeError(
-    `mcp-sdk-anypod needs Node ${OLDEST_NODE} or later and runs on ${version}: install a newer Node`
+    `mcp-sdk-anypod needs Node ${oldest}, or ${oldestOfNewer} or later, and runs on ${version}: install a newer Node`
   );
 }
 
 function checkSdk(version: string): void {
-  if (version.localeCompare(OLDEST_SDK, 'en', { numeric: true }) >= 0) return;
+  if (isAtLeast(version, OLDEST_SDK)) return;
   throw new UnsupportedRuntimeError(
     `mcp-sdk-anypod needs @modelcontextprotocol/sdk ${OLDEST_SDK} or later and runs on ${version}: ` +
       'remove the override for mcp-sdk-upstream'
   );
+}
+
+function isAtLeast(version: string, oldest: string): boolean {
+  return version.localeCompare(oldest, 'en', { numeric: true }) >= 0;
 }
 
 /**
@@ -87,7 +94,7 @@ function warnOfOtherSdk(version: string): void {
 }
 
 function sdkVersion(folder: string): string | undefined {
-  // Not there in Node before 20.16; imports of node: would be in the way of other runtimes.
+  // Not there in some other runtimes, in whose way imports of node: would be.
   const { getBuiltinModule } = process as { getBuiltinModule?: (this: void, name: string) => unknown };
   if (getBuiltinModule === undefined) return undefined;
   const { createRequire } = getBuiltinModule('node:module') as Modules;

@@ -58,11 +58,18 @@ describe('what a transport says of how it was installed', () => {
     expect(found).toEqual([{ code: 'ANYPOD_SDK_VERSION', message }]);
   });
 
-  test('is one line on a Node that is too old, thrown', async () => {
-    const found = await said([SDK], '18.20.8');
-    const message = 'mcp-sdk-anypod needs Node 20 or later and runs on 18.20.8: install a newer Node';
-    // By the ESM and by the CommonJS build.
-    expect(found).toEqual(Array(2).fill({ code: 'ANYPOD_UNSUPPORTED_RUNTIME', message }));
+  test.each(['18.20.8', '20.15.1', '21.7.3', '22.2.0'])(
+    'is one line on Node %s, which is too old, thrown',
+    async node => {
+      const found = await said([SDK], node);
+      const message = `mcp-sdk-anypod needs Node 20.16, or 22.3 or later, and runs on ${node}: install a newer Node`;
+      // By the ESM and by the CommonJS build.
+      expect(found).toEqual(Array(2).fill({ code: 'ANYPOD_UNSUPPORTED_RUNTIME', message }));
+    }
+  );
+
+  test.each(['20.16.0', '22.3.0', '24.0.0'])('is nothing on Node %s', async node => {
+    expect(await said([SDK], node)).toEqual([]);
   });
 
   test.each(['1.29.0', '1.9.3', '1.30.0'])('is one line on SDK %s, which is too old, thrown', async version => {

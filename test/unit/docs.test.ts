@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as anypod from 'mcp-sdk-anypod/server';
-import { SDK_VERSIONS } from '../../src/installation.js';
+import { OLDEST_NODES, SDK_VERSIONS } from '../../src/installation.js';
 
 const readme = readFileSync('README.md', 'utf8');
 
@@ -27,6 +27,14 @@ describe('the README', () => {
   it('names the versions of the SDK that a transport takes without a warning', () => {
     const [, list] = /passes on ([\d., and]+) of it/.exec(readme) ?? [];
     expect(list?.match(/\d+\.\d+\.\d+/g)).toEqual(SDK_VERSIONS);
+  });
+
+  it('and package.json name the versions of Node that a transport runs on', () => {
+    const { engines } = JSON.parse(readFileSync('package.json', 'utf8')) as { engines: { node: string } };
+    const [oldest, oldestOfNewer] = OLDEST_NODES;
+    expect(engines.node).toBe(`^${oldest} || >=${oldestOfNewer}`);
+    expect(readme).toContain(`Node ${oldest}, or ${oldestOfNewer} or later.`);
+    expect(readme).toContain(`on a Node older than ${oldest},`);
   });
 });
 
