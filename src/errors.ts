@@ -2,7 +2,8 @@
 export abstract class AnypodError extends Error {
   abstract readonly code: string;
 
-  constructor(message: string, options?: ErrorOptions) {
+  // Not `ErrorOptions`: a library of types before ES2022 has no such name.
+  constructor(message: string, options?: { cause?: unknown }) {
     super(message, options);
     this.name = new.target.name;
   }
@@ -103,7 +104,7 @@ export class BackendUnavailableError extends AnypodError {
   /** Nobody answers there: it may be not yet, or no longer, and is no mistake in what was asked for. */
   readonly unreachable: boolean;
 
-  constructor(message: string, options: ErrorOptions & { unreachable?: boolean } = {}) {
+  constructor(message: string, options: { cause?: unknown; unreachable?: boolean } = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.unreachable = options.unreachable ?? false;
   }

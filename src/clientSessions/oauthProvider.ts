@@ -39,7 +39,7 @@ export class ClientSessionOAuthProvider implements OAuthClientProvider {
   readonly redirectUrl: string;
   readonly clientMetadata: OAuthClientMetadata;
   readonly clientMetadataUrl?: string;
-  declare readonly validateResourceURL?: OAuthClientProvider['validateResourceURL'];
+  declare readonly validateResourceURL?: NonNullable<OAuthClientProvider['validateResourceURL']>;
   readonly #directory: ClientSessionDirectory;
   readonly #identity: string;
   readonly #sessionId: string;

@@ -11,7 +11,7 @@ export interface PostgresOptions extends Pick<TableNames, 'schema'> {
 
 export type OnLog = NonNullable<PostgresOptions['onLog']>;
 
-type Unavailable = new (message: string, options: ErrorOptions) => Error;
+type Unavailable = new (message: string, options: { cause?: unknown }) => Error;
 
 /** The pool, with errors that tell what to do and nothing of the values. */
 export class Database {

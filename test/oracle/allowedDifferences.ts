@@ -93,7 +93,8 @@ export const allowedDifferences: AllowedDifference[] = [
   { number: 16, title: 'In external mode a resumed stream begins with its cursor and ends with its last answer' },
   { number: 17, title: 'A transport that closes while a stream is opened answers 404' },
   { number: 18, title: 'What is sent while a stream is replayed arrives' },
-  { number: 19, title: 'Headers and URL of a request are read when they are asked for' }
+  { number: 19, title: 'Headers and URL of a request are read when they are asked for' },
+  { number: 20, title: 'Session id and callbacks of the web-standard transport are accessors' }
 ];
 
 /** The ids, as JSON, of what the server has asked the client. */

@@ -523,6 +523,35 @@ const demonstrations: Record<number, () => void> = {
       );
       return extra!.requestInfo!;
     }
+  },
+  20() {
+    const called = jest.fn();
+
+    it('so TypeScript refuses a subclass that declares one as a field, which would hide it', async () => {
+      class Stock extends StockWebTransport {
+        override onclose = called;
+      }
+      class Ours extends WebStandardStreamableHTTPServerTransport {
+        // @ts-expect-error the base class has an accessor
+        override onclose = called;
+      }
+      await new Ours().close();
+      expect(called).toHaveBeenCalledTimes(0);
+      await new Stock().close();
+      expect(called).toHaveBeenCalledTimes(1);
+    });
+
+    it('and one that assigns it in its constructor is called', async () => {
+      class Ours extends WebStandardStreamableHTTPServerTransport {
+        constructor() {
+          super();
+          this.onclose = called;
+        }
+      }
+      called.mockReset();
+      await new Ours().close();
+      expect(called).toHaveBeenCalledTimes(1);
+    });
   }
 };
 

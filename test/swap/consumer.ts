@@ -24,7 +24,7 @@ const transport: Transport = new StreamableHTTPServerTransport({
   sessionStore: new InMemorySessionStore(),
   onsessionrecovered: (id: string) => void id
 });
-const web: Transport = new WebStandardStreamableHTTPServerTransport({ eventStore: undefined as EventStore | undefined });
+const web: Transport = new WebStandardStreamableHTTPServerTransport({ eventStore: {} as EventStore });
 export const handler = createMcpHandler(() => new McpServer({ name: 'consumer', version: '1' }));
 createServer(handler.node);
 // @ts-expect-error the store needs a client

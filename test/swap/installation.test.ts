@@ -98,7 +98,11 @@ describe('what a transport says of how it was installed', () => {
   });
 
   /** The SDK under the fork says that it is of that version. */
-  async function withSdkVersion<T>(version: string, action: () => Promise<T>, { folder } = app): Promise<T> {
+  async function withSdkVersion<T>(
+    version: string,
+    action: () => Promise<T>,
+    { folder }: Pick<Application, 'folder'> = app
+  ): Promise<T> {
     const path = join(folder, 'node_modules/mcp-sdk-upstream/package.json');
     const manifest = await readFile(path, 'utf8');
     await writeFile(path, manifest.replace(/"version": "[^"]*"/, `"version": "${version}"`));

@@ -9,6 +9,7 @@ import { commonJsConsumer, consumer } from './consumer.js';
 import { type Registry, startRegistry } from './registry.js';
 
 const run = promisify(execFile);
+const INDEXED = { noUncheckedIndexedAccess: true, noPropertyAccessFromIndexSignature: true };
 const SDK = '@modelcontextprotocol/sdk';
 let registry: Registry;
 let app: Application;
@@ -92,23 +93,38 @@ describe('a strict consumer compiles', () => {
     ]);
     for (const [file, source] of sources) await writeFile(join(app.folder, file), source);
     const files = sources.map(([file]) => join(app.folder, file));
+    expect(problems(files, { module, moduleResolution })).toEqual([]);
+  });
+
+  test.each<[string, ts.CompilerOptions]>([
+    ['exactOptionalPropertyTypes', { exactOptionalPropertyTypes: true }],
+    ['the library of ES2021, which has no ErrorOptions', { lib: ['lib.es2021.d.ts', 'lib.dom.d.ts'] }],
+    ['noUncheckedIndexedAccess and noPropertyAccessFromIndexSignature', INDEXED]
+  ])('with %s', async (_what, options) => {
+    const file = join(app.folder, 'consumer.ts');
+    await writeFile(file, consumer(SDK));
+    expect(problems([file], { module: M.NodeNext, moduleResolution: R.NodeNext, ...options })).toEqual([]);
+  });
+
+  /** What the compiler says of the consumer, and of the declarations of this package. */
+  function problems(files: string[], options: ts.CompilerOptions): string[] {
     const program = ts.createProgram(files, {
-      module,
-      moduleResolution,
       target: ts.ScriptTarget.ES2022,
       strict: true,
       noEmit: true,
       types: ['node'],
-      typeRoots: [resolve('node_modules/@types')]
+      typeRoots: [resolve('node_modules/@types')],
+      ...options
     });
     // The declarations of the SDK itself are not all right for a compiler that checks libraries; ours are.
     const own = program
       .getSourceFiles()
-      .filter(({ fileName }) => /consumer\d|(mcp-sdk-anypod|@modelcontextprotocol\/sdk)\/dist/.test(fileName));
+      .filter(({ fileName }) => /consumer\d?\.|(mcp-sdk-anypod|@modelcontextprotocol\/sdk)\/dist/.test(fileName));
     expect(own.length).toBeGreaterThan(40);
-    expect(own.flatMap(file => program.getSemanticDiagnostics(file)).map(plain)).toEqual([]);
-    expect(program.getOptionsDiagnostics().map(plain)).toEqual([]);
-  });
+    return [...own.flatMap(file => program.getSemanticDiagnostics(file)), ...program.getOptionsDiagnostics()].map(
+      plain
+    );
+  }
 });
 
 describe('a bundle', () => {
