@@ -61,6 +61,7 @@ export function checkNumber(
   const good =
     typeof value === 'number' && value >= min && value <= max && (integer ? Number.isInteger(value) : !isNaN(value));
   if (!good) {
-    throw new InvalidOptionError(option, kindOf(value), `${integer ? 'an integer' : 'a number'} from ${min} to ${max}`);
+    const kind = integer ? `an integer from ${min} to ${Math.floor(max)}` : `a number from ${min} to ${max}`;
+    throw new InvalidOptionError(option, kindOf(value), kind);
   }
 }

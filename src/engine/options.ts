@@ -122,8 +122,9 @@ export class ResolvedOptions {
     this.enableJsonResponse = options.enableJsonResponse ?? false;
     this.eventStore = options.eventStore;
 
-    this.allowedHosts = options.allowedHosts;
-    this.allowedOrigins = options.allowedOrigins;
+    // As with the SDK, null is none.
+    this.allowedHosts = options.allowedHosts ?? undefined;
+    this.allowedOrigins = options.allowedOrigins ?? undefined;
     this.enableDnsRebindingProtection = options.enableDnsRebindingProtection ?? false;
 
     this.retryInterval = options.retryInterval;

@@ -145,13 +145,18 @@ export function createMcpHandler(serverFactory: ServerFactory, options: McpHandl
       return toResponse(await pod.handle(new WebExchange(request, requestOptions)));
     },
     notify: notifier,
-    terminateSession: sessionId => pod.terminateSession(sessionId),
+    async terminateSession(sessionId) {
+      if (typeof sessionId !== 'string') throw new InvalidOptionError('sessionId', kindOf(sessionId), 'a string');
+      await pod.terminateSession(sessionId);
+    },
     listSessions: principal => principals.list(principal),
     revokeSessions: principal => principals.revoke(principal),
     withLock: (sessionId, fn, lockOptions) => withLock(lockStore, sessionId, fn, lockOptions),
-    close({ drainMs = DEFAULT_DRAIN_MS } = {}) {
+    async close(closeOptions = {}) {
+      checkOptionsObject('options', closeOptions);
+      const { drainMs = DEFAULT_DRAIN_MS } = closeOptions;
       checkNumber('drainMs', drainMs, { min: 0 });
-      return pod.close(drainMs);
+      await pod.close(drainMs);
     },
     get liveSessions() {
       return sessions.size;

@@ -13,11 +13,12 @@ import {
   TRANSPORT_ERROR
 } from '../engine/replies.js';
 import { isSessionId } from '../engine/sessionId.js';
-import { PodUnavailableError } from '../errors.js';
+import { InvalidOptionError, PodUnavailableError } from '../errors.js';
 import { endOfTurn } from '../server/nodeEventSink.js';
 import { StreamableHTTPServerTransport } from '../server/streamableHttp.js';
 import { engineOf, type HttpServerTransport } from '../server/transport.js';
 import type { SessionData } from '../sessionStore.js';
+import { kindOf } from '../validate.js';
 import { closeServer, type ConnectableServer, type LiveSession, type LiveSessions } from './liveSessions.js';
 import type { ServerFactory } from './mcpHandler.js';
 import type { Notifier } from './notify.js';
@@ -186,6 +187,7 @@ export class Pod {
         requestInfo,
         jsonSchemaValidator: this.#jsonSchemaValidator
       });
+      checkServer(server);
       const transport: HttpServerTransport = new StreamableHTTPServerTransport(this.#options);
       transport.onerror = this.#report;
       await server.connect(transport);
@@ -253,4 +255,13 @@ export class Pod {
     this.#report(new Error(message));
     return errorReply(status, code, message);
   }
+}
+
+function checkServer(server: ConnectableServer | undefined): void {
+  if (typeof server?.connect === 'function') return;
+  throw new InvalidOptionError(
+    'serverFactory',
+    `a function that returned ${kindOf(server)}`,
+    'one that returns a server'
+  );
 }

@@ -1,4 +1,4 @@
-import { checkFunction, checkNumber, checkOneOf, checkOptionsObject, checkString } from '../validate.js';
+import { checkBoolean, checkFunction, checkNumber, checkOneOf, checkOptionsObject, checkString } from '../validate.js';
 
 export const STORAGE_TYPES = ['redis', 'postgres', 'file', 'memory'] as const;
 /** Where sessions are kept. */
@@ -46,8 +46,10 @@ export function checkServicesOptions(options: SessionServicesOptions): void {
   checkString('prefix', options.prefix);
   checkNumber('defaultTtl', options.defaultTtl, { min: 1, max: MAX_TTL_SECONDS, integer: true });
   checkNumber('lockTimeout', options.lockTimeout, { min: 1 });
-  checkNumber('connectTimeout', options.connectTimeout, { min: 1 });
+  checkBoolean('preferMemory', options.preferMemory);
   checkOneOf('fallback', options.fallback, ['memory']);
+  checkNumber('connectTimeout', options.connectTimeout, { min: 1 });
+  checkBoolean('verbose', options.verbose);
   checkFunction('onLog', options.onLog);
   if (options.env !== undefined) checkOptionsObject('env', options.env);
 }

@@ -5,7 +5,7 @@ import { RedisSessionBus } from '../redis/sessionBus.js';
 import { RedisSessionStore } from '../redis/sessionStore.js';
 import { RedisTaskMessageQueue } from '../redis/taskMessageQueue.js';
 import { RedisTaskStore } from '../redis/taskStore.js';
-import { checkNumber, checkString } from '../validate.js';
+import { checkNumber, checkOptionsObject, checkString } from '../validate.js';
 import { type Backend, loaded } from './backend.js';
 import type { BackendOptions, Log } from './options.js';
 import { notEncoded, parseUrl } from './url.js';
@@ -57,11 +57,13 @@ export async function openRedis(url: string, by: string, options: BackendOptions
  * Whether a Redis answers PING there, lets in whom the URL names, and has the database.
  * @throws BackendUnavailableError where `ioredis` is not installed, InvalidOptionError where it is no URL of a Redis
  */
-export async function isRedisAvailable(url: string, { timeoutMs }: { timeoutMs?: number } = {}): Promise<boolean> {
+export async function isRedisAvailable(url: string, options: { timeoutMs?: number } = {}): Promise<boolean> {
+  checkOptionsObject('options', options);
+  const { timeoutMs = DEFAULT_TIMEOUT_MS } = options;
   checkNumber('timeoutMs', timeoutMs, { min: 1 });
   const address = parseRedisUrl('url', url);
   const ioredis = await loadIoredis();
-  return probe(ioredis, address, timeoutMs ?? DEFAULT_TIMEOUT_MS).then(
+  return probe(ioredis, address, timeoutMs).then(
     () => true,
     () => false
   );

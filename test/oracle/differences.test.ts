@@ -292,6 +292,38 @@ const demonstrations: Record<number, () => void> = {
         if (subject.mode === 'memory') expect(() => subject.create(options as never)).toThrow('Invalid option');
       }
     });
+
+    it.each<object>([
+      { keepAliveMs: NaN },
+      { keepAliveMs: -1 },
+      { keepAliveMs: Infinity },
+      { keepAliveMs: 'x' },
+      { retryInterval: 'x' },
+      { retryInterval: null },
+      { enableDnsRebindingProtection: 'false', allowedHosts: 'localhost' },
+      { enableDnsRebindingProtection: true, allowedHosts: null, allowedOrigins: null },
+      { enableJsonResponse: 'false' }
+    ])('what the SDK takes for its other options is taken alike (%o)', async options => {
+      const [stock, ours] = [await opened(StockWebTransport), await opened(WebStandardStreamableHTTPServerTransport)];
+      expect(ours).toEqual(stock);
+
+      async function opened(
+        Transport: typeof StockWebTransport | typeof WebStandardStreamableHTTPServerTransport
+      ): Promise<unknown> {
+        const setInterval = jest.spyOn(globalThis, 'setInterval');
+        const eventStore = { storeEvent: async () => 'event', replayEventsAfter: async () => 'stream' };
+        const transport = new Transport({ eventStore, ...options });
+        transport.onmessage = message => {
+          void transport.send({ jsonrpc: '2.0', id: (message as { id: number }).id, result: {} });
+        };
+        const headers = [...jsonHeaders, ['host', 'local']] as [string, string][];
+        const body = JSON.stringify(initializeMessage());
+        const response = await transport.handleRequest(new Request('http://local', { method: 'POST', headers, body }));
+        const intervals = setInterval.mock.calls.length;
+        setInterval.mockRestore();
+        return { status: response.status, text: await response.text(), intervals };
+      }
+    });
   },
   10() {
     const script: Script = { options: { onsessionclosed: 'throws' }, steps: [initialize(), del()] };

@@ -1,12 +1,15 @@
 import {
   createMcpHandler,
+  enableResourceSubscriptions,
   InMemorySessionStore,
   InvalidOptionError,
   RedisSessionStore,
+  type McpHandler,
   type SessionStore,
   StreamableHTTPServerTransport,
   WebStandardStreamableHTTPServerTransport
 } from 'mcp-sdk-anypod/server';
+import { checkNumber } from '../../src/validate.js';
 
 const store = new InMemorySessionStore();
 const server = (): never => {
@@ -61,7 +64,8 @@ describe('a bad option is refused where it is given, by its name', () => {
     ['idleTimeoutMs', () => createMcpHandler(server, { idleTimeoutMs: -1 })],
     ['maxLiveSessions', () => createMcpHandler(server, { maxLiveSessions: 1.5 })],
     ['onerror', () => createMcpHandler(server, { onerror: 'log' as never })],
-    ['drainMs', () => createMcpHandler(server).close({ drainMs: -1 })],
+    ['mcpServer', () => enableResourceSubscriptions({} as never)],
+    ['mcpServer', () => enableResourceSubscriptions(undefined as never)],
     ['ttlSeconds', () => new InMemorySessionStore({ ttlSeconds: 0 })],
     ['maxSessions', () => new InMemorySessionStore({ maxSessions: 0 })],
     ['redis', () => new RedisSessionStore({ redis: secret as never })],
@@ -84,6 +88,41 @@ describe('a bad option is refused where it is given, by its name', () => {
     expect((thrown as Error).message).toContain(option);
     expect((thrown as Error).message).not.toContain('secret');
   });
+});
+
+test.each<[string, (handler: McpHandler) => Promise<unknown>]>([
+  ['drainMs', handler => handler.close({ drainMs: -1 })],
+  ['options', handler => handler.close(null as never)],
+  ['sessionId', handler => handler.terminateSession(undefined as never)]
+])('a method of the handler rejects for a bad %s', async (name, call) => {
+  const rejected = call(createMcpHandler(server));
+  await expect(rejected).rejects.toThrow(InvalidOptionError);
+  await expect(rejected).rejects.toThrow(name);
+});
+
+test.each([
+  [undefined, 'undefined'],
+  [{}, 'an object']
+])('a serverFactory that returns %j is named as what is wrong', async (returned, kind) => {
+  const onerror = jest.fn();
+  const handler = createMcpHandler(() => returned as never, { onerror });
+  const initialize = {
+    jsonrpc: '2.0',
+    id: 1,
+    method: 'initialize',
+    params: { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'client', version: '1' } }
+  };
+  const headers = { 'content-type': 'application/json', accept: 'application/json, text/event-stream' };
+  const body = JSON.stringify(initialize);
+  const { status } = await handler.fetch(new Request('http://localhost/mcp', { method: 'POST', headers, body }));
+  expect(status).toBe(500);
+  expect(onerror.mock.calls).toEqual([[expect.any(InvalidOptionError)]]);
+  expect(String(onerror.mock.calls[0][0])).toContain(`serverFactory: got a function that returned ${kind}, expected`);
+  await handler.close();
+});
+
+test('a limit on whole numbers is told as a whole number', () => {
+  expect(() => checkNumber('ttlMs', 0, { min: 1, max: 5.5, integer: true })).toThrow(/an integer from 1 to 5$/);
 });
 
 function fakeRedis(): never {

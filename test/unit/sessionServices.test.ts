@@ -117,6 +117,8 @@ test('no message shows a password', async () => {
 test('isRedisAvailable is false where nobody answers, and an error only for what is no URL of a Redis', async () => {
   expect(await isRedisAvailable(NOBODY)).toBe(false);
   expect(await isRedisAvailable(SECRET, { timeoutMs: 3000 })).toBe(false);
+  await expect(isRedisAvailable(NOBODY, null as never)).rejects.toThrow(InvalidOptionError);
+  await expect(isRedisAvailable(undefined as never)).rejects.toThrow(InvalidOptionError);
   for (const url of ['ftp://user:sesame@host', 'redis://user:sesame%@host']) {
     await expect(isRedisAvailable(url)).rejects.toThrow(InvalidOptionError);
     await expect(isRedisAvailable(url)).rejects.not.toThrow('sesame');
@@ -130,6 +132,8 @@ test.each<[string, object]>([
   ['lockTimeout', { lockTimeout: 0 }],
   ['connectTimeout', { connectTimeout: 'soon' }],
   ['fallback', { fallback: 'redis' }],
+  ['preferMemory', { preferMemory: 'false' }],
+  ['verbose', { verbose: 1 }],
   ['onLog', { onLog: true }],
   ['env', { env: 'production' }]
 ])('refuses a bad %s by its name', async (name, options) => {
