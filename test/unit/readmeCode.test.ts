@@ -1,41 +1,18 @@
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import ts from 'typescript';
+import { changes, typeScriptBlocks } from '../support/readme.js';
 
 const root = process.cwd();
-const readme = readFileSync(join(root, 'README.md'), 'utf8');
-const blocks = [...readme.matchAll(/^```ts\n(.*?)^```$/gms)].map(([, code]) => code as string);
 
-/** What blocks that continue others leave out, by the name that they use of it. */
-const LEFT_OUT: Record<string, string> = {
-  Pool: `import { Pool } from 'pg';`,
-  Redis: `import { Redis } from 'ioredis';`,
-  makeServer: `declare const makeServer: () => import('mcp-sdk-anypod/server').McpServer;`,
-  clientSessions: `declare const clientSessions: ReturnType<typeof import('mcp-sdk-anypod/server').createClientSessions>;`,
-  MySessionStore: `import { InMemorySessionStore as MySessionStore } from 'mcp-sdk-anypod/server';`,
-  ...Object.fromEntries(
-    [
-      'createMcpHandler',
-      'migrate',
-      'PostgresEventStore',
-      'PostgresSessionStore',
-      'RedisEventStore',
-      'RedisSessionStore'
-    ].map(name => [name, `import { ${name} } from 'mcp-sdk-anypod/server';`])
-  )
-};
+test('every TypeScript block of the README compiles, and what a change that it shows begins with and leads to', () => {
+  expect(typeScriptBlocks.length).toBeGreaterThan(5);
+  expect(changes.length).toBeGreaterThan(0);
+  const blocks = typeScriptBlocks.map(({ code }) => code);
+  expect(problems([...blocks, ...changes.flatMap(({ before, after }) => [before, after])])).toEqual([]);
+});
 
-function complete(code: string): string {
-  const lacking = Object.keys(LEFT_OUT).filter(name => {
-    const declared = new RegExp(`^(import .*|const )\\b${name}\\b`, 'm').test(code);
-    return !declared && new RegExp(`\\b${name}\\b`).test(code);
-  });
-  return `${lacking.map(name => LEFT_OUT[name]).join('\n')}\n${code}\nexport {};\n`;
-}
-
-test('every TypeScript block of the README compiles', () => {
-  expect(blocks.length).toBeGreaterThan(5);
-  const files = new Map(blocks.map((code, index) => [join(root, `readme-block-${index + 1}.mts`), complete(code)]));
+function problems(blocks: string[]): string[] {
+  const files = new Map(blocks.map((code, index) => [join(root, `readme-block-${index + 1}.mts`), code]));
   const { config } = ts.readConfigFile(join(root, 'tsconfig.json'), path => ts.sys.readFile(path)) as {
     config: { compilerOptions: { paths: Record<string, string[]> } };
   };
@@ -54,11 +31,10 @@ test('every TypeScript block of the README compiles', () => {
     }
   };
   const program = ts.createProgram([...files.keys()], options, host);
-  const problems = [...files.keys()].flatMap(path => {
+  return [...files.keys()].flatMap(path => {
     const source = program.getSourceFile(path);
     return [...program.getSyntacticDiagnostics(source), ...program.getSemanticDiagnostics(source)].map(
       ({ messageText }) => `${path.slice(root.length + 1)}: ${ts.flattenDiagnosticMessageText(messageText, ' ')}`
     );
   });
-  expect(problems).toEqual([]);
-});
+}
