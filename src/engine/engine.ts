@@ -6,7 +6,7 @@ import type { Exchange, Reply } from './exchange.js';
 import { SessionGate } from './gate.js';
 import { answerGet } from './get.js';
 import { type Intake, takeIn } from './intake.js';
-import { isInitialized, isRequest } from './messages.js';
+import { cancelledBy, isInitialized, isRequest } from './messages.js';
 import type { ResolvedOptions } from './options.js';
 import { Outbound } from './outbound.js';
 import { answerPost } from './post.js';
@@ -114,9 +114,9 @@ export class Engine implements Transport {
     return this.#exchanges > 0 || this.outbound.busy;
   }
 
-  /** Requests of the client that the server has not answered yet, and exchanges that have not been replied to. */
+  /** Requests of the client that the server is to answer yet, and exchanges that have not been replied to. */
   get inFlight(): number {
-    return this.#exchanges + this.outbound.openRequests;
+    return this.#exchanges + this.outbound.awaitedRequests;
   }
 
   async start(): Promise<void> {
@@ -166,7 +166,14 @@ export class Engine implements Transport {
     await this.stored?.recovered();
     // Recovery replays the end of the handshake where the record has it: the server must not hear it twice.
     if (isInitialized(message) && !this.stored?.takesInitialized()) return;
-    if (!this.#closed) this.onmessage?.(message, extra);
+    if (!this.#closed) this.dispatch(message, extra);
+  }
+
+  /** Hands the server a message of its client. */
+  dispatch(message: JSONRPCMessage, extra: MessageExtraInfo): void {
+    this.onmessage?.(message, extra);
+    const cancelled = cancelledBy(message);
+    if (cancelled !== undefined) this.outbound.cancelled(cancelled);
   }
 
   /** Reads the record anew, because another pod has changed it. */

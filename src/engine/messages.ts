@@ -1,4 +1,9 @@
-import { type JSONRPCMessage, JSONRPCMessageSchema, type JSONRPCRequest } from 'mcp-sdk-upstream/types.js';
+import {
+  type JSONRPCMessage,
+  JSONRPCMessageSchema,
+  type JSONRPCRequest,
+  type RequestId
+} from 'mcp-sdk-upstream/types.js';
 
 export type Response = Extract<JSONRPCMessage, { result: unknown } | { error: unknown }>;
 
@@ -22,6 +27,12 @@ export function isResponse(message: JSONRPCMessage): message is Response {
 /** The end of the handshake. */
 export function isInitialized(message: JSONRPCMessage): boolean {
   return 'method' in message && message.method === 'notifications/initialized';
+}
+
+/** The request that the client cancels with this message. */
+export function cancelledBy(message: JSONRPCMessage): RequestId | undefined {
+  if (!('method' in message) || message.method !== 'notifications/cancelled') return undefined;
+  return message.params?.requestId as RequestId | undefined;
 }
 
 /** A request or notification that the schema would take, and give back as it is. */

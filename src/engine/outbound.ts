@@ -3,8 +3,9 @@ import { Connection, type ConnectionOwner } from './connection.js';
 import { EventLog } from './eventLog.js';
 import type { EventSink, Reply, ReportError } from './exchange.js';
 import { isRequest, isResponse, type Response } from './messages.js';
+import { answersInJson, isOver, OpenRequests } from './openRequests.js';
 import type { ResolvedOptions } from './options.js';
-import { jsonReply, sessionNotFound } from './replies.js';
+import { sessionNotFound } from './replies.js';
 import { primingEvent } from './sse.js';
 import type { OpenRequest, RequestStream, Stream } from './stream.js';
 import { requestStreamName, STANDALONE, streamIdOf } from './streamId.js';
@@ -38,14 +39,13 @@ export class Outbound implements ConnectionOwner {
   /** In external mode: the other pods. */
   elsewhere: Elsewhere | undefined;
   readonly #host: StreamHost;
-  readonly #openRequests = new Map<RequestId, OpenRequest>();
+  readonly #openRequests = new OpenRequests();
   /** Streams that can be resumed, by id; absent without an event log. */
   readonly #streams: Map<string, Stream> | undefined;
   /** Hardly ever more than two. */
   #connections = NONE;
   #standalone: Stream = { id: STANDALONE, connection: undefined };
   #sessionId: string | undefined;
-  #standIns = 0;
   #closed = false;
 
   constructor(host: StreamHost) {
@@ -76,32 +76,19 @@ export class Outbound implements ConnectionOwner {
 
   /** Whether this request of the client is being answered here. */
   isOpen(requestId: RequestId): boolean {
-    return this.#openRequests.has(requestId);
+    return this.#openRequests.get(requestId) !== undefined;
   }
 
-  /** Requests that have not been answered. */
-  get openRequests(): number {
-    return this.#openRequests.size;
+  /** Requests that are still to be answered. */
+  get awaitedRequests(): number {
+    return this.#openRequests.awaited;
   }
 
   /** Opens the stream that answers a POST with these requests. */
   openRequestStream(messages: JSONRPCMessage[], answer: EventSink | ((reply: Reply) => void)): RequestStream {
     const requests = messages.filter(isRequest);
-    const stream: RequestStream = {
-      id: this.log ? this.#newStreamId(requests) : '',
-      connection: undefined,
-      requests: [],
-      unanswered: requests.length,
-      resumable: false,
-      moved: false,
-      reply: typeof answer === 'function' ? answer : undefined
-    };
-    for (const message of requests) {
-      const id = this.#openRequests.has(message.id) ? this.#standInFor(message.id) : message.id;
-      const request: OpenRequest = { id, message, stream, response: undefined, onresult: undefined };
-      this.#openRequests.set(id, request);
-      stream.requests.push(request);
-    }
+    const reply = typeof answer === 'function' ? answer : undefined;
+    const stream = this.#openRequests.open(requests, this.log ? this.#newStreamId(requests) : '', reply);
     if (typeof answer === 'function') this.#host.attached();
     else this.attach(stream, answer);
     return stream;
@@ -113,6 +100,15 @@ export class Outbound implements ConnectionOwner {
     if (eventId === undefined || !stream.connection) return;
     void stream.connection.write(primingEvent(eventId, this.#host.options.retryInterval));
     stream.resumable = true;
+  }
+
+  /** The server has been told that the client does not want this request answered any more. */
+  cancelled(requestId: RequestId): void {
+    const request = this.#openRequests.get(requestId);
+    // One that has not reached the server yet will be answered: the server has taken no notice of the cancellation.
+    if (request?.state !== 'asked') return;
+    request.state = 'cancelled';
+    this.#releaseIfOver(request.stream);
   }
 
   /** Forgets a stream that could not be handed to the client. */
@@ -150,7 +146,7 @@ export class Outbound implements ConnectionOwner {
 
   /** Closes the streams that their clients can resume on another pod. */
   closeResumableStreams(): void {
-    for (const { stream } of this.#openRequests.values()) if (stream.resumable) stream.connection?.close();
+    for (const stream of this.#openRequests.streams) if (stream.resumable) stream.connection?.close();
   }
 
   /** The stream with this id, as far as this pod knows it. */
@@ -192,7 +188,8 @@ export class Outbound implements ConnectionOwner {
       this.#connections.length === 1 ? NONE : this.#connections.filter(connection => connection !== ended);
     if (stream.connection !== ended) return;
     stream.connection = undefined;
-    if (!('requests' in stream) && stream !== this.#standalone) this.#streams?.delete(stream.id);
+    if ('requests' in stream) this.#releaseIfOver(stream as RequestStream);
+    else if (stream !== this.#standalone) this.#streams?.delete(stream.id);
   }
 
   /** {@link Transport.send}: responses to the stream of their request, the rest where `relatedRequestId` says. */
@@ -208,7 +205,10 @@ export class Outbound implements ConnectionOwner {
       return;
     }
     const request = this.#openRequests.get(requestId);
-    if (!request) throw noConnection(requestId);
+    if (!request) {
+      if (this.#openRequests.isInVain(message, requestId)) return;
+      throw noConnection(requestId);
+    }
     if (response) return this.#respond(request, response);
     if (this.#host.options.enableJsonResponse) return;
     const delivered = await this.#deliver(request.stream, message);
@@ -232,8 +232,7 @@ export class Outbound implements ConnectionOwner {
       connection.release();
       connection.close();
     }
-    const streams = new Set([...this.#openRequests.values()].map(({ stream }) => stream));
-    for (const stream of streams) {
+    for (const stream of this.#openRequests.streams) {
       stream.reply?.(sessionNotFound());
       stream.reply = undefined;
       if (stream.moved) void this.elsewhere?.streamEnded(stream.id);
@@ -258,12 +257,11 @@ export class Outbound implements ConnectionOwner {
     }
     if (request.response === undefined) stream.unanswered--;
     request.response = answer;
-    if (stream.unanswered > 0) return;
+    if (stream.unanswered > 0) return this.#releaseIfOver(stream);
 
     this.#release(stream);
     if (stream.reply) {
-      const answers = stream.requests.map(each => each.response);
-      stream.reply(jsonReply(answers.length === 1 ? answers[0] : answers, this.#sessionId));
+      stream.reply(answersInJson(stream, this.#sessionId));
     } else if (stream.connection) {
       stream.connection.close();
     } else if (stream.moved) {
@@ -302,8 +300,16 @@ export class Outbound implements ConnectionOwner {
   }
 
   #release(stream: RequestStream): void {
-    for (const request of stream.requests) this.#openRequests.delete(request.id);
+    this.#openRequests.release(stream);
     this.#streams?.delete(stream.id);
+  }
+
+  /** No answer ends the stream of requests that were cancelled; who is attached to it here may stay. */
+  #releaseIfOver(stream: RequestStream): void {
+    if (stream.connection || stream.unanswered === 0 || !isOver(stream)) return;
+    this.#release(stream);
+    stream.reply?.(answersInJson(stream, this.#sessionId));
+    if (stream.moved) void this.elsewhere?.streamEnded(stream.id);
   }
 
   #newStreamId(requests: JSONRPCRequest[]): string {
@@ -314,11 +320,6 @@ export class Outbound implements ConnectionOwner {
         )
       : globalThis.crypto.randomUUID();
     return streamIdOf(this.#sessionId, name);
-  }
-
-  /** JSON-RPC ids must be unique while in flight; where a client reuses one, both requests get their own answer. */
-  #standInFor(id: RequestId): string {
-    return `${String(id)}#${++this.#standIns}`;
   }
 }
 

@@ -37,7 +37,8 @@ export interface PostHost {
   readonly outbound: Outbound;
   /** In external mode. */
   readonly routing: Routing | undefined;
-  onmessage?: ((message: JSONRPCMessage, extra?: MessageExtraInfo) => void) | undefined;
+  /** Hands the server a message of its client. */
+  dispatch(message: JSONRPCMessage, extra: MessageExtraInfo): void;
   /** What to note when the server has accepted a request. */
   onresult(request: JSONRPCRequest): OpenRequest['onresult'];
   closeSSEStream(requestId: RequestId): void;
@@ -69,7 +70,7 @@ export async function answerPost(
 
     if (!messages.some(isRequest)) {
       const extra = extraOf(exchange, host.state);
-      for (const message of inbound) host.onmessage?.(message, extra);
+      for (const message of inbound) host.dispatch(message, extra);
       return emptyReply(202);
     }
     // Not awaited here: a server that throws is no parse error.
@@ -150,12 +151,13 @@ function emit(
   for (const message of messages) {
     const request = isRequest(message) ? stream.requests[next++] : undefined;
     if (!request) {
-      host.onmessage?.(message, extra);
+      host.dispatch(message, extra);
       continue;
     }
     request.onresult = host.onresult(request.message);
+    request.state = 'asked';
     const inbound = request.id === request.message.id ? request.message : { ...request.message, id: request.id };
-    host.onmessage?.(inbound, polls ? { ...extra, ...pollingCallbacks(host, request.id) } : extra);
+    host.dispatch(inbound, polls ? { ...extra, ...pollingCallbacks(host, request.id) } : extra);
   }
 }
 

@@ -278,9 +278,10 @@ export class Routing implements Elsewhere, StreamOwners, SessionServer, SessionP
 
   /** The client has this stream on another pod now; whoever runs it sends there what follows. */
   async #follow(streamId: string, to: string): Promise<void> {
+    this.#outbound.streamNamed(streamId).connection?.close();
+    // Asked behind that: nothing follows on a stream whose requests were cancelled, once nobody is attached.
     const open = this.#outbound.openStream(streamId);
     if (open) open.moved = true;
-    this.#outbound.streamNamed(streamId).connection?.close();
     if (parseStreamId(streamId).owner === this.instance) {
       await this.#publish({ type: 'stream-state', to, streamId, open: open !== undefined });
     }

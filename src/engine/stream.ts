@@ -27,6 +27,8 @@ export interface OpenRequest {
   readonly id: RequestId;
   readonly message: JSONRPCRequest;
   readonly stream: RequestStream;
+  /** Whether the server has been asked, and told since that no answer is wanted any more. */
+  state: 'open' | 'asked' | 'cancelled';
   response: Response | undefined;
   /** Runs before a successful result reaches the client: what it changed is stored before it is seen. */
   onresult: ((result: Record<string, unknown>) => void | Promise<void>) | undefined;

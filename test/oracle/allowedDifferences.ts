@@ -1,3 +1,4 @@
+import type { JSONRPCRequest } from 'mcp-sdk-upstream/types.js';
 import type { ExchangeRecord, Transcript } from './harness.js';
 import type { Script } from './script.js';
 import type { Subject } from './subjects.js';
@@ -22,6 +23,9 @@ export const allowedDifferences: AllowedDifference[] = [
       if (!script.options?.enableJsonResponse) return stock;
       const exchanges = stock.exchanges.map(exchange => {
         if (exchange.handled !== undefined) return exchange;
+        // One that was cancelled is answered as the cancellation is.
+        const cancellation = stock.exchanges.find(({ step }) => cancels(script, step, exchange.step));
+        if (cancellation) return { ...cancellation, step: exchange.step };
         const answered = exchange.ended === 'no' ? { ...notFound(subject), ended: 'end' as const } : {};
         return { ...exchange, ...answered, handled: 'resolved' };
       });
@@ -94,7 +98,11 @@ export const allowedDifferences: AllowedDifference[] = [
   { number: 17, title: 'A transport that closes while a stream is opened answers 404' },
   { number: 18, title: 'What is sent while a stream is replayed arrives' },
   { number: 19, title: 'Headers and URL of a request are read when they are asked for' },
-  { number: 20, title: 'Session id and callbacks of the web-standard transport are accessors' }
+  { number: 20, title: 'A cancelled request is over when its client leaves' },
+  {
+    number: 21,
+    title: 'Session id and callbacks of the web-standard transport are accessors, and nothing private is there'
+  }
 ];
 
 /** The ids, as JSON, of what the server has asked the client. */
@@ -118,6 +126,16 @@ export function withoutDropped(ours: Transcript): Transcript {
 /** The stock transport on Node answers an error that nobody has caught with a bare 500. */
 function wasThrownOut({ status, body, handled }: ExchangeRecord): boolean {
   return (status === 500 || status === 504) && body === '' && handled === 'resolved';
+}
+
+/** Whether one step's message cancels the request of another. */
+function cancels(script: Script, step: number, requestStep: number): boolean {
+  const [message, request] = [step, requestStep].map(index => {
+    const sent = script.steps[index];
+    const isMessage = sent?.do === 'exchange' && typeof sent.request.body === 'string';
+    return isMessage ? (JSON.parse(sent.request.body as string) as JSONRPCRequest) : undefined;
+  });
+  return message?.method === 'notifications/cancelled' && message.params?.requestId === request?.id;
 }
 
 function namesSession(script: Script, step: number): boolean {

@@ -1,5 +1,7 @@
 import { inspect } from 'node:util';
+import { StreamableHTTPServerTransport } from 'mcp-sdk-anypod/server/streamableHttp.js';
 import { WebStandardStreamableHTTPServerTransport } from 'mcp-sdk-anypod/server/webStandardStreamableHttp.js';
+import { StreamableHTTPServerTransport as StockNodeTransport } from 'mcp-sdk-upstream/server/streamableHttp.js';
 import { WebStandardStreamableHTTPServerTransport as StockWebTransport } from 'mcp-sdk-upstream/server/webStandardStreamableHttp.js';
 import type { MessageExtraInfo, RequestInfo } from 'mcp-sdk-upstream/types.js';
 import { allowedDifferences } from './allowedDifferences.js';
@@ -70,6 +72,15 @@ const demonstrations: Record<number, () => void> = {
       {
         stock: ({ exchanges }) => expect(exchanges[1]!.status).toBeUndefined(),
         ours: ({ exchanges }) => expect(exchanges[1]!.status).toBe(200)
+      }
+    );
+    shows(
+      'when it is cancelled',
+      waits(cancel(1)),
+      { modes: 'both' },
+      {
+        stock: ({ exchanges }) => expect(exchanges[1]!.status).toBeUndefined(),
+        ours: ({ exchanges }) => expect(exchanges[1]).toMatchObject({ status: 202, body: '', handled: 'resolved' })
       }
     );
   },
@@ -557,6 +568,33 @@ const demonstrations: Record<number, () => void> = {
     }
   },
   20() {
+    const version = '2025-11-25';
+    const script: Script = {
+      options: { eventStore: 'full' },
+      steps: [
+        initialize(),
+        post(run(1, 'notify'), { as: 'open', until: 'open', version }),
+        { do: 'abort', exchange: 'open' },
+        cancel(1),
+        { do: 'send', message: notification('notifications/late'), relatedRequestId: 1 },
+        get({ as: 'resumed', version }, 's2-1')
+      ]
+    };
+    shows(
+      'and what the server says of it later is dropped',
+      script,
+      { modes: 'both' },
+      {
+        stock: ({ exchanges }) => expect(exchanges[3]!.body).toContain('notifications/late'),
+        ours: ({ exchanges, sends }) => {
+          expect(exchanges[3]!.body).toContain('notifications/related');
+          expect(exchanges[3]!.body).not.toContain('notifications/late');
+          expect(sends['script: 1']).toMatchObject([{ outcome: 'sent' }]);
+        }
+      }
+    );
+  },
+  21() {
     const called = jest.fn();
 
     it('so TypeScript refuses a subclass that declares one as a field, which would hide it', async () => {
@@ -583,6 +621,14 @@ const demonstrations: Record<number, () => void> = {
       called.mockReset();
       await new Ours().close();
       expect(called).toHaveBeenCalledTimes(1);
+    });
+
+    it('and what brought a session back by way of a private field says that there is none', () => {
+      const markAsOpen = (transport: object) => {
+        (transport as { _webStandardTransport: { _initialized: boolean } })._webStandardTransport._initialized = true;
+      };
+      markAsOpen(new StockNodeTransport({ sessionIdGenerator: () => 'x' }));
+      expect(() => markAsOpen(new StreamableHTTPServerTransport({ sessionIdGenerator: () => 'x' }))).toThrow(TypeError);
     });
   }
 };
@@ -619,6 +665,10 @@ function open(id: number, as = 'open'): Step {
 
 function answer(id: number | string): Step {
   return { do: 'send', message: result(id) };
+}
+
+function cancel(requestId: number): Step {
+  return post(notification('notifications/cancelled', { requestId }));
 }
 
 function tell(): Step {
