@@ -83,9 +83,9 @@ export class Connection implements StreamWriter {
   write(text: string): void | Promise<void> {
     if (this.#ended) return;
     if (this.#isTooSlow()) {
-      const problem = `The client left ${this.#sink.bufferedBytes} bytes of its stream unread`;
-      this.#owner.report(new SlowClientError(problem));
-      return this.close();
+      const problem = new SlowClientError(`The client left ${this.#sink.bufferedBytes} bytes of its stream unread`);
+      this.#owner.report(problem);
+      return this.#cut(problem);
     }
     return this.#sink.write(text);
   }
@@ -134,6 +134,12 @@ export class Connection implements StreamWriter {
     }
     this.#end();
     this.#sink.end();
+  }
+
+  /** A stream that ended behind what the client leaves unread would be held for as long as the client likes. */
+  #cut(reason: Error): void {
+    this.#end();
+    this.#sink.cut(reason);
   }
 
   #end(): void {

@@ -38,7 +38,10 @@ export interface EventSink {
   readonly bufferedBytes: number;
   /** @returns nothing while there is room, else a promise that settles when there is room again or the client is gone */
   write(text: string): void | Promise<void>;
+  /** Ends behind what has been written. */
   end(): void;
+  /** Disconnects the client at once: what it has not taken is let go. */
+  cut(reason: Error): void;
 }
 
 /** What an exchange is answered with: one body, none, or a stream of events. */

@@ -53,6 +53,15 @@ export class NodeEventSink implements EventSink {
     this.#oncomplete?.();
   }
 
+  cut(): void {
+    if (this.#state === 'ended') return;
+    this.#state = 'ended';
+    this.#held = '';
+    this.#makeRoom();
+    this.#res.destroy();
+    this.#oncomplete?.();
+  }
+
   #sendWhole(status: number, headers: Record<string, string>): void {
     if (this.#isTaken()) return;
     const length = Buffer.byteLength(this.#held);

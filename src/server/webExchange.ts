@@ -100,6 +100,13 @@ class WebEventSink implements EventSink {
     this.#controller.close();
   }
 
+  cut(reason: Error): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#makeRoom();
+    this.#controller.error(reason);
+  }
+
   #makeRoom(): void {
     this.#room?.resolve();
     this.#room = undefined;

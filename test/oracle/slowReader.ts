@@ -82,5 +82,6 @@ async function openOverWeb(transport: PlayedTransport): Promise<() => Promise<vo
   };
   await (await send(false, initializeMessage())).text();
   const unread = await send(true, run(1));
-  return async () => unread.body?.cancel();
+  // Where the stream was cut there is nothing to cancel.
+  return async () => unread.body?.cancel().catch(() => {});
 }

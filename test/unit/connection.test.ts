@@ -4,14 +4,20 @@ import { Connection } from '../../src/engine/connection.js';
 const MEBIBYTE = 1024 * 1024;
 
 /** A connection to a client that has left so much unread. */
-function connect(): { connection: Connection; sink: { bufferedBytes: number; written: string[] }; reported: string[] } {
+function connect(): {
+  connection: Connection;
+  sink: { bufferedBytes: number; written: string[]; cuts: number };
+  reported: string[];
+} {
   const reported: string[] = [];
   const sink = {
     writer: undefined,
     bufferedBytes: 0,
     written: [] as string[],
     write: (text: string) => void sink.written.push(text),
-    end: () => {}
+    end: () => {},
+    cut: () => void (sink.cuts += 1),
+    cuts: 0
   };
   const owner = {
     keepAliveMs: 0,
@@ -40,10 +46,10 @@ describe('a client that leaves much unread', () => {
       sink.bufferedBytes = mebibytes * MEBIBYTE;
       void connection.write('x');
     }
-    expect([sink.written.length, connection.ended, reported]).toEqual([5, false, []]);
+    expect([sink.written.length, sink.cuts, connection.ended, reported]).toEqual([5, 0, false, []]);
     now = 14_001;
     void connection.write('x');
-    expect([sink.written.length, connection.ended, reported]).toEqual([5, true, ['SlowClientError']]);
+    expect([sink.written.length, sink.cuts, connection.ended, reported]).toEqual([5, 1, true, ['SlowClientError']]);
   });
 
   test('is not waited for where it is more than any client may leave', () => {
@@ -52,6 +58,6 @@ describe('a client that leaves much unread', () => {
     void connection.write('x');
     sink.bufferedBytes++;
     void connection.write('x');
-    expect([sink.written.length, connection.ended, reported]).toEqual([1, true, ['SlowClientError']]);
+    expect([sink.written.length, sink.cuts, connection.ended, reported]).toEqual([1, 1, true, ['SlowClientError']]);
   });
 });
