@@ -75,7 +75,11 @@ export class OpenRequests {
 
   /** JSON-RPC ids must be unique while in flight; where a client reuses one, both requests get their own answer. */
   #standInFor(id: RequestId): string {
-    return `${String(id)}#${++this.#standIns}`;
+    let standIn: string;
+    // A client may choose such an id itself.
+    do standIn = `${String(id)}#${++this.#standIns}`;
+    while (this.#requests.has(standIn));
+    return standIn;
   }
 }
 

@@ -79,3 +79,14 @@ test('a cancellation that comes before its request changes nothing, as for the s
   const response = await answered;
   expect([response.status, await response.json()]).toEqual([200, { jsonrpc: '2.0', id: 1, result: {} }]);
 });
+
+test('requests that share an id are told apart from one that looks like the stand-in', async () => {
+  const { answer, asked, post, open } = connect(true);
+  await open();
+  const answers = ['1#1', 1, 1].map(id => post(call(id)));
+  await new Promise(setImmediate);
+  expect(new Set(asked).size).toBe(3);
+  for (const id of asked) await answer(id);
+  const bodies = await Promise.all(answers.map(async each => (await each).json() as Promise<{ id: RequestId }>));
+  expect(bodies.map(({ id }) => id)).toEqual(['1#1', 1, 1]);
+});
