@@ -15,6 +15,8 @@ export interface Exchange {
   readonly parsedBody: unknown;
   /** Headers and URL for the application. */
   readonly requestInfo: LazyRequestInfo;
+  /** Whether the client has left, as far as the runtime tells: then nobody reads the reply. */
+  readonly gone: boolean;
   /** A request header as the Fetch standard's `Headers.get` gives it. */
   header(name: string): string | null;
   readBody(maxBytes: number): Promise<BodyRead>;

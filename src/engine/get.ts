@@ -28,8 +28,9 @@ export async function answerGet(host: GetHost, exchange: Exchange): Promise<Repl
   if (lastEventId) return resume(host, resumption, exchange, lastEventId);
   const held = routing && !host.options.takeover && (await routing.standaloneIsHeld());
   const cursor = await outbound.latestOnStandalone();
-  // close() may have run while the other pods or the log were asked.
-  if (host.closed) return sessionNotFound();
+  // close() may have run, or the client may have left, while the store, the other pods or the log were asked. A stream that
+  // is its no more must not take the place of the one with which it has come back.
+  if (host.closed || exchange.gone) return sessionNotFound();
   const sink = exchange.openEventStream();
   const connection = held ? undefined : outbound.openStandaloneStream(sink);
   if (!connection) return refuse(host, 409, 'Conflict: Only one SSE stream is allowed per session');
@@ -44,7 +45,7 @@ async function resume(host: GetHost, resumption: Resumption, exchange: Exchange,
   try {
     const sink = exchange.openEventStream();
     const version = exchange.header('mcp-protocol-version') ?? DEFAULT_NEGOTIATED_PROTOCOL_VERSION;
-    const refusal = await resumption.resume(lastEventId, sink, understandsPriming(version));
+    const refusal = await resumption.resume(lastEventId, exchange, sink, understandsPriming(version));
     switch (refusal) {
       case 'closed':
         return sessionNotFound();

@@ -1,7 +1,7 @@
 import { ErrorCode, type JSONRPCMessage } from 'mcp-sdk-upstream/types.js';
 import type { Connection } from './connection.js';
 import type { EventLog } from './eventLog.js';
-import type { EventSink, ReportError } from './exchange.js';
+import type { EventSink, Exchange, ReportError } from './exchange.js';
 import { Follower } from './follower.js';
 import type { Outbound } from './outbound.js';
 import { primingEvent } from './sse.js';
@@ -62,13 +62,16 @@ export class Resumption {
   /**
    * Replays what followed an event, and goes on live on the same stream.
    * @param primes - whether the client understands an event without data
-   * @returns why not: the id names no stream of this session, its stream has a client, the transport closed, or
-   * nothing follows the event any more
+   * @returns why not: the id names no stream of this session, its stream has a client, the transport closed or the client
+   * has left, or nothing follows the event any more
    * @throws what the event store throws
    */
-  async resume(lastEventId: string, sink: EventSink, primes: boolean): Promise<Refusal | undefined> {
-    let gone = false;
-    sink.writer = { gone: () => void (gone = true) };
+  async resume(
+    lastEventId: string,
+    client: Pick<Exchange, 'gone'>,
+    sink: EventSink,
+    primes: boolean
+  ): Promise<Refusal | undefined> {
     let streamId = this.#log.tellsStreams ? await this.#log.streamOf(lastEventId) : undefined;
     if (this.#log.tellsStreams && !this.#isOurs(streamId)) return 'unknown';
     let events: Map<string, JSONRPCMessage> | undefined;
@@ -84,7 +87,8 @@ export class Resumption {
     const taken = stream.connection && !stream.connection.replaying;
     if (!this.#takeover && ((taken && this.#log.tellsStreams) || (await this.#isHeldElsewhere(stream))))
       return 'conflict';
-    if (gone) return 'closed';
+    // A client that has left may be back already, on a stream that this one must not replace.
+    if (client.gone) return 'closed';
     stream.connection?.close();
 
     const connection = this.#outbound.attach(stream, sink);

@@ -36,6 +36,11 @@ export class NodeExchange implements Exchange, RequestSource {
     return new LazyRequestInfo(this);
   }
 
+  get gone(): boolean {
+    // The response of HTTP/2 does not tell.
+    return this.res.destroyed || this.req.aborted;
+  }
+
   readHeaders(): RequestInfo['headers'] {
     return Object.fromEntries(fetchHeaders(this.req).entries());
   }

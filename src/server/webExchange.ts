@@ -26,6 +26,11 @@ export class WebExchange implements Exchange, RequestSource {
     return new LazyRequestInfo(this);
   }
 
+  get gone(): boolean {
+    // Not every runtime gives a signal.
+    return (this.#request.signal as AbortSignal | null)?.aborted ?? false;
+  }
+
   readHeaders(): RequestInfo['headers'] {
     return Object.fromEntries(this.#request.headers.entries());
   }
