@@ -84,9 +84,12 @@ export class Resumption {
     }
     if (streamId === this.#lastAnswers) return 'over';
     const stream = this.#outbound.streamNamed(streamId);
-    const taken = stream.connection && !stream.connection.replaying;
-    if (!this.#takeover && ((taken && this.#log.tellsStreams) || (await this.#isHeldElsewhere(stream))))
-      return 'conflict';
+    if (!this.#takeover) {
+      const held = await this.#isHeldElsewhere(stream);
+      // Asked behind that: a GET may have taken the stream while the other pods were asked.
+      const taken = stream.connection && !stream.connection.replaying;
+      if (held || (taken && this.#log.tellsStreams)) return 'conflict';
+    }
     // A client that has left may be back already, on a stream that this one must not replace.
     if (client.gone) return 'closed';
     stream.connection?.close();

@@ -324,6 +324,24 @@ test("with 'reject' a stream that is held on one pod is not resumed on another",
   });
 });
 
+test("with 'reject', of a GET and a resume that come at once one is refused", async () => {
+  const sessionStore = new InMemorySessionStore();
+  const pod = await start({ sessionStore, eventStore: new InMemoryEventStore(), standaloneStream: 'reject' });
+  const client = await new RawClient().open(pod.url);
+  const headers = { 'mcp-session-id': client.sessionId!, accept: 'text/event-stream' };
+  const open = (lastEventId?: string) => {
+    const all = lastEventId === undefined ? headers : { ...headers, 'last-event-id': lastEventId };
+    return pod.handler.fetch(new Request(pod.url, { headers: all }));
+  };
+  const reader = (await open()).body!.getReader();
+  await client.callTool(pod.url, 'log', { text: 'x' });
+  const { value } = await reader.read();
+  const cursor = /^id: (.+)$/m.exec(new TextDecoder().decode(value))![1]!;
+  await reader.cancel();
+  const both = await Promise.all([open(), open(cursor)]);
+  expect(both.map(({ status }) => status).sort()).toEqual([200, 409]);
+});
+
 test('a record that a newer version has written is refused in words, and kept', async () => {
   const sessionStore = new InMemorySessionStore();
   const pod = await start({ sessionStore });
