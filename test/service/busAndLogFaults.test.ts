@@ -7,10 +7,11 @@ import { LocalPod } from './localPod.js';
 
 const storeTimeoutMs = 100;
 
-/** A bus that can be told to refuse subscriptions, and to lose what is published. */
+/** A bus that can be told to refuse subscriptions, to lose what is published, and not to say whether it has taken it. */
 class FaultyBus extends InMemorySessionBus {
   refuses = false;
   loses = false;
+  silent = false;
 
   override async subscribe(...args: Parameters<InMemorySessionBus['subscribe']>): Promise<() => Promise<void>> {
     if (this.refuses) throw new Error('refused');
@@ -19,6 +20,7 @@ class FaultyBus extends InMemorySessionBus {
 
   override async publish(...args: Parameters<InMemorySessionBus['publish']>): Promise<void> {
     if (!this.loses) await super.publish(...args);
+    if (this.silent) await new Promise(() => {});
   }
 }
 
@@ -68,7 +70,7 @@ beforeAll(async () => {
 afterAll(() => Promise.all([first.stop(), second.stop()]));
 
 afterEach(() => {
-  Object.assign(sessionBus, { refuses: false, loses: false });
+  Object.assign(sessionBus, { refuses: false, loses: false, silent: false });
   Object.assign(eventStore, { fails: false, silentAfter: Infinity });
 });
 
@@ -95,6 +97,22 @@ test('a pod whose subscription was refused asks again, and learns what it has mi
   expect(second.count('server closed', client.sessionId)).toBe(0);
   sessionBus.refuses = false;
   await until('the pod has closed its server', () => second.count('server closed', client.sessionId) === 1);
+});
+
+test('the notifications of a batch wait together for a bus that does not answer, and keep their order', async () => {
+  const client = await new RawClient().open(first.url);
+  expect(await client.callTool(second.url, 'echo', { text: 'x' })).toBe('x');
+  const steps = Array.from({ length: 20 }, (_, step) => step);
+  const batch = steps.map(step => ({ jsonrpc: '2.0', method: 'notifications/step', params: { step } }));
+  sessionBus.silent = true;
+  const { status, ms } = await client.post(first.url, batch);
+  expect([status, ms < (steps.length / 2) * storeTimeoutMs]).toEqual([202, true]);
+  const heard = () =>
+    second.journal.entries.flatMap(({ name, sessionId, params }) => {
+      return name === 'notifications/step' && sessionId === client.sessionId ? [(params as { step: number }).step] : [];
+    });
+  await until('all have arrived', () => heard().length === steps.length);
+  expect(heard()).toEqual(steps);
 });
 
 test('an event that its pod could not tell of comes late where the log cannot be read meanwhile, and is not passed over', async () => {
