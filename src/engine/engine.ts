@@ -109,14 +109,14 @@ export class Engine implements Transport {
     return this.#ended;
   }
 
-  /** Whether a client is attached, waits for an answer, or is being served: a session that is not may be forgotten. */
+  /** Whether a client is attached, is being served, or either side waits for an answer: who is not may be forgotten. */
   get busy(): boolean {
-    return this.#exchanges > 0 || this.outbound.busy;
+    return this.outbound.busy || this.inFlight > 0;
   }
 
-  /** Requests of the client that the server is to answer yet, and exchanges that have not been replied to. */
+  /** Exchanges that have not been replied to, and what either side has asked and is to be answered yet. */
   get inFlight(): number {
-    return this.#exchanges + this.outbound.awaitedRequests;
+    return this.#exchanges + this.outbound.awaitedRequests + (this.routing?.awaitedAnswers ?? 0);
   }
 
   async start(): Promise<void> {

@@ -75,6 +75,11 @@ export class Routing implements Elsewhere, StreamOwners, SessionServer, SessionP
     return !this.#left;
   }
 
+  /** Questions of the server that its client is to answer yet. */
+  get awaitedAnswers(): number {
+    return this.#serverRequests.awaited;
+  }
+
   /** What is queued next for a task of the session comes from this pod's server. */
   speak(): void {
     if (this.live && this.#engine.sessionId !== undefined) speaksFor(this.#engine.sessionId, this);

@@ -10,11 +10,19 @@ const MAX_PENDING = 10_000;
  */
 export class ServerRequests {
   readonly #instance: string;
-  /** Absent until the server asks something. */
-  #pending: Set<RequestId> | undefined;
+  /** The methods of what waits for the client, by id; absent until the server asks something. */
+  #pending: Map<RequestId, string> | undefined;
 
   constructor(instance: string) {
     this.#instance = instance;
+  }
+
+  /** How many questions the server is to be given an answer to. */
+  get awaited(): number {
+    let count = 0;
+    // Who pings asks whether the client is still there: one that has left must not count as busy by that.
+    for (const method of this.#pending?.values() ?? []) if (method !== 'ping') count++;
+    return count;
   }
 
   /** What goes on the wire for a message of the server. A request is pending from here on, before it is sent. */
@@ -22,9 +30,9 @@ export class ServerRequests {
     if (isRequest(message)) {
       // Queued for a task, maybe by the server of another pod: it has its id, and is pending there.
       if (this.ownerOf(message.id) !== undefined) return message;
-      this.#pending ??= new Set();
+      this.#pending ??= new Map();
       if (this.#pending.size >= MAX_PENDING) throw new Error(`More than ${MAX_PENDING} requests wait for the client`);
-      this.#pending.add(message.id);
+      this.#pending.set(message.id, message.method);
       return { ...this.#qualifyToken(message), id: this.#qualify(message.id) };
     }
     if ('method' in message && message.method === 'notifications/cancelled') {
