@@ -58,7 +58,7 @@ export class SessionDirectory {
     const change = (store: SessionStore): Promise<boolean> =>
       store.patchSession
         ? store.patchSession(sessionId, patch)
-        : this.#alone(sessionId, () => readAndReplace(store, sessionId, record => applyPatch(record, patch)));
+        : this.#alone(sessionId, isLate => readAndReplace(store, sessionId, isLate, old => applyPatch(old, patch)));
     return this.#ask('patchSession', sessionId, change, Math.min(this.#timeoutMs, PATCH_TIMEOUT_MS));
   }
 
@@ -84,7 +84,7 @@ export class SessionDirectory {
     return this.#ask('putState', sessionId, store =>
       store.putState
         ? store.putState(sessionId, value, ifVersion)
-        : this.#alone(sessionId, () => replaceState(store, sessionId, value, ifVersion))
+        : this.#alone(sessionId, isLate => replaceState(store, sessionId, isLate, value, ifVersion))
     );
   }
 
@@ -100,7 +100,7 @@ export class SessionDirectory {
   }
 
   /** What reads a record and writes it back must not meet its like, or the session's end: not in this process. */
-  #alone<T>(sessionId: string, work: () => Promise<T>): Promise<T> {
+  #alone<T>(sessionId: string, work: (isLate: () => boolean) => Promise<T>): Promise<T> {
     return exclusively(this.#store, sessionId, this.#timeoutMs, work);
   }
 
@@ -137,11 +137,14 @@ async function readAndRefresh(store: SessionStore, sessionId: string): Promise<S
 async function readAndReplace(
   store: SessionStore,
   sessionId: string,
+  isLate: () => boolean,
   change: (record: SessionData) => SessionData | undefined
 ): Promise<boolean> {
   const record = await store.getSession(sessionId);
   if (!record) return false;
   const changed = change(record);
+  // Others have had their turn since the record was read: the session may have changed, or ended.
+  if (isLate()) throw new SessionStoreUnavailableError('The record was read too late to be written back');
   if (changed) await store.storeSession(sessionId, { ...changed, lastActivity: Date.now() });
   return true;
 }
@@ -149,11 +152,12 @@ async function readAndReplace(
 async function replaceState(
   store: SessionStore,
   sessionId: string,
+  isLate: () => boolean,
   value: string | null,
   ifVersion: number | undefined
 ): Promise<StateWrite> {
   let conflict = false;
-  const found = await readAndReplace(store, sessionId, record => {
+  const found = await readAndReplace(store, sessionId, isLate, record => {
     const { version } = stateIn(record);
     conflict = ifVersion !== undefined && ifVersion !== version;
     if (conflict) return undefined;

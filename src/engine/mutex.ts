@@ -3,12 +3,13 @@ const tails = new WeakMap<object, Map<string, Promise<void>>>();
 /**
  * Runs `work` behind what runs under the same owner and key already, in this process. Who takes longer than `timeoutMs`
  * is waited for no more: something that never ends must not hold up the others for ever.
+ * @param work - is given a way to see that it is waited for no more, so that it can leave alone what is the others' now
  */
 export async function exclusively<T>(
   owner: object,
   key: string,
   timeoutMs: number,
-  work: () => Promise<T>
+  work: (isLate: () => boolean) => Promise<T>
 ): Promise<T> {
   const ofOwner = tails.get(owner) ?? new Map<string, Promise<void>>();
   tails.set(owner, ofOwner);
@@ -17,9 +18,13 @@ export async function exclusively<T>(
   const finished = new Promise<void>(resolve => (finish = resolve));
   ofOwner.set(key, finished);
   await before;
-  const timer = setTimeout(finish, timeoutMs);
+  let isLate = false;
+  const timer = setTimeout(() => {
+    isLate = true;
+    finish();
+  }, timeoutMs);
   try {
-    return await work();
+    return await work(() => isLate);
   } finally {
     clearTimeout(timer);
     finish();

@@ -118,4 +118,31 @@ describe('a store that misbehaves', () => {
     expect(JSON.parse(records.get(sessionId)!)).toMatchObject(damage);
     expect(second.errors.join()).not.toContain(sessionId);
   });
+
+  test('and is late with what it was asked for a change does not bring a session back that was deleted meanwhile', async () => {
+    const client = await new RawClient().open(first.url);
+    const sessionStore = new MapSessionStore(records);
+    const pod = await LocalPod.start({ sessionStore, storeTimeoutMs: 100 });
+    pods.push(pod);
+    expect(await client.callTool(pod.url, 'echo', { text: 'x' })).toBe('x');
+
+    const read = sessionStore.getSession.bind(sessionStore);
+    let isLate = false;
+    let goOn = (): void => {};
+    const blocked = new Promise<void>(resolve => (goOn = resolve));
+    sessionStore.getSession = async sessionId => {
+      const record = await read(sessionId);
+      if (isLate || pod.count('subscribe') === 0) return record;
+      // Read to be written back, now that the server has accepted the change.
+      isLate = true;
+      await blocked;
+      return record;
+    };
+    expect((await client.request(pod.url, 'resources/subscribe', { uri: 'test://late' })).status).toBe(200);
+    expect(isLate).toBe(true);
+    expect((await client.delete(pod.url)).status).toBe(200);
+    goOn();
+    await new Promise(setImmediate);
+    expect(records.size).toBe(0);
+  });
 });
