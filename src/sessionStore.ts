@@ -151,7 +151,10 @@ export interface SessionStore {
    * store object; `close` of the store closes it.
    */
   createBus?(): SessionBus;
-  /** Seconds that a session lives without activity, if the store knows: pods refresh what they hold well before. */
+  /**
+   * Seconds that a session lives without activity, if the store knows: pods refresh what they hold well before, and
+   * every 20 seconds at the latest.
+   */
   readonly ttlSeconds?: number;
   /** Releases what the store itself opened. Clients that were handed in stay open. */
   close?(): Promise<void>;

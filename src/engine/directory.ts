@@ -14,8 +14,8 @@ import { fingerprint } from './sessionId.js';
 /** A change is stored behind the look at the session, in the same exchange, so it has less time than the look. */
 const PATCH_TIMEOUT_MS = 1000;
 
-/** How often a pod refreshes a session that it holds, when the store does not tell its time to live. */
-const DEFAULT_REFRESH_MS = 20_000;
+/** How long a pod goes without looking for a session that it holds: so long may one live here that ended unheard. */
+const MAX_REFRESH_MS = 20_000;
 
 /**
  * The engine's way to the session store: every call has a deadline, every failure becomes one of two errors,
@@ -30,7 +30,7 @@ export class SessionDirectory {
   constructor(store: SessionStore, timeoutMs: number) {
     this.#store = store;
     this.#timeoutMs = timeoutMs;
-    this.refreshMs = store.ttlSeconds === undefined ? DEFAULT_REFRESH_MS : (store.ttlSeconds * 1000) / 3;
+    this.refreshMs = Math.min(MAX_REFRESH_MS, ((store.ttlSeconds ?? Infinity) * 1000) / 3);
   }
 
   create(data: SessionData): Promise<void> {

@@ -137,6 +137,8 @@ export class SessionGate {
       try {
         await options.directory.remove(sessionId);
       } catch (error) {
+        // It may have been removed all the same: then the other pods find that out.
+        void this.#routing?.changed();
         return storeFailure(error, report);
       }
       await this.#routing?.ended();
@@ -168,6 +170,8 @@ export class SessionGate {
     if (record === 'missing') {
       // Deleted or expired elsewhere: what this pod holds for it goes, and the server learns of it.
       if (engine.sessionId === sessionId) await engine.end();
+      // Who ended it may have had no way to say so. Not awaited: a stranger's session is answered as soon.
+      if (exchange.method === 'DELETE') void this.#routing?.ended(sessionId);
       return this.#notFound();
     }
     if (record === 'foreign') return this.#notFound();

@@ -15,6 +15,7 @@ import type { Elsewhere, Outbound } from './outbound.js';
 import { type BusListener, Peers } from './peers.js';
 import type { StreamOwners, StreamState } from './resume.js';
 import { ServerRequests } from './serverRequests.js';
+import { isSessionId } from './sessionId.js';
 import type { SessionPods } from './storedSession.js';
 import { parseStreamId, STANDALONE } from './streamId.js';
 
@@ -164,8 +165,9 @@ export class Routing implements Elsewhere, StreamOwners, SessionServer, SessionP
     await this.#publish({ type: 'changed' });
   }
 
-  async ended(): Promise<void> {
-    await this.#publish({ type: 'ended' });
+  /** @param sessionId - where this pod serves none */
+  async ended(sessionId = this.#engine.sessionId): Promise<void> {
+    if (isSessionId(sessionId)) await this.#peers.publish(sessionId, { type: 'ended' });
   }
 
   /**

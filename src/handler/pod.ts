@@ -128,6 +128,8 @@ export class Pod {
     if (found === 'missing') {
       // Deleted or expired elsewhere: what this pod holds for it goes.
       await this.#sessions.peek(sessionId)?.engine.end();
+      // Who ended it may have had no way to say so. Not awaited: a stranger's session is answered as soon.
+      if (exchange.method === 'DELETE') void this.#bareEngine().routing?.ended(sessionId);
       return undefined;
     }
     return found === 'foreign' ? undefined : found;

@@ -303,6 +303,50 @@ test('a DELETE that meets a recovery on another pod ends what is being recovered
   expect(slow.liveSessions).toBe(0);
 });
 
+describe('a DELETE of which not all pods learn', () => {
+  test('ends what they hold when the client repeats it, though there is nothing left to delete', async () => {
+    const sessionStore = new InMemorySessionStore();
+    const [first, second] = [await start({ sessionStore }), await start({ sessionStore })];
+    const client = await new RawClient().open(first.url);
+    const stream = await client.stream(second.url);
+    // As a DELETE leaves it of which the store has told too late.
+    await sessionStore.deleteSession(client.sessionId!);
+    expect((await client.delete(first.url)).status).toBe(404);
+    await stream.ended;
+    await until('nothing is left of it', () => first.handler.liveSessions + second.handler.liveSessions === 0);
+  });
+
+  test('ends what they hold where the store has deleted and could not say so', async () => {
+    const sessionStore = new InMemorySessionStore();
+    const [first, second] = [await start({ sessionStore }), await start({ sessionStore })];
+    const client = await new RawClient().open(first.url);
+    const stream = await client.stream(second.url);
+    const remove = sessionStore.deleteSession.bind(sessionStore);
+    sessionStore.deleteSession = async sessionId => {
+      await remove(sessionId);
+      throw new Error('the connection was cut');
+    };
+    expect((await client.delete(first.url)).status).toBe(503);
+    await stream.ended;
+    await until('the other pod has let it go', () => second.handler.liveSessions === 0);
+  });
+
+  test('says nothing to them of an id that no session has', async () => {
+    const sessionStore = new InMemorySessionStore();
+    const sessionBus = sessionStore.createBus();
+    const topics: string[] = [];
+    const publish = sessionBus.publish.bind(sessionBus);
+    sessionBus.publish = (topic, message) => {
+      topics.push(topic);
+      return publish(topic, message);
+    };
+    const pod = await start({ sessionStore, sessionBus });
+    const stranger = new RawClient({ 'mcp-session-id': 'x'.repeat(257) });
+    expect((await stranger.delete(pod.url)).status).toBe(404);
+    expect(topics).toEqual([]);
+  });
+});
+
 test("with 'reject' a stream that is held on one pod is not resumed on another", async () => {
   const shared = { sessionStore: new InMemorySessionStore(), eventStore: new InMemoryEventStore() };
   const [a, b] = [

@@ -127,3 +127,50 @@ describe('what a server says arrives as it is, though no schema would take it, a
     expect(errors).toEqual([]);
   });
 });
+
+test('a DELETE of a session that is gone ends what other pods hold of it, and binds the transport to nothing', async () => {
+  const sessionStore = new InMemorySessionStore();
+  const [one, two, three] = [connect(sessionStore), connect(sessionStore), connect(sessionStore)];
+  const opened = await one.transport.handleRequest(post(initialize));
+  const sessionId = opened.headers.get('mcp-session-id')!;
+  const ask = (method: string) =>
+    new Request('http://localhost/mcp', {
+      method,
+      headers: { accept: 'text/event-stream', 'mcp-session-id': sessionId }
+    });
+  const stream = await two.transport.handleRequest(ask('GET'));
+  await sessionStore.deleteSession(sessionId);
+  expect((await three.transport.handleRequest(ask('DELETE'))).status).toBe(404);
+  expect(await stream.text()).toBe('');
+  expect((await three.transport.handleRequest(post(initialize))).status).toBe(200);
+});
+
+test.each([
+  ['an hour', 3600],
+  ['longer than a timer can run', 90 * 86_400]
+])(
+  'the store is asked every 20 seconds for a session with a stream, also where it lives for %s',
+  async (_how, ttlSeconds) => {
+    jest.useFakeTimers({ doNotFake: ['nextTick', 'setImmediate', 'queueMicrotask', 'performance'] });
+    const sessionStore = new InMemorySessionStore({ ttlSeconds });
+    const { transport } = connect(sessionStore);
+    try {
+      const opened = await transport.handleRequest(post(initialize));
+      const headers = { accept: 'text/event-stream', 'mcp-session-id': opened.headers.get('mcp-session-id')! };
+      await transport.handleRequest(new Request('http://localhost/mcp', { headers }));
+      let looks = 0;
+      const touch = sessionStore.touchSession.bind(sessionStore);
+      sessionStore.touchSession = (...args) => {
+        looks++;
+        return touch(...args);
+      };
+      for (const expected of [1, 2]) {
+        await jest.advanceTimersByTimeAsync(20_000);
+        expect(looks).toBe(expected);
+      }
+    } finally {
+      await transport.close();
+      jest.useRealTimers();
+    }
+  }
+);
