@@ -45,6 +45,8 @@ export class SessionGate {
   /** In external mode: the session's servers on other pods. */
   readonly #routing: Routing | undefined;
   #state: 'new' | 'opening' | 'open' = 'new';
+  /** In external mode: from when a client ends the session, unless that fails. */
+  #removal: Promise<void> | undefined;
 
   constructor(engine: Guarded, stored: StoredSession | undefined, routing: Routing | undefined) {
     this.#engine = engine;
@@ -134,13 +136,17 @@ export class SessionGate {
   async end(): Promise<Reply> {
     const { options, report, sessionId } = this.#engine;
     if (options.directory && sessionId !== undefined) {
+      const isFirst = !this.#removal;
       try {
-        await options.directory.remove(sessionId);
+        await (this.#removal ??= options.directory.remove(sessionId));
       } catch (error) {
+        this.#removal = undefined;
         // It may have been removed all the same: then the other pods find that out.
         void this.#routing?.changed();
         return storeFailure(error, report);
       }
+      // Another DELETE of the same moment has ended it.
+      if (!isFirst) return this.#notFound();
       await this.#routing?.ended();
     }
     try {

@@ -251,6 +251,36 @@ const demonstrations: Record<number, () => void> = {
         ours: ({ exchanges }) => expect(exchanges.map(each => each.status)).toEqual([200, 200, 404])
       }
     );
+    const endingTwice: Script = {
+      options: { onsessionclosed: 'waits' },
+      steps: [
+        initialize(),
+        del({ as: 'one', until: 'sent' }),
+        del({ as: 'two', until: 'sent' }),
+        { do: 'await', callback: 'onsessionclosed' },
+        { do: 'release' },
+        finish('one'),
+        finish('two')
+      ]
+    };
+    const ends = ({ exchanges, callbacks }: Transcript) => [
+      exchanges.map(each => each.status).sort(),
+      callbacks.flat().filter(entry => (entry as { onsessionclosed?: string }).onsessionclosed)
+    ];
+    const closed = { onsessionclosed: 'session-1' };
+    shows(
+      'it is ended once',
+      endingTwice,
+      { modes: 'external' },
+      {
+        stock: transcript =>
+          expect(ends(transcript)).toEqual([
+            [200, 200, 200],
+            [closed, closed]
+          ]),
+        ours: transcript => expect(ends(transcript)).toEqual([[200, 200, 404], [closed]])
+      }
+    );
   },
   8() {
     const none: Script = { options: { sessions: 'none' }, steps: [...handshake()] };

@@ -347,6 +347,46 @@ describe('a DELETE of which not all pods learn', () => {
   });
 });
 
+describe('of two DELETEs at once', () => {
+  async function deleteTwice(removal: (remove: () => Promise<void>) => Promise<void>) {
+    const sessionStore = new InMemorySessionStore();
+    const pod = await start({ sessionStore });
+    const client = await new RawClient().open(pod.url);
+    const { touchSession, deleteSession } = sessionStore;
+    let looks = 0;
+    let goOn = (): void => {};
+    const bothHaveLooked = new Promise<void>(resolve => (goOn = resolve));
+    sessionStore.touchSession = async (...args) => {
+      const record = await touchSession.apply(sessionStore, args);
+      if (++looks === 2) goOn();
+      return record;
+    };
+    sessionStore.deleteSession = async sessionId => {
+      await bothHaveLooked;
+      await removal(() => deleteSession.call(sessionStore, sessionId));
+    };
+    const answers = await Promise.all([client.delete(pod.url), client.delete(pod.url)]);
+    return { pod, client, statuses: answers.map(({ status }) => status).sort() };
+  }
+
+  test('one ends the session, and the other finds it gone', async () => {
+    const { pod, statuses } = await deleteTwice(remove => remove());
+    expect(statuses).toEqual([200, 404]);
+    expect(pod.count('onsessionclosed')).toBe(1);
+  });
+
+  test('none ends it where the store fails, and the next one does', async () => {
+    let failing = true;
+    const { pod, client, statuses } = await deleteTwice(remove =>
+      failing ? Promise.reject(new Error('not now')) : remove()
+    );
+    expect(statuses).toEqual([503, 503]);
+    failing = false;
+    expect((await client.delete(pod.url)).status).toBe(200);
+    expect(pod.count('onsessionclosed')).toBe(1);
+  });
+});
+
 test("with 'reject' a stream that is held on one pod is not resumed on another", async () => {
   const shared = { sessionStore: new InMemorySessionStore(), eventStore: new InMemoryEventStore() };
   const [a, b] = [
