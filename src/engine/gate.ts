@@ -78,21 +78,27 @@ export class SessionGate {
         this.#state = 'new';
         return storeFailure(error, engine.report);
       }
-      // close() may have run while the store was asked.
-      if (engine.closed) return this.#unopened(sessionId);
     }
     engine.sessionId = sessionId;
     this.#state = 'open';
-    if (sessionId) await this.#routing?.join(sessionId);
-    if (sessionId) await options.onsessioninitialized?.(sessionId);
-    return undefined;
+    try {
+      // close() may have run while the store was asked.
+      if (sessionId && !engine.closed) await this.#routing?.join(sessionId);
+      if (sessionId && !engine.closed) await options.onsessioninitialized?.(sessionId);
+    } catch (error) {
+      if (this.#stored) await this.abandon();
+      throw error;
+    }
+    if (!this.#stored || !engine.closed) return undefined;
+    await this.abandon();
+    return sessionNotFound();
   }
 
-  /** The session that has just been created has no server. */
-  async #unopened(sessionId: string): Promise<Reply> {
-    const { options, report } = this.#engine;
-    await options.directory?.remove(sessionId).catch(report);
-    return sessionNotFound();
+  /** Ends the session that has just been opened: its client does not learn of it, so nobody can come back to it. */
+  async abandon(): Promise<void> {
+    const { options, report, sessionId } = this.#engine;
+    if (options.directory && sessionId !== undefined) await options.directory.remove(sessionId).catch(report);
+    await this.#engine.end();
   }
 
   /**

@@ -167,7 +167,7 @@ export class Routing implements Elsewhere, StreamOwners, SessionServer, SessionP
 
   /** @param sessionId - where this pod serves none */
   async ended(sessionId = this.#engine.sessionId): Promise<void> {
-    if (isSessionId(sessionId)) await this.#peers.publish(sessionId, { type: 'ended' });
+    if (sessionId !== undefined && isSessionId(sessionId)) await this.#peers.publish(sessionId, { type: 'ended' });
   }
 
   /**

@@ -142,11 +142,15 @@ export class Pod {
       if (isReply(built)) return built;
       const { engine, server } = built;
       const reply = await engine.serve(exchange, intake);
+      const isOpen = reply.status === 200 && !this.#left;
       // Added before the reply leaves, so that the client's next request finds it.
-      if (engine.sessionId !== undefined && !engine.closed && !this.#left)
+      if (isOpen && engine.sessionId !== undefined && !engine.closed) {
         this.#sessions.add(engine.sessionId, engine, server);
-      else await closeServer(server, this.#report);
-      return reply;
+        return reply;
+      }
+      if (!isOpen && !engine.ended) await engine.gate.abandon();
+      await closeServer(server, this.#report);
+      return this.#left ? this.#unavailable('The pod is shutting down') : reply;
     } finally {
       this.#sessions.release();
     }

@@ -41,6 +41,9 @@ export function isComparable(script: Script, { mode }: Subject): boolean {
   if (mode !== 'external') return true;
   // Difference 8: in external mode there are always sessions.
   if (script.options?.sessions === 'none') return false;
+  // Difference 7: in external mode a session that onsessioninitialized refuses is over.
+  const { onsessioninitialized } = script.options ?? {};
+  if (onsessioninitialized === 'throws' || onsessioninitialized === 'rejects') return false;
   // Difference 16: a resumed stream begins with its cursor and ends with its last answer.
   const resumes = (step: Script['steps'][number]) =>
     step.do === 'exchange' && step.request.headers.some(([name]) => name.toLowerCase() === 'last-event-id');

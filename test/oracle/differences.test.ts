@@ -251,6 +251,26 @@ const demonstrations: Record<number, () => void> = {
         ours: ({ exchanges }) => expect(exchanges.map(each => each.status)).toEqual([200, 200, 404])
       }
     );
+    const refused: Script = {
+      options: { onsessioninitialized: 'throws' },
+      steps: [initialize(), post(notification())]
+    };
+    shows(
+      'it is gone where onsessioninitialized fails',
+      refused,
+      { modes: 'external' },
+      {
+        stock: ({ exchanges }) => expect(exchanges.map(each => each.status)).toEqual([400, 202]),
+        ours: ({ exchanges, callbacks: [calls] }) => {
+          expect(exchanges.map(each => each.status)).toEqual([400, 404]);
+          expect(calls).toEqual([
+            { onsessioninitialized: 'session-1' },
+            'onclose',
+            { onerror: 'onsessioninitialized fails' }
+          ]);
+        }
+      }
+    );
     const endingTwice: Script = {
       options: { onsessionclosed: 'waits' },
       steps: [

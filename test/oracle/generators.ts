@@ -39,7 +39,7 @@ const options: fc.Arbitrary<ScriptOptions> = fc.record(
     enableDnsRebindingProtection: fc.boolean(),
     allowedHosts: fc.constantFrom(['mcp.test:8080'], ['other.test', 'mcp.test:8080'], []),
     allowedOrigins: fc.constantFrom(['http://good.test'], []),
-    onsessioninitialized: fc.constantFrom('throws' as const, 'takes a turn' as const),
+    onsessioninitialized: rarely('takes a turn' as const, fc.constant('throws' as const)),
     onsessionclosed: fc.constantFrom('throws' as const, 'takes a turn' as const)
   },
   { requiredKeys: [] }

@@ -194,6 +194,30 @@ describe('close', () => {
     expect(await echo(staying, client)).toBe('x');
   });
 
+  test('who opens a session for longer than drainMs is told to come back, and nothing is left of it', async () => {
+    const sessionStore = new InMemorySessionStore();
+    const pod = await start({ sessionStore });
+    const created: string[] = [];
+    let goOn = (): void => {};
+    const blocked = new Promise<void>(resolve => (goOn = resolve));
+    const store = sessionStore.storeSession.bind(sessionStore);
+    sessionStore.storeSession = async (sessionId, data) => {
+      created.push(sessionId);
+      await blocked;
+      await store(sessionId, data);
+    };
+    const opening = new RawClient().initialize(pod.url);
+    await until('it is being opened', () => created.length === 1);
+    await pod.handler.close({ drainMs: 0 });
+    goOn();
+    const { status, headers, messages } = await opening;
+    expect([status, headers.get('retry-after'), headers.get('connection')]).toEqual([503, '1', 'close']);
+    expect(headers.get('mcp-session-id')).toBeNull();
+    expect(messages[0]?.error).toMatchObject({ code: -32000 });
+    expect(await sessionStore.sessionExists(created[0]!)).toBe(false);
+    expect(pod.count('server closed')).toBe(1);
+  });
+
   test('may be called again, at any time, and then waits for the same end', async () => {
     const pod = await start();
     await new RawClient().open(pod.url);
@@ -274,6 +298,25 @@ describe('the server factory', () => {
       { recovering: true, authInfo: undefined, asked: 'then' }
     ]);
   });
+});
+
+test.each([
+  ['memory', undefined],
+  ['external', new InMemorySessionStore()]
+])('a session that onsessioninitialized refuses is not kept, in %s mode', async (_mode, sessionStore) => {
+  const refused: string[] = [];
+  const pod = await start({
+    sessionStore,
+    onsessioninitialized: sessionId => {
+      refused.push(sessionId);
+      throw new Error('not you');
+    }
+  });
+  const { status, headers } = await new RawClient().initialize(pod.url);
+  expect([status, headers.get('mcp-session-id')]).toEqual([400, null]);
+  expect(await sessionStore?.sessionExists(refused[0]!)).not.toBe(true);
+  expect(pod.handler.liveSessions).toBe(0);
+  expect(pod.count('server closed')).toBe(1);
 });
 
 test('a DELETE that meets a recovery on another pod ends what is being recovered', async () => {

@@ -38,11 +38,12 @@ function reading(response: Response) {
 }
 
 /** A transport with a server that answers everything but what is to wait, and what that server was told. */
-function connect(
-  sessionStore: InMemorySessionStore,
-  options: StreamableHTTPServerTransportOptions = { enableJsonResponse: true }
-) {
-  const transport = new WebStandardStreamableHTTPServerTransport({ sessionStore, ...options });
+function connect(sessionStore: InMemorySessionStore, options: StreamableHTTPServerTransportOptions = {}) {
+  const transport = new WebStandardStreamableHTTPServerTransport({
+    sessionStore,
+    enableJsonResponse: true,
+    ...options
+  });
   const seen: JSONRPCMessage[] = [];
   transport.onmessage = message => {
     seen.push(message);
@@ -74,6 +75,34 @@ test('a transport that opens a session while a request names another serves one 
   expect(seen).toEqual([initialize]);
 });
 
+describe('a session that could not be opened is not in the store', () => {
+  async function open(onsessioninitialized: (transport: WebStandardStreamableHTTPServerTransport) => unknown) {
+    const sessionStore = new InMemorySessionStore();
+    let created = '';
+    const { transport, seen } = connect(sessionStore, {
+      onsessioninitialized: async sessionId => {
+        created = sessionId;
+        await onsessioninitialized(transport);
+      }
+    });
+    const onclose = jest.fn();
+    transport.onclose = onclose;
+    const { status } = await transport.handleRequest(post(initialize));
+    expect(seen).toEqual([]);
+    expect(onclose).toHaveBeenCalledTimes(1);
+    expect(await sessionStore.sessionExists(created)).toBe(false);
+    return status;
+  }
+
+  test('where onsessioninitialized throws', async () => {
+    expect(await open(() => Promise.reject(new Error('not you')))).toBe(400);
+  });
+
+  test('where the transport closes meanwhile', async () => {
+    expect(await open(transport => transport.close())).toBe(404);
+  });
+});
+
 test('questions that cannot be sent do not count as waiting for the client', async () => {
   const { transport } = connect(new InMemorySessionStore());
   await transport.handleRequest(post(initialize));
@@ -86,7 +115,8 @@ test('questions that cannot be sent do not count as waiting for the client', asy
 test('transports go on hearing each other when a handler on the same store is closed', async () => {
   const sessionStore = new InMemorySessionStore();
   const handler = createMcpHandler(() => new Server({ name: 'unit', version: '1' }), { sessionStore });
-  const [here, there] = [connect(sessionStore, {}).transport, connect(sessionStore, {}).transport];
+  const make = () => connect(sessionStore, { enableJsonResponse: false }).transport;
+  const [here, there] = [make(), make()];
   const opened = await here.handleRequest(post(initialize));
   const stream = reading(await there.handleRequest(get(opened.headers.get('mcp-session-id')!)));
   await handler.close();
@@ -99,7 +129,8 @@ describe('what a server says arrives as it is, though no schema would take it, a
 
   async function connectTwo(options: StreamableHTTPServerTransportOptions) {
     const sessionStore = new InMemorySessionStore();
-    const [here, there] = [connect(sessionStore, options).transport, connect(sessionStore, options).transport];
+    const make = () => connect(sessionStore, { enableJsonResponse: false, ...options }).transport;
+    const [here, there] = [make(), make()];
     const errors: string[] = [];
     there.onerror = error => errors.push(error.message);
     const opened = await here.handleRequest(post(initialize));
