@@ -4,7 +4,7 @@ import type { SessionDirectory } from './directory.js';
 import type { Exchange, Reply, ReportError } from './exchange.js';
 import type { ResolvedOptions } from './options.js';
 import { belongsTo } from './principal.js';
-import { serviceUnavailable } from './replies.js';
+import { errorReply, INTERNAL_ERROR, serviceUnavailable } from './replies.js';
 import { isSessionId } from './sessionId.js';
 
 /** What the caller has of a session already. */
@@ -67,7 +67,7 @@ export function principalOf(exchange: Exchange, options: ResolvedOptions): strin
   return exchange.authInfo && options.principalOf(exchange.authInfo);
 }
 
-/** The answer when the store failed: not now, never "not found". Other errors are thrown on. */
+/** The answer when the store failed: not now, never "not found". */
 export function storeFailure(error: unknown, report: ReportError): Reply {
   if (error instanceof SessionStoreUnavailableError) {
     report(error);
@@ -77,7 +77,9 @@ export function storeFailure(error: unknown, report: ReportError): Reply {
     report(error);
     return serviceUnavailable('Session cannot be read');
   }
-  throw error;
+  // Of the application's own `principalOf`: what it says is for its operators.
+  report(error as Error);
+  return errorReply(500, INTERNAL_ERROR, 'Internal error');
 }
 
 export function isReply(value: object): value is Reply {

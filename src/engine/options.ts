@@ -48,12 +48,13 @@ export interface TransportOptions extends UpstreamOptions {
   storeTimeoutMs?: number;
   /**
    * Called once per transport when a session that began on another pod, or before a restart, has been
-   * rebuilt here; `onsessioninitialized` is not called then.
+   * rebuilt here; `onsessioninitialized` is not called then. What it throws goes to `onerror`: the session is served.
    */
   onsessionrecovered?: (sessionId: string) => void | Promise<void>;
   /**
    * Names the party behind an authenticated request. A session opened with a principal is found by that
-   * principal alone; for others it does not exist (404). Must be stable across token refreshes.
+   * principal alone; for others it does not exist (404). Must be stable across token refreshes. Where it
+   * throws, the request is answered 500 without the error's text, which goes to `onerror`.
    * @default issuer and subject (`extra.iss`, `extra.sub`) where the verifier gives a subject, else `clientId`
    */
   principalOf?: (authInfo: AuthInfo) => string | undefined;

@@ -235,7 +235,12 @@ export class StoredSession implements KnownSession {
       this.#catchUpWithHandshake(current, extra);
       await this.#replayChanges(current.metadata?.mcp ?? {}, extra);
     }
-    await this.#host.options.onsessionrecovered?.(record.sessionId);
+    try {
+      await this.#host.options.onsessionrecovered?.(record.sessionId);
+    } catch (error) {
+      // The application is told of the recovery; the client has no part in what it makes of that.
+      this.#host.report(error as Error);
+    }
   }
 
   /** What other pods said before this one listened to them is lost: that the session has changed, or has ended. */

@@ -12,6 +12,7 @@ import { until } from '../support/until.js';
 const clientInfo = { name: 'unit', version: '1' };
 const params = { protocolVersion: '2025-11-25', capabilities: {}, clientInfo };
 const initialize = { jsonrpc: '2.0', id: 0, method: 'initialize', params };
+const ping = { jsonrpc: '2.0', id: 1, method: 'ping' };
 
 function post(body: unknown, sessionId?: string): Request {
   const headers = new Headers({ 'content-type': 'application/json', accept: 'application/json, text/event-stream' });
@@ -66,7 +67,6 @@ test('a transport that opens a session while a request names another serves one 
   const opening = transport.handleRequest(post(initialize));
   // The store has been asked to keep the new session.
   await new Promise(setImmediate);
-  const ping = { jsonrpc: '2.0', id: 1, method: 'ping' };
   const other = await transport.handleRequest(post(ping, older.headers.get('mcp-session-id')!));
   goOn();
   const opened = await opening;
@@ -101,6 +101,41 @@ describe('a session that could not be opened is not in the store', () => {
   test('where the transport closes meanwhile', async () => {
     expect(await open(transport => transport.close())).toBe(404);
   });
+});
+
+const secret = new Error('postgres://user:secret@host');
+const fail = () => {
+  throw secret;
+};
+
+test('what onsessionrecovered throws is reported, and the session is served', async () => {
+  const sessionStore = new InMemorySessionStore();
+  const opened = await connect(sessionStore).transport.handleRequest(post(initialize));
+  const { transport } = connect(sessionStore, { onsessionrecovered: fail });
+  const errors: Error[] = [];
+  transport.onerror = error => errors.push(error);
+  for (let i = 0; i < 2; i++) {
+    const answer = await transport.handleRequest(post(ping, opened.headers.get('mcp-session-id')!));
+    expect([answer.status, await answer.json()]).toEqual([200, { jsonrpc: '2.0', id: 1, result: {} }]);
+  }
+  expect(errors).toEqual([secret]);
+});
+
+test('what principalOf throws is reported, and the client learns that something failed, and no more', async () => {
+  const sessionStore = new InMemorySessionStore();
+  const opened = await connect(sessionStore).transport.handleRequest(post(initialize));
+  const { transport, seen } = connect(sessionStore, { principalOf: fail });
+  const errors: Error[] = [];
+  transport.onerror = error => errors.push(error);
+  const authInfo = { token: 't', clientId: 'c', scopes: [] };
+  for (const request of [post(initialize), post(ping, opened.headers.get('mcp-session-id')!)]) {
+    const answer = await transport.handleRequest(request, { authInfo });
+    const error = { code: -32603, message: 'Internal error' };
+    expect([answer.status, await answer.json()]).toEqual([500, { jsonrpc: '2.0', error, id: null }]);
+  }
+  expect(errors).toEqual([secret, secret]);
+  expect(seen).toEqual([]);
+  expect((await transport.handleRequest(post(initialize))).status).toBe(200);
 });
 
 test('questions that cannot be sent do not count as waiting for the client', async () => {
