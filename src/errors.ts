@@ -63,7 +63,7 @@ export class SessionRecoveryError extends AnypodError {
   readonly code = 'ANYPOD_RECOVERY_FAILED';
 }
 
-/** The pod is full (`maxLiveSessions`, none idle) or on its way out. */
+/** The pod is full (`maxLiveSessions`, none idle) or on its way out, or the session's transport has closed on it. */
 export class PodUnavailableError extends AnypodError {
   readonly code = 'ANYPOD_POD_UNAVAILABLE';
 }

@@ -1,5 +1,6 @@
 import type { Transport, TransportSendOptions } from 'mcp-sdk-upstream/shared/transport.js';
 import type { JSONRPCMessage, JSONRPCRequest, MessageExtraInfo, RequestId } from 'mcp-sdk-upstream/types.js';
+import { PodUnavailableError } from '../errors.js';
 import type { SessionData } from '../sessionStore.js';
 import { isReply } from './admission.js';
 import type { Exchange, Reply } from './exchange.js';
@@ -10,7 +11,7 @@ import { cancelledBy, isInitialized, isRequest } from './messages.js';
 import type { ResolvedOptions } from './options.js';
 import { Outbound } from './outbound.js';
 import { answerPost } from './post.js';
-import { sessionNotFound } from './replies.js';
+import { serviceUnavailable, sessionNotFound } from './replies.js';
 import { reportTo } from './report.js';
 import { Resumption } from './resume.js';
 import { Routing } from './routing.js';
@@ -104,7 +105,7 @@ export class Engine implements Transport {
     return this.#closed;
   }
 
-  /** Whether it closed because the session is over, on every pod. */
+  /** Whether the session is over, on every pod, as far as this one was told. */
   get ended(): boolean {
     return this.#ended;
   }
@@ -148,7 +149,7 @@ export class Engine implements Transport {
 
   /** Closes because the session is over, on every pod. */
   end(): Promise<void> {
-    this.#ended ||= !this.#closed;
+    this.#ended = true;
     return this.close();
   }
 
@@ -198,7 +199,7 @@ export class Engine implements Transport {
 
   /** Answers one exchange. */
   async handle(exchange: Exchange): Promise<Reply> {
-    if (this.#closed) return sessionNotFound();
+    if (this.#closed) return this.#unlessMoved(sessionNotFound());
     if (!this.options.sessionIdGenerator && this.#used) {
       throw new Error('Stateless transport cannot be reused across requests. Create a new transport per request.');
     }
@@ -214,17 +215,30 @@ export class Engine implements Transport {
   async serve(exchange: Exchange, intake: Intake, found?: SessionData): Promise<Reply> {
     this.#exchanges++;
     try {
-      switch (intake.kind) {
-        case 'post':
-          return await answerPost(this, exchange, intake, found);
-        case 'get':
-          return (await this.gate.refuse(exchange, found)) ?? (await answerGet(this, exchange));
-        case 'delete':
-          return (await this.gate.refuse(exchange, found, false)) ?? (await this.gate.end());
-      }
+      return this.#unlessMoved(await this.#answer(exchange, intake, found));
     } finally {
       this.#exchanges--;
     }
+  }
+
+  async #answer(exchange: Exchange, intake: Intake, found: SessionData | undefined): Promise<Reply> {
+    switch (intake.kind) {
+      case 'post':
+        return answerPost(this, exchange, intake, found);
+      case 'get':
+        return (await this.gate.refuse(exchange, found)) ?? answerGet(this, exchange);
+      case 'delete':
+        return (await this.gate.refuse(exchange, found, false)) ?? this.gate.end();
+    }
+  }
+
+  /** Closed here, and alive in the store: the client must not take the session for gone. */
+  #unlessMoved(reply: Reply): Reply {
+    const hasMoved = this.options.directory && this.#closed && !this.#ended;
+    if (reply.status !== 404 || !hasMoved) return reply;
+    const message = 'The session has left this pod';
+    this.report(new PodUnavailableError(message));
+    return serviceUnavailable(message);
   }
 
   /** Reports to whoever listens; nothing that fails is silent, and nothing that is reported is thrown. */

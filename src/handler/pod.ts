@@ -111,10 +111,7 @@ export class Pod {
   }
 
   async #serve(engine: Engine, exchange: Exchange, intake: Intake, record: SessionData | undefined): Promise<Reply> {
-    const reply = await engine.serve(exchange, intake, record);
-    // Closed here, and alive in the store: the client must not take the session for gone.
-    const isMoving = this.#options.directory && reply.status === 404 && engine.closed && !engine.ended;
-    return isMoving ? this.#unavailable('The session has left this pod') : reply;
+    return this.#sendingAway(await engine.serve(exchange, intake, record));
   }
 
   /** The session's record, 'live' in memory mode, undefined where there is none, or the answer when nobody can tell. */
@@ -248,8 +245,13 @@ export class Pod {
 
   #unavailable(message: string): Reply {
     this.#report(new PodUnavailableError(message));
-    const reply = serviceUnavailable(message);
-    return this.#closing ? { ...reply, headers: { connection: 'close', ...reply.headers } } : reply;
+    return this.#sendingAway(serviceUnavailable(message));
+  }
+
+  /** Who is to come back must not come to a pod that shuts down, on the connection that it has. */
+  #sendingAway(reply: Reply): Reply {
+    const sendsAway = this.#closing && reply.status === 503;
+    return sendsAway ? { ...reply, headers: { connection: 'close', ...reply.headers } } : reply;
   }
 
   #notFound(): Reply {

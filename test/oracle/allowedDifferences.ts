@@ -59,7 +59,12 @@ export const allowedDifferences: AllowedDifference[] = [
         entries[index] = { onerror: 'Session not found' };
         return { ...exchange, ...notFound(subject) };
       });
-      return { ...stock, callbacks, exchanges };
+      const isOver = isEnded(stock, script);
+      const answered = exchanges.map(exchange => {
+        const isOfClosed = exchange.status === 404 && !reports(callbacks[exchange.step]!, 'Session not found');
+        return isOfClosed && !isOver ? { ...exchange, ...elsewhere(subject, exchange) } : exchange;
+      });
+      return { ...stock, callbacks, exchanges: answered };
     }
   },
   { number: 8, title: 'In external mode there is always a session id, and it is of a form that clients can send' },
@@ -115,12 +120,32 @@ function askedIds({ exchanges }: Transcript): Set<string> {
   return new Set(requests.map(({ id }) => JSON.stringify(id)));
 }
 
-/** Ours without its reports of dropped responses (difference 14): in a batch they come before the requests. */
-export function withoutDropped(ours: Transcript): Transcript {
-  const isReport = (entry: unknown): boolean =>
-    ((entry ?? {}) as { onerror?: string }).onerror ===
-    'Dropped a response of the client to a request that is not open';
-  return { ...ours, callbacks: ours.callbacks.map(entries => entries.filter(entry => !isReport(entry))) };
+/**
+ * Ours without the reports that the stock transport does not make: of dropped responses (difference 14; in a batch they
+ * come before the requests), and of exchanges of a session that is elsewhere now (difference 7).
+ */
+export function withoutOwnReports(ours: Transcript): Transcript {
+  const own = ['Dropped a response of the client to a request that is not open', LEFT];
+  const callbacks = ours.callbacks.map(entries => entries.filter(entry => !own.some(text => reports([entry], text))));
+  return { ...ours, callbacks };
+}
+
+const LEFT = 'The session has left this pod';
+
+function reports(entries: unknown[], text: string): boolean {
+  return entries.some(entry => ((entry ?? {}) as { onerror?: string }).onerror === text);
+}
+
+/** Whether the transport was closed because its session was over: deleted, or not opened after all. */
+function isEnded({ exchanges, callbacks }: Transcript, script: Script): boolean {
+  const closedIn = callbacks.findIndex(entries => entries.includes('onclose'));
+  const wasOpened = callbacks.flat().some(entry => typeof entry === 'object' && 'onsessioninitialized' in entry!);
+  return exchanges.some(exchange => {
+    const sent = script.steps[exchange.step];
+    if (exchange.step > closedIn || sent?.do !== 'exchange') return false;
+    if (sent.request.method === 'DELETE') return !(exchange.status! >= 400 && exchange.status! < 500);
+    return wasOpened && exchange.status === 404 && !namesSession(script, exchange.step);
+  });
 }
 
 /** The stock transport on Node answers an error that nobody has caught with a bare 500. */
@@ -150,6 +175,19 @@ function notFound(subject: Subject): Pick<ExchangeRecord, 'status' | 'headers' |
   const headers: [string, string][] = [['content-type', 'application/json']];
   if (subject.adapter === 'node') headers.push(['content-length', String(body.length)], ['Connection', 'close']);
   return { status: 404, headers, body };
+}
+
+/** What an exchange shows when the session that it names is not on this pod any more; a HEAD shows no body. */
+function elsewhere(subject: Subject, stock: ExchangeRecord): Pick<ExchangeRecord, 'status' | 'headers' | 'body'> {
+  const body = `{"jsonrpc":"2.0","error":{"code":-32000,"message":"Service Unavailable: ${LEFT}"},"id":null}`;
+  const headers: [string, string][] = [
+    ['content-type', 'application/json'],
+    ['retry-after', '1']
+  ];
+  if (subject.adapter === 'node') {
+    headers.reverse().push(['content-length', String(body.length)], ['Connection', 'close']);
+  }
+  return { status: 503, headers, body: stock.body && body };
 }
 
 /** The transcript that a subject must give, made of the stock transport's. */

@@ -1,4 +1,4 @@
-import { expectedOf, withoutDropped } from './allowedDifferences.js';
+import { expectedOf, withoutOwnReports } from './allowedDifferences.js';
 import { closeNodeEndpoint } from './endpoints.js';
 import { play, type Transcript } from './harness.js';
 import { normalise } from './normalise.js';
@@ -51,7 +51,7 @@ export function isComparable(script: Script, { mode }: Subject): boolean {
 }
 
 export async function expectSame(script: Script, subject: Subject, stock: Transcript): Promise<void> {
-  const ours = withoutDropped(normalise(await play(script, subject)));
+  const ours = withoutOwnReports(normalise(await play(script, subject)));
   const expected = expectedOf(subject, script, stock);
   // Text is compared faster by far; what it says about a difference is nothing.
   if (JSON.stringify(ours) !== JSON.stringify(expected)) expect(ours).toEqual(expected);

@@ -45,15 +45,20 @@ const demonstrations: Record<number, () => void> = {
   2() {
     const options = { enableJsonResponse: true };
     const waits = (...then: Step[]): Script => ({ options, steps: [initialize(), open(1), ...then] });
-    shows(
-      'when it is closed',
-      waits({ do: 'close' }),
-      { modes: 'both' },
-      {
-        stock: ({ exchanges }) => expect(exchanges[1]!.status).toBeUndefined(),
-        ours: ({ exchanges }) => expect(exchanges[1]).toMatchObject({ status: 404, handled: 'resolved' })
-      }
-    );
+    for (const [modes, status] of [
+      ['memory', 404],
+      ['external', 503]
+    ] as const) {
+      shows(
+        'when it is closed',
+        waits({ do: 'close' }),
+        { modes },
+        {
+          stock: ({ exchanges }) => expect(exchanges[1]!.status).toBeUndefined(),
+          ours: ({ exchanges }) => expect(exchanges[1]).toMatchObject({ status, handled: 'resolved' })
+        }
+      );
+    }
     shows(
       'when the session is deleted',
       waits(del()),
@@ -249,6 +254,15 @@ const demonstrations: Record<number, () => void> = {
       {
         stock: ({ exchanges }) => expect(exchanges.map(each => each.status)).toEqual([200, 200, 202]),
         ours: ({ exchanges }) => expect(exchanges.map(each => each.status)).toEqual([200, 200, 404])
+      }
+    );
+    shows(
+      'closing a transport does not end it',
+      { steps: [initialize(), { do: 'close' }, post(notification())] },
+      { modes: 'external' },
+      {
+        stock: ({ exchanges }) => expect(exchanges[1]!.status).toBe(404),
+        ours: ({ exchanges }) => expect(exchanges[1]!.status).toBe(503)
       }
     );
     const refused: Script = {
@@ -545,22 +559,28 @@ const demonstrations: Record<number, () => void> = {
         finish('held')
       ]
     };
-    shows(
-      'and the server is told nothing',
-      script,
-      { modes: 'both' },
-      {
-        stock: ({ exchanges, callbacks }) => {
-          expect(exchanges[1]!.status).toBe(400);
-          expect(exchanges[1]!.body).toContain('Invalid state');
-          expect(callbacks.flat()).toContainEqual({ onerror: expect.stringContaining('Invalid state') as string });
-        },
-        ours: ({ exchanges, callbacks }) => {
-          expect(exchanges[1]!.status).toBe(404);
-          expect(callbacks.flat().slice(-1)).toEqual(['onclose']);
+    for (const [modes, status, reports] of [
+      ['memory', 404, []],
+      ['external', 503, [{ onerror: 'The session has left this pod' }]]
+    ] as const) {
+      shows(
+        'and the server is told nothing',
+        script,
+        { modes },
+        {
+          stock: ({ exchanges, callbacks }) => {
+            expect(exchanges[1]!.status).toBe(400);
+            expect(exchanges[1]!.body).toContain('Invalid state');
+            expect(callbacks.flat()).toContainEqual({ onerror: expect.stringContaining('Invalid state') as string });
+          },
+          ours: ({ exchanges, callbacks }) => {
+            expect(exchanges[1]!.status).toBe(status);
+            const calls = callbacks.flat();
+            expect(calls.slice(calls.indexOf('onclose'))).toEqual(['onclose', ...reports]);
+          }
         }
-      }
-    );
+      );
+    }
   },
   18() {
     const sent: Step = { do: 'send', message: notification(), relatedRequestId: 1 };
@@ -692,7 +712,7 @@ it('every allowed difference is demonstrated', () => {
 });
 
 /** `late`: the stock transport keeps a step waiting. */
-type Where = { modes: 'both' | 'external'; adapter?: Subject['adapter']; late?: boolean };
+type Where = { modes: 'both' | Subject['mode']; adapter?: Subject['adapter']; late?: boolean };
 type Shown = Record<'stock' | 'ours', (transcript: Transcript) => void>;
 
 function shows(title: string, script: Script, { modes, adapter, late = false }: Where, expectations: Shown): void {

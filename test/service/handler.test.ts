@@ -395,18 +395,19 @@ describe('of two DELETEs at once', () => {
     const sessionStore = new InMemorySessionStore();
     const pod = await start({ sessionStore });
     const client = await new RawClient().open(pod.url);
-    const { touchSession, deleteSession } = sessionStore;
+    const touch = sessionStore.touchSession.bind(sessionStore);
+    const remove = sessionStore.deleteSession.bind(sessionStore);
     let looks = 0;
     let goOn = (): void => {};
     const bothHaveLooked = new Promise<void>(resolve => (goOn = resolve));
     sessionStore.touchSession = async (...args) => {
-      const record = await touchSession.apply(sessionStore, args);
+      const record = await touch(...args);
       if (++looks === 2) goOn();
       return record;
     };
     sessionStore.deleteSession = async sessionId => {
       await bothHaveLooked;
-      await removal(() => deleteSession.call(sessionStore, sessionId));
+      await removal(() => remove(sessionId));
     };
     const answers = await Promise.all([client.delete(pod.url), client.delete(pod.url)]);
     return { pod, client, statuses: answers.map(({ status }) => status).sort() };

@@ -103,6 +103,55 @@ describe('a session that could not be opened is not in the store', () => {
   });
 });
 
+describe('a transport that is closed here, while its session lives in the store, says that it is not there now', () => {
+  async function expectNotNow(answer: Response, sessionStore: InMemorySessionStore, sessionId: string) {
+    expect([answer.status, answer.headers.get('retry-after')]).toEqual([503, '1']);
+    const message = 'Service Unavailable: The session has left this pod';
+    expect(await answer.json()).toMatchObject({ error: { code: -32000, message } });
+    expect(await connect(sessionStore).transport.handleRequest(post(ping, sessionId))).toMatchObject({ status: 200 });
+  }
+  async function open(options: WebStandardStreamableHTTPServerTransportOptions = {}) {
+    const sessionStore = new InMemorySessionStore();
+    const connected = connect(sessionStore, options);
+    const opened = await connected.transport.handleRequest(post(initialize));
+    return { ...connected, sessionStore, sessionId: opened.headers.get('mcp-session-id')! };
+  }
+
+  test('to who asks it then', async () => {
+    const { transport, sessionStore, sessionId } = await open();
+    await transport.close();
+    await expectNotNow(await transport.handleRequest(post(ping, sessionId)), sessionStore, sessionId);
+  });
+
+  test('to who asked it while it was open', async () => {
+    const { transport, sessionStore, sessionId } = await open();
+    const touch = sessionStore.touchSession.bind(sessionStore);
+    sessionStore.touchSession = async (...args) => {
+      sessionStore.touchSession = touch;
+      await transport.close();
+      return touch(...args);
+    };
+    await expectNotNow(await transport.handleRequest(post(ping, sessionId)), sessionStore, sessionId);
+  });
+
+  test('to who waits for a JSON answer', async () => {
+    const { transport, seen, sessionStore, sessionId } = await open();
+    const { onmessage } = transport;
+    transport.onmessage = message => void seen.push(message);
+    const answer = transport.handleRequest(post(ping, sessionId));
+    await until('the server has it', () => seen.length === 2);
+    transport.onmessage = onmessage;
+    await transport.close();
+    await expectNotNow(await answer, sessionStore, sessionId);
+  });
+
+  test('and that it is gone once it is', async () => {
+    const { transport, sessionId } = await open();
+    await transport.terminateSession();
+    expect((await transport.handleRequest(post(ping, sessionId))).status).toBe(404);
+  });
+});
+
 const secret = new Error('postgres://user:secret@host');
 const fail = () => {
   throw secret;
