@@ -13,7 +13,7 @@ export abstract class AnypodError extends Error {
 export class InvalidOptionError extends AnypodError {
   readonly code = 'ANYPOD_INVALID_OPTION';
 
-  /** @param kind - what was given, in words; never the value itself, which may be a secret */
+  /** @param kind - what was given, in words; never a text itself, which may be a secret */
   constructor(
     readonly option: string,
     kind: string,
