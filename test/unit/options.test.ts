@@ -104,7 +104,7 @@ test.each([
   [undefined, 'undefined'],
   [{}, 'an object']
 ])('a serverFactory that returns %j is named as what is wrong', async (returned, kind) => {
-  const onerror = jest.fn();
+  const onerror = jest.fn<void, [Error]>();
   const handler = createMcpHandler(() => returned as never, { onerror });
   const initialize = {
     jsonrpc: '2.0',
@@ -117,7 +117,7 @@ test.each([
   const { status } = await handler.fetch(new Request('http://localhost/mcp', { method: 'POST', headers, body }));
   expect(status).toBe(500);
   expect(onerror.mock.calls).toEqual([[expect.any(InvalidOptionError)]]);
-  expect(String(onerror.mock.calls[0][0])).toContain(`serverFactory: got a function that returned ${kind}, expected`);
+  expect(String(onerror.mock.calls[0]![0])).toContain(`serverFactory: got a function that returned ${kind}, expected`);
   await handler.close();
 });
 
