@@ -110,7 +110,7 @@ describe('a transport that is closed here, while its session lives in the store,
     expect(await answer.json()).toMatchObject({ error: { code: -32000, message } });
     expect(await connect(sessionStore).transport.handleRequest(post(ping, sessionId))).toMatchObject({ status: 200 });
   }
-  async function open(options: WebStandardStreamableHTTPServerTransportOptions = {}) {
+  async function open(options: StreamableHTTPServerTransportOptions = {}) {
     const sessionStore = new InMemorySessionStore();
     const connected = connect(sessionStore, options);
     const opened = await connected.transport.handleRequest(post(initialize));
