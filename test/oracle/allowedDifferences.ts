@@ -1,4 +1,3 @@
-import type { JSONRPCRequest } from 'mcp-sdk-upstream/types.js';
 import type { ExchangeRecord, Transcript } from './harness.js';
 import type { Script } from './script.js';
 import type { Subject } from './subjects.js';
@@ -155,12 +154,15 @@ function wasThrownOut({ status, body, handled }: ExchangeRecord): boolean {
 
 /** Whether one step's message cancels the request of another. */
 function cancels(script: Script, step: number, requestStep: number): boolean {
-  const [message, request] = [step, requestStep].map(index => {
-    const sent = script.steps[index];
-    const isMessage = sent?.do === 'exchange' && typeof sent.request.body === 'string';
-    return isMessage ? (JSON.parse(sent.request.body as string) as JSONRPCRequest) : undefined;
-  });
-  return message?.method === 'notifications/cancelled' && message.params?.requestId === request?.id;
+  const cancelled = /"method":"notifications\/cancelled","params":\{"requestId":("[^"]*"|\d+)/.exec(
+    bodyOf(script, step)
+  );
+  return cancelled !== null && bodyOf(script, requestStep).includes(`"id":${cancelled[1]},`);
+}
+
+function bodyOf(script: Script, step: number): string {
+  const sent = script.steps[step];
+  return sent?.do === 'exchange' ? String(sent.request.body) : '';
 }
 
 function namesSession(script: Script, step: number): boolean {
