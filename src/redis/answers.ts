@@ -12,11 +12,3 @@ export function withoutCommand(error: Error & { command?: unknown }): Error {
   delete error.command;
   return error;
 }
-
-/**
- * When a connection breaks, ioredis sends single commands again on the next one, but not what is left of a pipeline that
- * was answered in part; with `enableAutoPipelining` any command may be in one.
- */
-export function isAborted(error: Error): boolean {
-  return error.name === 'AbortError';
-}

@@ -10,8 +10,7 @@ export interface RedisClient extends RedisBusClient, RedisIndexClient {
   getex(key: string, secondsToken: 'EX', seconds: number): Promise<string | null>;
   exists(key: string): Promise<number>;
   pipeline(): RedisPipeline;
-  /** Without `numberOfKeys` it is the first argument of each call. */
-  defineCommand(name: string, definition: { numberOfKeys?: number; lua: string }): void;
+  defineCommand(name: string, definition: { numberOfKeys: number; lua: string }): void;
 }
 
 export interface RedisPipeline {

@@ -59,8 +59,7 @@ type Call = (send: Send) => Promise<unknown>;
 const PLAIN = { typeMapping: {} };
 
 interface Script {
-  /** Absent where it is the first argument of each call. */
-  numberOfKeys: number | undefined;
+  numberOfKeys: number;
   lua: string;
   /** Absent until it has been computed. */
   sha?: string;
@@ -113,7 +112,7 @@ class NodeRedisAdapter {
     return new NodeRedisSubscriber(client, this.#isSentinel);
   }
 
-  defineCommand(name: string, { numberOfKeys, lua }: { numberOfKeys?: number; lua: string }): void {
+  defineCommand(name: string, { numberOfKeys, lua }: { numberOfKeys: number; lua: string }): void {
     if (this.#scripts.has(name)) return;
     const script: Script = { numberOfKeys, lua, hashed: sha1(lua).then(sha => void (script.sha = sha)) };
     this.#scripts.set(name, script);
@@ -172,9 +171,8 @@ class NodeRedisAdapter {
 
   #script({ numberOfKeys, lua, sha }: Script, args: Argument[]): Call {
     const words = args.flat().map(String);
-    const count = numberOfKeys ?? Number(words.shift());
-    const keys = words.slice(0, count).map(key => this.#keyPrefix + key);
-    const rest = [String(count), ...keys, ...words.slice(count)];
+    const keys = words.slice(0, numberOfKeys).map(key => this.#keyPrefix + key);
+    const rest = [String(numberOfKeys), ...keys, ...words.slice(numberOfKeys)];
     return async send => {
       try {
         return await send(keys[0] as string, ['EVALSHA', sha as string, ...rest]);

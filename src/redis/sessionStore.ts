@@ -20,7 +20,6 @@ import { type ScriptedClient, withScripts } from './scripts.js';
 import { RedisSessionBus } from './sessionBus.js';
 import { SessionIndex } from './sessionIndex.js';
 import { type ScriptedStateClient, withStateScripts } from './stateScripts.js';
-import { Touches } from './touches.js';
 import { Trips } from './trips.js';
 
 export interface RedisSessionStoreOptions {
@@ -51,9 +50,9 @@ const ACTIVITY_RESOLUTION_MS = 1000;
  * Sessions in Redis 6.2 or later, or Valkey, single or cluster.
  *
  * A session is two keys. The small one holds the record's revision, and is all that the hot path touches: one `GETEX`
- * validates, refreshes the time to live and tells whether the record has changed, for many sessions in one command where
- * many are asked for. The other is a hash with the record, whose single fields change in place. It lives twice as long
- * and is refreshed along the way, so it is there whenever the small one is.
+ * validates, refreshes the time to live and tells whether the record has changed. The other is a hash with the record,
+ * whose single fields change in place. It lives twice as long and is refreshed along the way, so it is there
+ * whenever the small one is.
  */
 export class RedisSessionStore implements SessionStore {
   readonly ttlSeconds: number;
@@ -62,7 +61,6 @@ export class RedisSessionStore implements SessionStore {
   readonly #keys: RedisKeys;
   readonly #keyPrefix: string;
   readonly #index: SessionIndex;
-  readonly #touches: Touches;
   readonly #trips: Trips;
   #bus: ReturnType<typeof buses.join> | undefined;
   readonly #onLog: NonNullable<RedisSessionStoreOptions['onLog']>;
@@ -80,7 +78,6 @@ export class RedisSessionStore implements SessionStore {
     this.#keyPrefix = options.keyPrefix ?? DEFAULT_KEY_PREFIX;
     this.#keys = new RedisKeys(this.#keyPrefix);
     this.ttlSeconds = options.ttlSeconds ?? 3600;
-    this.#touches = new Touches(this.#redis, this.ttlSeconds);
     this.#trips = new Trips(this.#redis);
     this.#index = new SessionIndex(this.#redis, this.#trips, this.#keys, this.#recordSeconds);
     this.#onLog = options.onLog ?? (() => {});
@@ -149,7 +146,7 @@ export class RedisSessionStore implements SessionStore {
 
   async touchSession(sessionId: string, known?: SessionData): Promise<SessionData | null> {
     if (known?.revision === undefined || this.#recordNeedsRefresh(known)) return this.#touchBoth(sessionId, known);
-    const revision = await this.#touches.touch(this.#keys.session(sessionId));
+    const [revision] = await this.#trips.ask(['getex', this.#keys.session(sessionId), 'EX', this.ttlSeconds]);
     if (revision === null) return null;
     return Number(revision) === known.revision ? known : this.#touchBoth(sessionId);
   }

@@ -1,4 +1,4 @@
-import { isAborted, withoutCommand } from './answers.js';
+import { withoutCommand } from './answers.js';
 import type { RedisClient, RedisPipeline } from './client.js';
 
 /** A command of the pipeline's, and its arguments. */
@@ -79,4 +79,12 @@ export class Trips {
     if (results.length < commands.length) return reject(new Error('Redis gave no result'));
     resolve(results);
   }
+}
+
+/**
+ * When a connection breaks, ioredis sends single commands again on the next one, but not what is left of a pipeline that
+ * was answered in part.
+ */
+function isAborted(error: Error): boolean {
+  return error.name === 'AbortError';
 }

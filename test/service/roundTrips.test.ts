@@ -73,18 +73,8 @@ test('a request of a live session costs Redis one GETEX', async () => {
   ]) {
     expect(await spentOn(admin, work)).toEqual({ commands: { getex: 1 }, trips: 1 });
   }
-});
-
-test('many requests cost one GETEX each, and the pod fewer commands', async () => {
-  const client = await open();
   const many = () => Promise.all(Array.from({ length: 50 }, () => client.callTool(first.url, 'echo', { text: 'x' })));
-  // The script is known from here on.
-  await many();
-  const { commands, trips } = await spentOn(admin, many);
-  const { getex, evalsha = 0, ...others } = commands;
-  expect({ getex, others }).toEqual({ getex: 50, others: {} });
-  expect(evalsha).toBeLessThanOrEqual(25);
-  expect(trips).toBeLessThanOrEqual(50);
+  expect((await spentOn(admin, many)).commands).toEqual({ getex: 50 });
 });
 
 test('what other pods are to know costs one PUBLISH more', async () => {

@@ -13,17 +13,11 @@ export async function spentOn(admin: Redis, work: () => Promise<unknown>): Promi
   await admin.config('RESETSTAT');
   await work();
   const info = await admin.info('all');
-  const commands = commandsIn(info);
-  // The request for the figures is one trip itself.
-  const reads = Number(/^total_reads_processed:(\d+)/m.exec(info)?.[1]);
-  return { commands, trips: reads - 1 };
-}
-
-/** Calls by command since the figures were reset. */
-export function commandsIn(info: string): Record<string, number> {
   const commands: Record<string, number> = {};
   for (const [, command, calls] of info.matchAll(/^cmdstat_([^:]+):calls=(\d+)/gm)) {
     if (command !== 'config|resetstat' && command !== 'info') commands[command!] = Number(calls);
   }
-  return commands;
+  // The request for the figures is one trip itself.
+  const reads = Number(/^total_reads_processed:(\d+)/m.exec(info)?.[1]);
+  return { commands, trips: reads - 1 };
 }

@@ -7,9 +7,7 @@ import { Worker } from '../worker.js';
 
 /** What one round has cost Redis, for each exchange. */
 interface Traffic {
-  /** But for the scripts that run them. */
   commands: number;
-  scripts: number;
   bytesIn: number;
   bytesOut: number;
   reads: number;
@@ -49,7 +47,6 @@ export const redisTraffic: Scenario = {
           return {
             rows: [
               rowOf('Redis commands for each exchange', '', 'commands', 1),
-              rowOf('scripts that run them, for each exchange', '', 'scripts'),
               rowOf('bytes to Redis for each exchange', 'B', 'bytesIn', 200),
               rowOf('bytes from Redis for each exchange', 'B', 'bytesOut', 200),
               rowOf('reads of Redis from its sockets for each exchange', '', 'reads')
@@ -66,11 +63,9 @@ export const redisTraffic: Scenario = {
 
 function trafficOf(info: string, exchanges: number): Traffic {
   const total = (name: string): number => Number(new RegExp(`^${name}:(\\d+)`, 'm').exec(info)?.[1]);
-  const calls = (wanted: (name: string) => boolean): number =>
-    commandsOf(info).reduce((sum, [name, calls]) => (wanted(name) ? sum + calls : sum), 0);
+  const commands = commandsOf(info).reduce((sum, [, calls]) => sum + calls, 0);
   return {
-    commands: calls(name => !name.startsWith('eval')) / exchanges,
-    scripts: calls(name => name.startsWith('eval')) / exchanges,
+    commands: commands / exchanges,
     bytesIn: total('total_net_input_bytes') / exchanges,
     bytesOut: total('total_net_output_bytes') / exchanges,
     reads: total('total_reads_processed') / exchanges
