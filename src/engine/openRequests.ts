@@ -9,27 +9,28 @@ const MAX_REMEMBERED = 1000;
 
 /** The requests of streams that have not ended, by the id that the server knows them by. */
 export class OpenRequests {
-  readonly #requests = new Map<RequestId, OpenRequest>();
+  /** Absent while there are none: a pod holds many sessions of which few are asked anything at a time. */
+  #requests: Map<RequestId, OpenRequest> | undefined;
   #standIns = 0;
   /** Absent until a cancelled request has lost its stream. */
   #remembered: Set<RequestId> | undefined;
 
   get(id: RequestId): OpenRequest | undefined {
-    return this.#requests.get(id);
+    return this.#requests?.get(id);
   }
 
   get size(): number {
-    return this.#requests.size;
+    return this.#requests?.size ?? 0;
   }
 
   get streams(): Set<RequestStream> {
-    return new Set([...this.#requests.values()].map(({ stream }) => stream));
+    return new Set([...(this.#requests?.values() ?? [])].map(({ stream }) => stream));
   }
 
   /** How many the server is to answer yet. */
   get awaited(): number {
     let count = 0;
-    for (const request of this.#requests.values()) if (isAwaited(request)) count++;
+    for (const request of this.#requests?.values() ?? []) if (isAwaited(request)) count++;
     return count;
   }
 
@@ -44,10 +45,11 @@ export class OpenRequests {
       moved: false,
       reply
     };
+    const requests = (this.#requests ??= new Map<RequestId, OpenRequest>());
     for (const message of messages) {
-      const id = this.#requests.has(message.id) ? this.#standInFor(message.id) : message.id;
+      const id = requests.has(message.id) ? this.#standInFor(message.id) : message.id;
       const request: OpenRequest = { id, message, stream, state: 'open', response: undefined, onresult: undefined };
-      this.#requests.set(id, request);
+      requests.set(id, request);
       stream.requests.push(request);
     }
     return stream;
@@ -57,9 +59,10 @@ export class OpenRequests {
   release(stream: RequestStream): void {
     for (const request of stream.requests) {
       // A stream that was resumed as it ended comes here twice; its ids may be another's by then.
-      if (this.#requests.get(request.id) === request) this.#requests.delete(request.id);
+      if (this.get(request.id) === request) this.#requests?.delete(request.id);
       if (request.state === 'cancelled') this.#remember(request.id);
     }
+    if (this.#requests?.size === 0) this.#requests = undefined;
   }
 
   /** Whether this is told about a cancelled request whose stream is gone: a server that goes on telling makes no mistake. */
@@ -78,7 +81,7 @@ export class OpenRequests {
     let standIn: string;
     // A client may choose such an id itself.
     do standIn = `${String(id)}#${++this.#standIns}`;
-    while (this.#requests.has(standIn));
+    while (this.get(standIn));
     return standIn;
   }
 }
