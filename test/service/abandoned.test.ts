@@ -23,8 +23,8 @@ test('10,000 sessions that are opened and abandoned leave nothing on their pod',
     process.stdout.write(`10,000 sessions opened in ${seconds} s\n${lines.join('\n')}\n`);
 
     expect(after.sessions).toBe(0);
-    // Less than 200 bytes a session, and well below what they took while they lived.
-    expect(after.heapKiB - before.heapKiB).toBeLessThan(2_000);
+    // Less than 100 bytes a session, and well below what they took while they lived.
+    expect(after.heapKiB - before.heapKiB).toBeLessThan(1_000);
     for (const [kind, count] of Object.entries(after.resources)) {
       expect([kind, count <= (before.resources[kind] ?? 0) + 5]).toEqual([kind, true]);
     }
