@@ -7,14 +7,10 @@ import { collectGarbage } from '../support/collectGarbage.js';
 import { listen } from '../support/listen.js';
 import type { ToolExtra } from '../support/askingTools.js';
 import { RawClient } from '../support/rawClient.js';
+import { stopAfterTest } from '../support/stopAfterTest.js';
 import { until } from '../support/until.js';
 
 const MEBIBYTE = 1024 * 1024;
-
-const stops: (() => Promise<unknown>)[] = [];
-afterEach(async () => {
-  for (const stop of stops.splice(0)) await stop();
-});
 
 interface ToolPod {
   readonly url: string;
@@ -37,7 +33,7 @@ async function start(tool: (extra: ToolExtra) => Promise<string>, options: McpHa
     last = { req, res };
     void handler.node(req, res);
   });
-  stops.push(stop, () => handler.close({ drainMs: 0 }));
+  stopAfterTest(stop, () => handler.close({ drainMs: 0 }));
   return {
     url: origin,
     handler,
@@ -153,7 +149,7 @@ test('a body that has been read is let go, though the request is kept', async ()
     void handler.node(req, res);
     req.on('data', (chunk: Buffer) => void chunks.push(new WeakRef(chunk)));
   });
-  stops.push(stop, () => handler.close({ drainMs: 0 }));
+  stopAfterTest(stop, () => handler.close({ drainMs: 0 }));
   const client = await new RawClient().open(origin);
   expect((await client.request(origin, 'ping', { text: 'x'.repeat(MEBIBYTE) })).status).toBe(200);
   expect(chunks.length).toBeGreaterThan(1);

@@ -2,18 +2,7 @@ import { InMemoryEventStore, InMemorySessionStore } from 'mcp-sdk-anypod/server'
 import { EventStream } from '../support/eventStream.js';
 import { type FollowedRequest, RawClient } from '../support/rawClient.js';
 import { until } from '../support/until.js';
-import { LocalPod } from './localPod.js';
-
-const stops: (() => Promise<void>)[] = [];
-afterEach(async () => {
-  for (const stop of stops.splice(0)) await stop();
-});
-
-async function start(...args: Parameters<typeof LocalPod.start>): Promise<LocalPod> {
-  const pod = await LocalPod.start(...args);
-  stops.push(() => pod.stop());
-  return pod;
-}
+import { type LocalPod, startPodForTest } from './localPod.js';
 
 /** A request that runs until its client cancels it. */
 async function hang(pod: LocalPod, client: RawClient): Promise<FollowedRequest> {
@@ -42,7 +31,7 @@ describe('a request that was cancelled', () => {
     ['before its client leaves', true],
     ['when its client has left', false]
   ])('%s does not keep its session live', async (_when, first) => {
-    const pod = await start({ sessionStore: new InMemorySessionStore(), idleTimeoutMs: 200 });
+    const pod = await startPodForTest({ sessionStore: new InMemorySessionStore(), idleTimeoutMs: 200 });
     const client = await new RawClient().open(pod.url);
     const { id, stream } = await hang(pod, client);
     if (!first) stream.drop();
@@ -52,7 +41,7 @@ describe('a request that was cancelled', () => {
   });
 
   test('is not waited for by a pod that leaves, though its client holds the stream', async () => {
-    const pod = await start();
+    const pod = await startPodForTest();
     const client = await new RawClient().open(pod.url);
     const { id } = await hang(pod, client);
     await cancel(pod, client, id);
@@ -63,7 +52,7 @@ describe('a request that was cancelled', () => {
 
   test('does not keep a session that is gone from the store', async () => {
     const sessionStore = new InMemorySessionStore();
-    const pod = await start({ sessionStore, sessionFreshnessMs: 60_000 });
+    const pod = await startPodForTest({ sessionStore, sessionFreshnessMs: 60_000 });
     const client = await new RawClient().open(pod.url);
     const { id } = await hang(pod, client);
     await cancel(pod, client, id);
@@ -73,7 +62,7 @@ describe('a request that was cancelled', () => {
   });
 
   test('leaves its stream open for a client that stays on it', async () => {
-    const pod = await start({ sessionStore: new InMemorySessionStore() });
+    const pod = await startPodForTest({ sessionStore: new InMemorySessionStore() });
     const client = await new RawClient().open(pod.url);
     const { id, stream } = await hang(pod, client);
     await cancel(pod, client, id);
@@ -89,7 +78,7 @@ describe('with enableJsonResponse, a request that was cancelled', () => {
   };
 
   test('is answered that nothing comes', async () => {
-    const pod = await start({ sessionStore: new InMemorySessionStore(), enableJsonResponse: true });
+    const pod = await startPodForTest({ sessionStore: new InMemorySessionStore(), enableJsonResponse: true });
     const client = await new RawClient().open(pod.url);
     const answer = client.post(pod.url, call(1, 'hang'));
     await until('it runs', () => pod.count('tool', client.sessionId) === 1);
@@ -99,7 +88,7 @@ describe('with enableJsonResponse, a request that was cancelled', () => {
   });
 
   test('does not take the answers of its batch along', async () => {
-    const pod = await start({ sessionStore: new InMemorySessionStore(), enableJsonResponse: true });
+    const pod = await startPodForTest({ sessionStore: new InMemorySessionStore(), enableJsonResponse: true });
     const client = await new RawClient().open(pod.url);
     const answer = client.post(pod.url, [call(1, 'hang'), call(2, 'echo')]);
     await until('both run', () => pod.count('tool', client.sessionId) === 2);
@@ -112,7 +101,7 @@ describe('with enableJsonResponse, a request that was cancelled', () => {
 describe('a client that has cancelled its request and moves to another pod', () => {
   async function startTwo(): Promise<[LocalPod, LocalPod]> {
     const shared = { sessionStore: new InMemorySessionStore(), eventStore: new InMemoryEventStore(), leaseMs: 500 };
-    return [await start(shared), await start(shared)];
+    return [await startPodForTest(shared), await startPodForTest(shared)];
   }
 
   test('is told that nothing comes', async () => {

@@ -3,12 +3,8 @@ import { EventStream } from '../support/eventStream.js';
 import { listen } from '../support/listen.js';
 import { Journal, ProbeServer } from '../support/probeServer.js';
 import { RawClient } from '../support/rawClient.js';
+import { stopAfterTest } from '../support/stopAfterTest.js';
 import { until } from '../support/until.js';
-
-const stops: (() => Promise<void>)[] = [];
-afterEach(async () => {
-  for (const stop of stops.splice(0)) await stop();
-});
 
 /** A store whose next answer can be held back. */
 class HeldStore extends InMemorySessionStore {
@@ -50,7 +46,7 @@ describe.each(['Node', 'web'])('on %s, a client that has left before it was answ
       res.on('close', () => left++);
       answered = handler.node(req, res);
     });
-    stops.push(stop, () => handler.close({ drainMs: 0 }));
+    stopAfterTest(stop, () => handler.close({ drainMs: 0 }));
 
     const client = await new RawClient().open(origin);
     const headers: Record<string, string> = { 'mcp-session-id': client.sessionId!, accept: 'text/event-stream' };

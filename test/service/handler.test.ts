@@ -4,19 +4,9 @@ import { EventStream } from '../support/eventStream.js';
 import { listen } from '../support/listen.js';
 import { Journal, ProbeServer } from '../support/probeServer.js';
 import { post, RawClient } from '../support/rawClient.js';
+import { stopAfterTest } from '../support/stopAfterTest.js';
 import { until } from '../support/until.js';
-import { LocalPod } from './localPod.js';
-
-const stops: (() => Promise<void>)[] = [];
-afterEach(async () => {
-  for (const stop of stops.splice(0)) await stop();
-});
-
-async function start(...args: Parameters<typeof LocalPod.start>): Promise<LocalPod> {
-  const pod = await LocalPod.start(...args);
-  stops.push(() => pod.stop());
-  return pod;
-}
+import { type LocalPod, startPodForTest } from './localPod.js';
 
 const echo = (pod: LocalPod, client: RawClient) => client.callTool(pod.url, 'echo', { text: 'x' });
 
@@ -26,7 +16,7 @@ async function untilCalled(pod: LocalPod, client: RawClient): Promise<void> {
 
 describe('maxLiveSessions', () => {
   test('the least recently used idle session makes room, and is recovered later', async () => {
-    const pod = await start({ sessionStore: new InMemorySessionStore(), maxLiveSessions: 2 });
+    const pod = await startPodForTest({ sessionStore: new InMemorySessionStore(), maxLiveSessions: 2 });
     const [a, b] = [await new RawClient().open(pod.url), await new RawClient().open(pod.url)];
     await echo(pod, a);
     const c = await new RawClient().open(pod.url);
@@ -40,7 +30,7 @@ describe('maxLiveSessions', () => {
   });
 
   test('where none is idle, whatever needs another is told to come back', async () => {
-    const pod = await start({ sessionStore: new InMemorySessionStore(), maxLiveSessions: 2 });
+    const pod = await startPodForTest({ sessionStore: new InMemorySessionStore(), maxLiveSessions: 2 });
     const idle = await new RawClient().open(pod.url);
     const streaming = await new RawClient().open(pod.url);
     const stream = await streaming.stream(pod.url);
@@ -61,7 +51,7 @@ describe('maxLiveSessions', () => {
   });
 
   test('a crowd that arrives at once does not get past the limit', async () => {
-    const pod = await start({ sessionStore: new InMemorySessionStore(), maxLiveSessions: 5 });
+    const pod = await startPodForTest({ sessionStore: new InMemorySessionStore(), maxLiveSessions: 5 });
     const clients = await Promise.all(Array.from({ length: 30 }, () => new RawClient().initialize(pod.url)));
     expect(new Set(clients.map(({ status }) => status))).toEqual(new Set([200]));
     expect(pod.handler.liveSessions).toBe(5);
@@ -70,7 +60,7 @@ describe('maxLiveSessions', () => {
 
 describe('idleTimeoutMs', () => {
   test('in memory mode an idle session ends', async () => {
-    const pod = await start({ idleTimeoutMs: 100 });
+    const pod = await startPodForTest({ idleTimeoutMs: 100 });
     const client = await new RawClient().open(pod.url);
     await until('it has ended', () => pod.handler.liveSessions === 0);
     expect(await echo(pod, client)).toBe(404);
@@ -78,7 +68,7 @@ describe('idleTimeoutMs', () => {
   });
 
   test('a session begins to be idle when its stream or its slow request ends, not when it began', async () => {
-    const pod = await start({ idleTimeoutMs: 800 });
+    const pod = await startPodForTest({ idleTimeoutMs: 800 });
     const [streaming, waiting] = [await new RawClient().open(pod.url), await new RawClient().open(pod.url)];
     const stream = await streaming.stream(pod.url);
     expect(await waiting.callTool(pod.url, 'slow', { ms: 1050 })).toBe('done');
@@ -90,14 +80,14 @@ describe('idleTimeoutMs', () => {
 
   test('a session does not expire while it waits for a JSON answer', async () => {
     const sessionStore = new InMemorySessionStore({ ttlSeconds: 1 });
-    const pod = await start({ sessionStore, enableJsonResponse: true });
+    const pod = await startPodForTest({ sessionStore, enableJsonResponse: true });
     const client = await new RawClient().open(pod.url);
     expect(await client.callTool(pod.url, 'slow', { ms: 1500 })).toBe('done');
     expect(await echo(pod, client)).toBe('x');
   });
 
   test('0 means never', async () => {
-    const pod = await start({ idleTimeoutMs: 0 });
+    const pod = await startPodForTest({ idleTimeoutMs: 0 });
     const client = await new RawClient().open(pod.url);
     await delay(50);
     expect(await echo(pod, client)).toBe('x');
@@ -107,7 +97,7 @@ describe('idleTimeoutMs', () => {
 describe('close', () => {
   test('lets what is in flight finish, turns new work away, and leaves the sessions to other pods', async () => {
     const sessionStore = new InMemorySessionStore();
-    const [leaving, staying] = [await start({ sessionStore }), await start({ sessionStore })];
+    const [leaving, staying] = [await startPodForTest({ sessionStore }), await startPodForTest({ sessionStore })];
     const client = await new RawClient().open(leaving.url);
     const stream = await client.stream(leaving.url);
     const slow = client.callTool(leaving.url, 'slow', { ms: 400 });
@@ -139,7 +129,7 @@ describe('close', () => {
   const progress = { progressToken: 1, progress: 1 };
 
   test('waits no longer than drainMs', async () => {
-    const pod = await start();
+    const pod = await startPodForTest();
     const client = await new RawClient().open(pod.url);
     const slow = client.callTool(pod.url, 'slow', { ms: 1000 }).catch(() => 'cut');
     await untilCalled(pod, client);
@@ -153,8 +143,8 @@ describe('close', () => {
   test('who waits for a JSON answer longer than drainMs is not told that the session is gone', async () => {
     const sessionStore = new InMemorySessionStore();
     const [leaving, staying] = [
-      await start({ sessionStore, enableJsonResponse: true }),
-      await start({ sessionStore, enableJsonResponse: true })
+      await startPodForTest({ sessionStore, enableJsonResponse: true }),
+      await startPodForTest({ sessionStore, enableJsonResponse: true })
     ];
     const client = await new RawClient().open(leaving.url);
     const slow = client.request(leaving.url, 'tools/call', { name: 'slow', arguments: { ms: 1000 } });
@@ -180,8 +170,8 @@ describe('close', () => {
       { ...journal.callbacks(), sessionStore }
     );
     const { origin, stop } = await listen((req, res) => void handler.node(req, res));
-    stops.push(stop);
-    const staying = await start({ sessionStore });
+    stopAfterTest(stop);
+    const staying = await startPodForTest({ sessionStore });
     const client = await new RawClient().open(staying.url);
 
     const answers = [client.request(origin, 'ping'), new RawClient().initialize(origin)];
@@ -196,7 +186,7 @@ describe('close', () => {
 
   test('who opens a session for longer than drainMs is told to come back, and nothing is left of it', async () => {
     const sessionStore = new InMemorySessionStore();
-    const pod = await start({ sessionStore });
+    const pod = await startPodForTest({ sessionStore });
     const created: string[] = [];
     let goOn = (): void => {};
     const blocked = new Promise<void>(resolve => (goOn = resolve));
@@ -219,7 +209,7 @@ describe('close', () => {
   });
 
   test('may be called again, at any time, and then waits for the same end', async () => {
-    const pod = await start();
+    const pod = await startPodForTest();
     await new RawClient().open(pod.url);
     const [one, two] = [pod.handler.close(), pod.handler.close({ drainMs: 0 })];
     await Promise.all([one, two]);
@@ -234,7 +224,7 @@ describe('the server factory', () => {
     const sessionStore = new InMemorySessionStore();
     const handler = createMcpHandler(factory, { ...journal.callbacks(), sessionStore });
     const { origin, stop } = await listen((req, res) => void handler.node(req, res));
-    stops.push(stop, () => handler.close({ drainMs: 0 }));
+    stopAfterTest(stop, () => handler.close({ drainMs: 0 }));
     return { handler, journal, url: origin, sessionStore };
   }
 
@@ -260,7 +250,7 @@ describe('the server factory', () => {
       if (recovering && failing) throw new Error('not now');
       return new ProbeServer(new Journal(), 'Server');
     });
-    const other = await start({ sessionStore });
+    const other = await startPodForTest({ sessionStore });
     const client = await new RawClient().open(other.url);
     failing = true;
     expect((await client.request(url, 'ping')).status).toBe(500);
@@ -276,7 +266,7 @@ describe('the server factory', () => {
       await delay(100);
       return new ProbeServer(new Journal(), 'Server');
     });
-    const other = await start({ sessionStore });
+    const other = await startPodForTest({ sessionStore });
     const client = await new RawClient().open(other.url);
     const answers = Array.from({ length: 20 }, (_, i) => client.callTool(url, 'echo', { text: i }));
     expect(await Promise.all(answers)).toEqual(answers.map((_, i) => String(i)));
@@ -290,7 +280,7 @@ describe('the server factory', () => {
       return new ProbeServer(new Journal(), 'Server');
     });
     await new RawClient({ 'x-asked': 'first' }).open(url);
-    const other = await start({ sessionStore });
+    const other = await startPodForTest({ sessionStore });
     const client = await new RawClient({ 'x-asked': 'then' }).open(other.url);
     await client.request(url, 'ping');
     expect(contexts).toEqual([
@@ -305,7 +295,7 @@ test.each([
   ['external', new InMemorySessionStore()]
 ])('a session that onsessioninitialized refuses is not kept, in %s mode', async (_mode, sessionStore) => {
   const refused: string[] = [];
-  const pod = await start({
+  const pod = await startPodForTest({
     sessionStore,
     onsessioninitialized: sessionId => {
       refused.push(sessionId);
@@ -334,8 +324,8 @@ test('a DELETE that meets a recovery on another pod ends what is being recovered
     { ...journal.callbacks(), sessionStore }
   );
   const { origin, stop } = await listen((req, res) => void slow.node(req, res));
-  stops.push(stop, () => slow.close({ drainMs: 0 }));
-  const pod = await start({ sessionStore });
+  stopAfterTest(stop, () => slow.close({ drainMs: 0 }));
+  const pod = await startPodForTest({ sessionStore });
   const client = await new RawClient().open(pod.url);
 
   const stream = client.stream(origin);
@@ -349,7 +339,7 @@ test('a DELETE that meets a recovery on another pod ends what is being recovered
 describe('a DELETE of which not all pods learn', () => {
   test('ends what they hold when the client repeats it, though there is nothing left to delete', async () => {
     const sessionStore = new InMemorySessionStore();
-    const [first, second] = [await start({ sessionStore }), await start({ sessionStore })];
+    const [first, second] = [await startPodForTest({ sessionStore }), await startPodForTest({ sessionStore })];
     const client = await new RawClient().open(first.url);
     const stream = await client.stream(second.url);
     // As a DELETE leaves it of which the store has told too late.
@@ -361,7 +351,7 @@ describe('a DELETE of which not all pods learn', () => {
 
   test('ends what they hold where the store has deleted and could not say so', async () => {
     const sessionStore = new InMemorySessionStore();
-    const [first, second] = [await start({ sessionStore }), await start({ sessionStore })];
+    const [first, second] = [await startPodForTest({ sessionStore }), await startPodForTest({ sessionStore })];
     const client = await new RawClient().open(first.url);
     const stream = await client.stream(second.url);
     const remove = sessionStore.deleteSession.bind(sessionStore);
@@ -383,7 +373,7 @@ describe('a DELETE of which not all pods learn', () => {
       topics.push(topic);
       return publish(topic, message);
     };
-    const pod = await start({ sessionStore, sessionBus });
+    const pod = await startPodForTest({ sessionStore, sessionBus });
     const stranger = new RawClient({ 'mcp-session-id': 'x'.repeat(257) });
     expect((await stranger.delete(pod.url)).status).toBe(404);
     expect(topics).toEqual([]);
@@ -393,7 +383,7 @@ describe('a DELETE of which not all pods learn', () => {
 describe('of two DELETEs at once', () => {
   async function deleteTwice(removal: (remove: () => Promise<void>) => Promise<void>) {
     const sessionStore = new InMemorySessionStore();
-    const pod = await start({ sessionStore });
+    const pod = await startPodForTest({ sessionStore });
     const client = await new RawClient().open(pod.url);
     const touch = sessionStore.touchSession.bind(sessionStore);
     const remove = sessionStore.deleteSession.bind(sessionStore);
@@ -434,8 +424,8 @@ describe('of two DELETEs at once', () => {
 test("with 'reject' a stream that is held on one pod is not resumed on another", async () => {
   const shared = { sessionStore: new InMemorySessionStore(), eventStore: new InMemoryEventStore() };
   const [a, b] = [
-    await start({ ...shared, standaloneStream: 'reject' }),
-    await start({ ...shared, standaloneStream: 'reject' })
+    await startPodForTest({ ...shared, standaloneStream: 'reject' }),
+    await startPodForTest({ ...shared, standaloneStream: 'reject' })
   ];
   const client = await new RawClient().open(a.url);
   const headers = { 'mcp-session-id': client.sessionId!, accept: 'text/event-stream' };
@@ -454,7 +444,7 @@ test("with 'reject' a stream that is held on one pod is not resumed on another",
 
 test("with 'reject', of a GET and a resume that come at once one is refused", async () => {
   const sessionStore = new InMemorySessionStore();
-  const pod = await start({ sessionStore, eventStore: new InMemoryEventStore(), standaloneStream: 'reject' });
+  const pod = await startPodForTest({ sessionStore, eventStore: new InMemoryEventStore(), standaloneStream: 'reject' });
   const client = await new RawClient().open(pod.url);
   const headers = { 'mcp-session-id': client.sessionId!, accept: 'text/event-stream' };
   const open = (lastEventId?: string) => {
@@ -472,7 +462,7 @@ test("with 'reject', of a GET and a resume that come at once one is refused", as
 
 test('a record that a newer version has written is refused in words, and kept', async () => {
   const sessionStore = new InMemorySessionStore();
-  const pod = await start({ sessionStore });
+  const pod = await startPodForTest({ sessionStore });
   const data = {
     sessionId: 'newer',
     initialized: true,
@@ -489,7 +479,7 @@ test('a record that a newer version has written is refused in words, and kept', 
 
 test('terminateSession ends a session for every pod', async () => {
   const sessionStore = new InMemorySessionStore();
-  const [first, second] = [await start({ sessionStore }), await start({ sessionStore })];
+  const [first, second] = [await startPodForTest({ sessionStore }), await startPodForTest({ sessionStore })];
   const client = await new RawClient().open(first.url);
   await echo(second, client);
   await second.handler.terminateSession(client.sessionId!);
@@ -501,7 +491,7 @@ test('terminateSession ends a session for every pod', async () => {
 test('an id of a form that no session has ends nothing, and no store is asked for it', async () => {
   const sessionStore = new InMemorySessionStore();
   const asked: string[] = [];
-  const pod = await start({
+  const pod = await startPodForTest({
     sessionStore: Object.assign(sessionStore, {
       deleteSession: async (sessionId: string) => void asked.push(sessionId)
     })
@@ -512,7 +502,7 @@ test('an id of a form that no session has ends nothing, and no store is asked fo
 });
 
 test('in memory mode those who have subscribed to a resource are told of it, as long as they are', async () => {
-  const pod = await start();
+  const pod = await startPodForTest();
   const [one, two] = [await new RawClient().open(pod.url), await new RawClient().open(pod.url)];
   const streams = [await one.stream(pod.url), await two.stream(pod.url)];
   const updated = (name: string) => pod.handler.notify.resourceUpdated(`test://${name}`);
@@ -537,7 +527,7 @@ test('in memory mode those who have subscribed to a resource are told of it, as 
 });
 
 test('in memory mode the handler serves and ends sessions without a store', async () => {
-  const pod = await start({}, 'McpServer');
+  const pod = await startPodForTest({}, 'McpServer');
   const client = await new RawClient().open(pod.url);
   expect(await echo(pod, client)).toBe('x');
   expect(await echo(pod, new RawClient({ 'mcp-session-id': 'unknown' }))).toBe(404);
@@ -559,7 +549,7 @@ test('a body that a framework has parsed is taken, whatever the framework puts i
       await handler.node(req, res, next);
     })();
   });
-  stops.push(stop);
+  stopAfterTest(stop);
   const client = await new RawClient().open(origin);
   expect(await client.callTool(origin, 'echo', { text: 'parsed' })).toBe('parsed');
 });
@@ -573,6 +563,6 @@ test('options of the wrong kind are refused where they are given', () => {
 });
 
 test('a request without a session id that opens none is answered 400', async () => {
-  const pod = await start();
+  const pod = await startPodForTest();
   expect((await post(pod.url, { jsonrpc: '2.0', id: 1, method: 'ping' })).status).toBe(400);
 });

@@ -1,6 +1,7 @@
 import { createMcpHandler, type McpHandler, type McpHandlerOptions } from 'mcp-sdk-anypod/server';
 import { listen, type Listening } from '../support/listen.js';
 import { Journal, ProbeServer } from '../support/probeServer.js';
+import { stopAfterTest } from '../support/stopAfterTest.js';
 
 /** A pod in this process: real HTTP, a real store, and a handler that tests can hold. */
 export class LocalPod {
@@ -39,4 +40,11 @@ export class LocalPod {
     await this.handler.close({ drainMs: 0 });
     await this.#listening.stop();
   }
+}
+
+/** A pod that is stopped behind the test. */
+export async function startPodForTest(...args: Parameters<typeof LocalPod.start>): Promise<LocalPod> {
+  const pod = await LocalPod.start(...args);
+  stopAfterTest(() => pod.stop());
+  return pod;
 }

@@ -2,15 +2,11 @@ import { createMcpHandler, InMemorySessionStore, type McpHandler } from 'mcp-sdk
 import { Server } from 'mcp-sdk-upstream/server/index.js';
 import { listen } from '../support/listen.js';
 import { RawClient } from '../support/rawClient.js';
+import { stopAfterTest } from '../support/stopAfterTest.js';
 import { until } from '../support/until.js';
 
 const idleTimeoutMs = 200;
 const question = { messages: [], maxTokens: 1 };
-
-const stops: (() => Promise<void>)[] = [];
-afterEach(async () => {
-  for (const stop of stops.splice(0)) await stop();
-});
 
 interface AskingPod {
   readonly url: string;
@@ -27,7 +23,7 @@ async function start(sessionStore: InMemorySessionStore): Promise<AskingPod> {
     { sessionStore, idleTimeoutMs }
   );
   const { origin, stop } = await listen((req, res) => void handler.node(req, res));
-  stops.push(stop, () => handler.close({ drainMs: 0 }));
+  stopAfterTest(stop, () => handler.close({ drainMs: 0 }));
   return {
     url: origin,
     handler,

@@ -4,13 +4,9 @@ import { createServer } from 'node:http';
 import { StreamableHTTPServerTransport, WebStandardStreamableHTTPServerTransport } from 'mcp-sdk-anypod/server';
 import type { JSONRPCMessage } from 'mcp-sdk-upstream/types.js';
 import { until } from '../support/until.js';
+import { stopAfterTest } from '../support/stopAfterTest.js';
 
 const MEGABYTE = 1_000_000;
-
-const stops: (() => unknown)[] = [];
-afterEach(() => {
-  for (const stop of stops.splice(0)) stop();
-});
 
 const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/call', params: {} });
 const headers = { 'content-type': 'application/json', accept: 'application/json, text/event-stream' };
@@ -37,7 +33,7 @@ function ask(port: number): Socket {
   socket
     .pause()
     .write(`POST / HTTP/1.1\r\n${lines.map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n${body}`);
-  stops.push(() => socket.destroy());
+  stopAfterTest(() => socket.destroy());
   return socket;
 }
 
@@ -59,7 +55,7 @@ test.each([
       req.socket.on('close', () => (closed = true));
       if (opened) void until('it is open', () => res.headersSent).then(() => (said = saySoMuch(transport)));
     }).listen(0, '127.0.0.1');
-    stops.push(() => server.close());
+    stopAfterTest(() => server.close());
     await once(server, 'listening');
     ask((server.address() as AddressInfo).port);
     await until('the server speaks', () => said !== undefined);

@@ -1,10 +1,6 @@
 import { WebStandardStreamableHTTPServerTransport } from 'mcp-sdk-anypod/server';
 import type { JSONRPCMessage, RequestId } from 'mcp-sdk-upstream/types.js';
-
-const stops: (() => Promise<void>)[] = [];
-afterEach(async () => {
-  for (const stop of stops.splice(0)) await stop();
-});
+import { stopAfterTest } from '../support/stopAfterTest.js';
 
 const call = (id: RequestId) => ({ jsonrpc: '2.0', id, method: 'test/call' });
 const cancel = (requestId: RequestId) => ({ jsonrpc: '2.0', method: 'notifications/cancelled', params: { requestId } });
@@ -16,7 +12,7 @@ function connect(enableJsonResponse: boolean) {
     sessionIdGenerator: () => 's',
     enableJsonResponse
   });
-  stops.push(() => transport.close());
+  stopAfterTest(() => transport.close());
   const asked: RequestId[] = [];
   transport.onmessage = message => {
     if (!('id' in message) || !('method' in message)) return;
