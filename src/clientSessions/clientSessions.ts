@@ -1,8 +1,8 @@
 import type { OAuthClientProvider } from 'mcp-sdk-upstream/client/auth.js';
 import { ClientSessionNotFoundError, InvalidOptionError } from '../errors.js';
-import { SESSION_STORE_METHODS, type SessionStore } from '../sessionStore.js';
+import { SESSION_STORE_METHODS, type SessionStore } from '../ports/sessionStore.js';
 import { checkFunction, checkMethods, checkNumber, checkOptionsObject, kindOf } from '../validate.js';
-import { ClientSessionDirectory, STATE_METHODS } from './directory.js';
+import { ClientSessionDirectory, STATE_METHODS } from './clientSessionStore.js';
 import { type ClientSessionOAuthOptions, ClientSessionOAuthProvider } from './oauthProvider.js';
 import { sameText, sessionIdOfState } from './oauthState.js';
 import { changed, type ClientSession, type ClientSessionChanges, type NewClientSession, newSession } from './record.js';

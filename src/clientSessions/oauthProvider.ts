@@ -8,7 +8,7 @@ import { InvalidGrantError } from 'mcp-sdk-upstream/server/auth/errors.js';
 import { ClientSessionNotFoundError, InvalidOptionError } from '../errors.js';
 import { checkFunction, checkOptionsObject, checkString } from '../validate.js';
 import { authenticateClient } from './clientAuthentication.js';
-import type { ClientSessionDirectory } from './directory.js';
+import type { ClientSessionDirectory } from './clientSessionStore.js';
 import { challengeOf, newState, sameText } from './oauthState.js';
 import type { ClientSession, OAuthProgress, PendingAuthorization, StoredClientSession } from './record.js';
 import { takeRefreshTurn } from './refreshTurn.js';

@@ -1,5 +1,5 @@
 import { toBase64Url } from '../encryption/base64.js';
-import { isSessionId } from '../engine/sessionId.js';
+import { isSessionId } from '../ports/sessionId.js';
 
 /** RFC 6749 section 10.10 asks for 128 bits at least. */
 const NONCE_BYTES = 32;

@@ -1,6 +1,6 @@
 import type { OAuthDiscoveryState } from 'mcp-sdk-upstream/client/auth.js';
 import type { OAuthClientInformationMixed, OAuthTokens } from 'mcp-sdk-upstream/shared/auth.js';
-import { isSessionId } from '../engine/sessionId.js';
+import { isSessionId } from '../ports/sessionId.js';
 import { InvalidOptionError, SessionRecordUnreadableError } from '../errors.js';
 import { kindOf } from '../validate.js';
 

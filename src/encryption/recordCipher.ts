@@ -1,5 +1,5 @@
 import { SessionRecordUnreadableError } from '../errors.js';
-import type { McpSessionState, SessionData, SessionFilter, SessionPatch } from '../sessionStore.js';
+import type { McpSessionState, SessionData, SessionFilter, SessionPatch } from '../ports/sessionStore.js';
 import { isSealed, type Keyring } from './keyring.js';
 
 /** The key in a record's metadata under which the sealed rest of it stands. */

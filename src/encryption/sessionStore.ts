@@ -1,4 +1,9 @@
-import { SESSION_STORE_METHODS, type SessionData, type SessionFilter, type SessionStore } from '../sessionStore.js';
+import {
+  SESSION_STORE_METHODS,
+  type SessionData,
+  type SessionFilter,
+  type SessionStore
+} from '../ports/sessionStore.js';
 import { checkBoolean, checkMethods, checkOptionsObject } from '../validate.js';
 import { type EncryptionKey, Keyring } from './keyring.js';
 import { RecordCipher } from './recordCipher.js';

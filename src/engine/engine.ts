@@ -1,24 +1,24 @@
 import type { Transport, TransportSendOptions } from 'mcp-sdk-upstream/shared/transport.js';
 import type { JSONRPCMessage, JSONRPCRequest, MessageExtraInfo, RequestId } from 'mcp-sdk-upstream/types.js';
 import { PodUnavailableError } from '../errors.js';
-import type { SessionData } from '../sessionStore.js';
-import { isReply } from './admission.js';
-import type { Exchange, Reply } from './exchange.js';
-import { SessionGate } from './gate.js';
+import type { SessionData } from '../ports/sessionStore.js';
+import { isReply } from './session/lookup.js';
+import type { Exchange, Reply } from './http/exchange.js';
+import { SessionGate } from './session/lifecycle.js';
 import { answerGet } from './get.js';
-import { type Intake, takeIn } from './intake.js';
-import { cancelledBy, isInitialized, isRequest } from './messages.js';
+import { type Intake, takeIn } from './http/parseRequest.js';
+import { cancelledBy, isInitialized, isRequest } from './http/jsonRpc.js';
 import type { ResolvedOptions } from './options.js';
-import { Outbound } from './outbound.js';
+import { Outbound } from './streams/outbound.js';
 import { answerPost } from './post.js';
-import { serviceUnavailable, sessionNotFound } from './replies.js';
-import { reportTo } from './report.js';
-import { Resumption } from './resume.js';
-import { Routing } from './routing.js';
-import { EngineState } from './state.js';
-import { StoredSession } from './storedSession.js';
-import type { OpenRequest } from './stream.js';
-import { LocalSubscriptions } from './subscriptions.js';
+import { serviceUnavailable, sessionNotFound } from './http/replies.js';
+import { reportTo } from '../report.js';
+import { Resumption } from './streams/resumption.js';
+import { Routing } from './pods/routing.js';
+import { EngineState } from './session/state.js';
+import { StoredSession } from './session/storedSession.js';
+import type { OpenRequest } from './streams/stream.js';
+import { LocalSubscriptions } from './session/localSubscriptions.js';
 
 /**
  * One session's transport, free of any runtime: it turns exchanges into messages for the server, and the

@@ -1,11 +1,11 @@
 import { DEFAULT_NEGOTIATED_PROTOCOL_VERSION } from 'mcp-sdk-upstream/types.js';
-import type { Exchange, Reply, ReportError } from './exchange.js';
+import type { Exchange, Reply, ReportError } from './http/exchange.js';
 import type { ResolvedOptions } from './options.js';
-import type { Outbound } from './outbound.js';
-import { emptyReply, errorReply, eventStreamReply, sessionNotFound, TRANSPORT_ERROR } from './replies.js';
-import type { Resumption } from './resume.js';
-import type { Routing } from './routing.js';
-import { understandsPriming } from './sse.js';
+import type { Outbound } from './streams/outbound.js';
+import { emptyReply, errorReply, eventStreamReply, sessionNotFound, TRANSPORT_ERROR } from './http/replies.js';
+import type { Resumption } from './streams/resumption.js';
+import type { Routing } from './pods/routing.js';
+import { understandsPriming } from './streams/sse.js';
 
 /** What answering a GET takes of the engine whose session it is for. */
 export interface GetHost {

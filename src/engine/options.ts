@@ -4,13 +4,13 @@ import type {
   WebStandardStreamableHTTPServerTransportOptions as UpstreamOptions
 } from 'mcp-sdk-upstream/server/webStandardStreamableHttp.js';
 import { InvalidOptionError } from '../errors.js';
-import { SESSION_BUS_METHODS, type SessionBus } from '../sessionBus.js';
-import { SESSION_STORE_METHODS, type SessionStorageMode, type SessionStore } from '../sessionStore.js';
+import { SESSION_BUS_METHODS, type SessionBus } from '../ports/sessionBus.js';
+import { SESSION_STORE_METHODS, type SessionStorageMode, type SessionStore } from '../ports/sessionStore.js';
 import { checkFunction, checkMethods, checkNumber, checkOneOf, checkOptionsObject } from '../validate.js';
-import { DEFAULT_SSE_KEEP_ALIVE_MS } from '../http/sseKeepAlive.js';
-import { resolveMaxRequestBodySize } from '../http/requestBody.js';
-import { SessionDirectory } from './directory.js';
-import { defaultPrincipalOf } from './principal.js';
+import { DEFAULT_SSE_KEEP_ALIVE_MS } from './streams/sseKeepAlive.js';
+import { resolveMaxRequestBodySize } from './http/requestLimits.js';
+import { SessionDirectory } from './session/storeAccess.js';
+import { defaultPrincipalOf } from './session/principal.js';
 
 /** The options of the SDK's transports, and what this package adds. */
 export interface TransportOptions extends UpstreamOptions {

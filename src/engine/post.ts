@@ -6,13 +6,13 @@ import {
   type MessageExtraInfo,
   type RequestId
 } from 'mcp-sdk-upstream/types.js';
-import type { SessionData } from '../sessionStore.js';
-import type { EventSink, Exchange, Reply, ReportError } from './exchange.js';
-import { extraOf, type SessionGate } from './gate.js';
-import type { Intake } from './intake.js';
-import { isRequest } from './messages.js';
+import type { SessionData } from '../ports/sessionStore.js';
+import type { EventSink, Exchange, Reply, ReportError } from './http/exchange.js';
+import { extraOf, type SessionGate } from './session/lifecycle.js';
+import type { Intake } from './http/parseRequest.js';
+import { isRequest } from './http/jsonRpc.js';
 import type { ResolvedOptions } from './options.js';
-import type { Outbound } from './outbound.js';
+import type { Outbound } from './streams/outbound.js';
 import {
   emptyReply,
   errorReply,
@@ -20,11 +20,11 @@ import {
   PARSE_ERROR,
   serviceUnavailable,
   sessionNotFound
-} from './replies.js';
-import type { Routing } from './routing.js';
-import { understandsPriming } from './sse.js';
-import type { EngineState } from './state.js';
-import type { OpenRequest, RequestStream } from './stream.js';
+} from './http/replies.js';
+import type { Routing } from './pods/routing.js';
+import { understandsPriming } from './streams/sse.js';
+import type { EngineState } from './session/state.js';
+import type { OpenRequest, RequestStream } from './streams/stream.js';
 
 /** What answering a POST takes of the engine whose session it is for. */
 export interface PostHost {

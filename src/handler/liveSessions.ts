@@ -1,6 +1,6 @@
 import type { Transport } from 'mcp-sdk-upstream/shared/transport.js';
 import type { Engine } from '../engine/engine.js';
-import type { ReportError } from '../engine/exchange.js';
+import type { ReportError } from '../engine/http/exchange.js';
 
 /** What a server factory makes: `McpServer`, `Server`, or anything else that speaks to a transport. */
 export interface ConnectableServer {

@@ -4,18 +4,18 @@ import type { HandleRequestOptions } from 'mcp-sdk-upstream/server/webStandardSt
 import type { RequestInfo } from 'mcp-sdk-upstream/types.js';
 import type { jsonSchemaValidator } from 'mcp-sdk-upstream/validation/types.js';
 import { ResolvedOptions, type TransportOptions } from '../engine/options.js';
-import { reportTo } from '../engine/report.js';
-import { answerExchange, NodeExchange } from '../server/nodeExchange.js';
-import { toResponse, WebExchange } from '../server/webExchange.js';
+import { reportTo } from '../report.js';
+import { answerExchange, NodeExchange } from '../adapters/nodeExchange.js';
+import { toResponse, WebExchange } from '../adapters/webExchange.js';
 import { checkFunction, checkNumber, checkOptionsObject, kindOf } from '../validate.js';
 import { InvalidOptionError } from '../errors.js';
-import { type LockOptions, withLock } from '../lock.js';
-import { InMemoryLocks } from '../memory/locks.js';
+import { type LockOptions, withLock } from '../locks/withLock.js';
+import { InMemoryLocks } from '../backends/memory/locks.js';
 import { checkInstallation } from '../installation.js';
-import { Notifier, type Notify } from './notify.js';
+import { Notifier, type Notify } from './notifier.js';
 import { LiveSessions, type ConnectableServer } from './liveSessions.js';
-import { Pod } from './pod.js';
-import { PrincipalSessions } from './principals.js';
+import { Pod } from './sessionHost.js';
+import { PrincipalSessions } from './principalSessions.js';
 
 /** What a server factory is told of the session that it makes a server for. */
 export interface ServerContext {

@@ -1,8 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AuthInfo } from 'mcp-sdk-upstream/server/auth/types.js';
 import type { TransportOptions } from '../engine/options.js';
-import { answerExchange, NodeExchange } from './nodeExchange.js';
-import { engineOf, HttpServerTransport } from './transport.js';
+import { answerExchange, NodeExchange } from '../adapters/nodeExchange.js';
+import { engineOf, HttpServerTransport } from '../adapters/httpServerTransport.js';
 
 export type { EventId, EventStore, StreamId } from 'mcp-sdk-upstream/server/webStandardStreamableHttp.js';
 export type { TransportOptions as StreamableHTTPServerTransportOptions };

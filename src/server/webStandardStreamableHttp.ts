@@ -1,7 +1,7 @@
 import type { HandleRequestOptions } from 'mcp-sdk-upstream/server/webStandardStreamableHttp.js';
 import type { TransportOptions } from '../engine/options.js';
-import { engineOf, HttpServerTransport } from './transport.js';
-import { toResponse, WebExchange } from './webExchange.js';
+import { engineOf, HttpServerTransport } from '../adapters/httpServerTransport.js';
+import { toResponse, WebExchange } from '../adapters/webExchange.js';
 
 export type {
   EventId,

@@ -1,8 +1,8 @@
 import { BackendUnavailableError } from '../errors.js';
 import type { TaskMessageQueue, TaskStore } from 'mcp-sdk-upstream/experimental/tasks/interfaces.js';
 import type { EventStore } from 'mcp-sdk-upstream/server/webStandardStreamableHttp.js';
-import type { SessionBus } from '../sessionBus.js';
-import type { SessionStore } from '../sessionStore.js';
+import type { SessionBus } from '../ports/sessionBus.js';
+import type { SessionStore } from '../ports/sessionStore.js';
 
 /** What a backend gives, over clients that it opened itself. */
 export interface Backend {

@@ -1,9 +1,9 @@
 import { BackendUnavailableError } from '../errors.js';
-import { InMemorySessionStore } from '../memory/sessionStore.js';
-import type { SessionStore } from '../sessionStore.js';
+import { InMemorySessionStore } from '../backends/memory/sessionStore.js';
+import type { SessionStore } from '../ports/sessionStore.js';
 import type { Backend } from './backend.js';
-import { openFile } from './file.js';
-import { openMemory } from './memory.js';
+import { openFile } from './openFile.js';
+import { openMemory } from './openMemory.js';
 import {
   type BackendOptions,
   checkServicesOptions,
@@ -12,9 +12,9 @@ import {
   type SessionServicesOptions,
   type StorageType
 } from './options.js';
-import { openPostgres } from './postgres.js';
-import { openRedis } from './redis.js';
-import { type Selection, selectStorage } from './selection.js';
+import { openPostgres } from './openPostgres.js';
+import { openRedis } from './openRedis.js';
+import { type Selection, selectStorage } from './selectStorage.js';
 
 /** Everything that keeps sessions, in one backend. To be spread into the options of `createMcpHandler`. */
 export interface SessionServices extends Backend {

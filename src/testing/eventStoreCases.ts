@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { JSONRPCMessage } from 'mcp-sdk-upstream/types.js';
-import type { FollowableEventStore } from '../eventStore.js';
+import type { FollowableEventStore } from '../ports/eventStore.js';
 import { equal, isTrue, rejects } from './assert.js';
 import type { Cases } from './contract.js';
 import type { TwoEventStores } from './eventStoreContract.js';

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { FollowableEventStore } from '../eventStore.js';
+import type { FollowableEventStore } from '../ports/eventStore.js';
 import { type ContractOptions, optionalMethodsCase, runContract } from './contract.js';
 import { boundedCases, eventCases, expiringCases, latestCases, streamIdCases } from './eventStoreCases.js';
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { LockTimeoutError } from '../errors.js';
-import { type LockStore, withLock } from '../lock.js';
+import { type LockStore, withLock } from '../locks/withLock.js';
 import { runContract } from './contract.js';
 import { having, type PairCases, pairs, type StoreContractOptions, type StorePair } from './storePair.js';
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import type { SessionFilter, SessionStore } from '../sessionStore.js';
+import type { SessionFilter, SessionStore } from '../ports/sessionStore.js';
 import { runContract } from './contract.js';
 import {
   createSession,

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { SessionData } from '../sessionStore.js';
+import type { SessionData } from '../ports/sessionStore.js';
 
 const MIB = 1024 * 1024;
 

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { SessionBus } from '../sessionBus.js';
+import type { SessionBus } from '../ports/sessionBus.js';
 import { equal, eventually } from './assert.js';
 import { type Cases, type ContractOptions, runContract } from './contract.js';
 import { Fuzz, oddTexts, oneMebibyte } from './samples.js';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import type { SessionStore } from '../sessionStore.js';
+import type { SessionStore } from '../ports/sessionStore.js';
 import { runContract } from './contract.js';
 import {
   createSession,

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { SessionData, SessionStore } from '../sessionStore.js';
+import type { SessionData, SessionStore } from '../ports/sessionStore.js';
 import { equal, eventually, isTrue, rejects } from './assert.js';
 import type { Cases } from './contract.js';
 import { Fuzz, oddMetadata, oddSessionIds, oddTexts, oneMebibyte, record } from './samples.js';

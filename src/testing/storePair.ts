@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { SessionData, SessionStore } from '../sessionStore.js';
+import type { SessionData, SessionStore } from '../ports/sessionStore.js';
 import type { Cases, ContractOptions } from './contract.js';
 
 /** The store as two pods have it: two instances over one backend, or one object where the backend lives in an object. */

@@ -2,9 +2,9 @@ import fc from 'fast-check';
 import * as stockMediaType from 'mcp-sdk-upstream/shared/mediaType.js';
 import * as stockBody from 'mcp-sdk-upstream/server/requestBody.js';
 import * as stockKeepAlive from 'mcp-sdk-upstream/server/sseKeepAlive.js';
-import * as ourMediaType from '../../src/http/mediaType.js';
-import * as ourBody from '../../src/http/requestBody.js';
-import * as ourKeepAlive from '../../src/http/sseKeepAlive.js';
+import * as ourMediaType from '../../src/engine/http/mediaType.js';
+import * as ourBody from '../../src/engine/http/requestLimits.js';
+import * as ourKeepAlive from '../../src/engine/streams/sseKeepAlive.js';
 
 describe('a content type is JSON where it is to the SDK', () => {
   const { isJsonContentType: ours } = ourMediaType;

@@ -4,7 +4,7 @@
  *
  *   node fileStoreWriter.js <mode> <path> <name> <session>
  */
-import { FileSessionStore } from '../../src/file/sessionStore.js';
+import { FileSessionStore } from '../../src/backends/file/sessionStore.js';
 
 const [mode, path, name, sessionId] = process.argv.slice(2) as [keyof typeof modes, string, string, string];
 const store = new FileSessionStore({ path });

@@ -1,5 +1,5 @@
 import { jest } from '@jest/globals';
-import { Connection } from '../../src/engine/connection.js';
+import { Connection } from '../../src/engine/streams/connection.js';
 
 const MEBIBYTE = 1024 * 1024;
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { JSONRPCMessageSchema } from 'mcp-sdk-upstream/types.js';
-import { parseMessage } from '../../src/engine/messages.js';
+import { parseMessage } from '../../src/engine/http/jsonRpc.js';
 
 function outcome(parse: (value: unknown) => unknown, value: unknown): unknown {
   try {

@@ -1,5 +1,5 @@
 import type { AuthInfo } from 'mcp-sdk-upstream/server/auth/types.js';
-import { defaultPrincipalOf } from '../../src/engine/principal.js';
+import { defaultPrincipalOf } from '../../src/engine/session/principal.js';
 
 const auth = (token: string, clientId: string, extra?: Record<string, unknown>): AuthInfo => ({
   token,

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
-import { fromFields, toChanges, toFields } from '../../src/redis/record.js';
-import { applyPatch, type SessionData, type SessionPatch } from '../../src/sessionStore.js';
+import { fromFields, toChanges, toFields } from '../../src/backends/redis/sessionHash.js';
+import { applyPatch, type SessionData, type SessionPatch } from '../../src/ports/sessionStore.js';
 
 const initialize = {
   protocolVersion: '2025-11-25',

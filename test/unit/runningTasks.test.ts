@@ -1,5 +1,5 @@
-import { RunningTasks } from '../../src/runningTasks.js';
-import { type SessionServer, speaksFor, speaksNoMore } from '../../src/sessionServers.js';
+import { RunningTasks } from '../../src/tasks/runningTasks.js';
+import { type SessionServer, speaksFor, speaksNoMore } from '../../src/tasks/liveServers.js';
 
 class FakeServer implements SessionServer {
   live = true;

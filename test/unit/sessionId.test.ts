@@ -1,4 +1,4 @@
-import { fingerprint, isSessionId } from '../../src/engine/sessionId.js';
+import { fingerprint, isSessionId } from '../../src/ports/sessionId.js';
 
 describe('a session id', () => {
   it.each(['a', '!', '~', '4f5a-_.:{}%', 'x'.repeat(256)])('may be %p', id => {

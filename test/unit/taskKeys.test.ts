@@ -1,6 +1,6 @@
 import calculateSlot from 'cluster-key-slot';
 import fc from 'fast-check';
-import { RedisKeys } from '../../src/redis/keys.js';
+import { RedisKeys } from '../../src/backends/redis/keys.js';
 
 const sessionId = fc.option(
   fc.string({

@@ -2,7 +2,7 @@ import * as crypto from 'node:crypto';
 import * as fs from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Content, VersionedFile } from '../../src/file/versionedFile.js';
+import { type Content, VersionedFile } from '../../src/backends/file/versionedFile.js';
 
 let directory: string;
 let file: VersionedFile;

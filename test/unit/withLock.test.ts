@@ -10,8 +10,8 @@ import {
   type LockStore,
   type McpHandlerOptions
 } from 'mcp-sdk-anypod/server';
-import { contendersFor } from '../../src/lockContenders.js';
-import { InMemoryLocks } from '../../src/memory/locks.js';
+import { contendersFor } from '../../src/locks/contenders.js';
+import { InMemoryLocks } from '../../src/backends/memory/locks.js';
 import { MapSessionStore } from '../support/mapSessionStore.js';
 
 const never = () => Promise.reject(new Error('it has the lock'));

@@ -1,0 +1,119 @@
+import type { AuthInfo } from 'mcp-sdk-upstream/server/auth/types.js';
+import type { HandleRequestOptions } from 'mcp-sdk-upstream/server/webStandardStreamableHttp.js';
+import type { RequestInfo } from 'mcp-sdk-upstream/types.js';
+import type { BodyRead, EventSink, Exchange, Reply, StreamWriter } from '../engine/http/exchange.js';
+import { LazyRequestInfo, type RequestSource } from '../engine/http/requestInfo.js';
+import { readRequestBody } from '../engine/http/requestLimits.js';
+import { awaitedRoom, type Room } from './backpressure.js';
+
+/** A web-standard request as the engine sees it. */
+export class WebExchange implements Exchange, RequestSource {
+  readonly #request: Request;
+  readonly authInfo: AuthInfo | undefined;
+  readonly parsedBody: unknown;
+
+  constructor(request: Request, options: HandleRequestOptions | undefined) {
+    this.#request = request;
+    this.authInfo = options?.authInfo;
+    this.parsedBody = options?.parsedBody;
+  }
+
+  get method(): string {
+    return this.#request.method;
+  }
+
+  get requestInfo(): LazyRequestInfo {
+    return new LazyRequestInfo(this);
+  }
+
+  get gone(): boolean {
+    // Not every runtime gives a signal.
+    return (this.#request.signal as AbortSignal | null)?.aborted ?? false;
+  }
+
+  readHeaders(): RequestInfo['headers'] {
+    return Object.fromEntries(this.#request.headers.entries());
+  }
+
+  readUrl(): URL {
+    return new URL(this.#request.url);
+  }
+
+  header(name: string): string | null {
+    return this.#request.headers.get(name);
+  }
+
+  readBody(maxBytes: number): Promise<BodyRead> {
+    return readRequestBody(this.#request, maxBytes);
+  }
+
+  openEventStream(): EventSink {
+    return new WebEventSink();
+  }
+}
+
+export function toResponse({ status, headers, body }: Reply): Response {
+  if (!(body instanceof WebEventSink)) return new Response(body as string | null, { status, headers });
+  return new Response(body.open(), { status, headers });
+}
+
+/** Bytes that may wait for the reader before writers are asked to wait. */
+const HIGH_WATER_MARK_BYTES = 64 * 1024;
+const encoder = new TextEncoder();
+
+class WebEventSink implements EventSink {
+  writer: StreamWriter | undefined;
+  #controller!: ReadableStreamDefaultController<Uint8Array>;
+  #ended = false;
+  #room: Room | undefined;
+  readonly #stream = new ReadableStream<Uint8Array>(
+    {
+      start: controller => {
+        this.#controller = controller;
+      },
+      pull: () => this.#makeRoom(),
+      cancel: () => {
+        this.#ended = true;
+        this.#makeRoom();
+        this.writer?.gone();
+      }
+    },
+    new ByteLengthQueuingStrategy({ highWaterMark: HIGH_WATER_MARK_BYTES })
+  );
+
+  open(): ReadableStream<Uint8Array> {
+    if (!this.#ended) this.writer?.opened?.();
+    return this.#stream;
+  }
+
+  get bufferedBytes(): number {
+    return HIGH_WATER_MARK_BYTES - (this.#controller.desiredSize ?? HIGH_WATER_MARK_BYTES);
+  }
+
+  write(text: string): void | Promise<void> {
+    if (this.#ended) return;
+    this.#controller.enqueue(encoder.encode(text));
+    if ((this.#controller.desiredSize ?? 1) > 0) return;
+    this.#room ??= awaitedRoom();
+    return this.#room.promise;
+  }
+
+  end(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#makeRoom();
+    this.#controller.close();
+  }
+
+  cut(reason: Error): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#makeRoom();
+    this.#controller.error(reason);
+  }
+
+  #makeRoom(): void {
+    this.#room?.resolve();
+    this.#room = undefined;
+  }
+}

@@ -1,0 +1,184 @@
+import type * as nodeCrypto from 'node:crypto';
+import type * as nodeFs from 'node:fs/promises';
+import { InvalidOptionError, SessionStoreUnavailableError } from '../../errors.js';
+
+/** Loaded when a store is used, so that the package loads on runtimes without a file system. */
+export interface NodeModules {
+  readonly fs: typeof nodeFs;
+  readonly crypto: typeof nodeCrypto;
+}
+
+/** Of the directory and of every file in it. A directory says in {@link MARKER} which one it has. */
+export const FORMAT = 1;
+
+const MARKER = 'anypod-sessions.json';
+const OWNER_ONLY = 0o700;
+export const FILE_MODE = 0o600;
+
+/** What is kept by session: each has a directory of its own in one of these. */
+export type Kind = 'sessions' | 'locks';
+
+/**
+ * The directory of a store:
+ *
+ *     anypod-sessions.json             the format
+ *     sessions/<sha256 of the id>/     a session's record and its state
+ *     locks/<sha256 of the id>/        the queue for a session's lock
+ *     trash/                           what is being removed
+ *
+ * Names are hashes, so no id is read as a path, and ids that differ in case stay apart on any file system.
+ */
+export class StoreDirectory {
+  readonly modules: NodeModules;
+  readonly path: string;
+
+  private constructor(modules: NodeModules, path: string) {
+    this.modules = modules;
+    this.path = path;
+  }
+
+  /**
+   * @throws InvalidOptionError where the path cannot be a store
+   * @throws SessionStoreUnavailableError where this process cannot use it
+   */
+  static async open(path: string): Promise<StoreDirectory> {
+    const [fs, crypto, nodePath] = await Promise.all([
+      import('node:fs/promises'),
+      import('node:crypto'),
+      import('node:path')
+    ]);
+    // Empty in a bundle for browsers: see `browser` in package.json.
+    if (!('mkdir' in fs)) throw new SessionStoreUnavailableError('This runtime has no file system');
+    const directory = new StoreDirectory({ fs, crypto }, nodePath.resolve(path));
+    try {
+      await directory.#prepare();
+    } catch (error) {
+      throw explained(error, directory.path);
+    }
+    return directory;
+  }
+
+  ofSession(kind: Kind, sessionId: string): string {
+    const name = this.modules.crypto.createHash('sha256').update(sessionId).digest('hex');
+    return `${this.path}/${kind}/${name}`;
+  }
+
+  /** Runs something in the directory of a session, made where there is none: again where it was swept meanwhile. */
+  async within<R>(kind: Kind, sessionId: string, run: (path: string) => Promise<R>): Promise<R> {
+    const path = this.ofSession(kind, sessionId);
+    for (let attempt = 0; attempt < 5; attempt++) {
+      try {
+        await this.make(path, { durable: kind === 'sessions' });
+        return await run(path);
+      } catch (error) {
+        ignore('ENOENT')(error);
+        await this.checkPresence();
+      }
+    }
+    throw new SessionStoreUnavailableError('The directory of a session is removed again and again');
+  }
+
+  async make(directory: string, { durable }: { durable: boolean }): Promise<void> {
+    try {
+      await this.modules.fs.mkdir(directory, { mode: OWNER_ONLY });
+    } catch (error) {
+      if (codeOf(error) !== 'EEXIST') throw error;
+      return;
+    }
+    if (durable) await syncDirectory(this.modules, directory.slice(0, directory.lastIndexOf('/')));
+  }
+
+  /**
+   * A session is missing only in a store that is there: not where a disk was taken away, or the directory removed.
+   * @throws SessionStoreUnavailableError
+   */
+  async checkPresence(): Promise<void> {
+    try {
+      await this.modules.fs.access(`${this.path}/${MARKER}`);
+    } catch (error) {
+      throw new SessionStoreUnavailableError(
+        `${this.path} is no store of sessions any more: put the directory back, or restart to begin a new one`,
+        { cause: error }
+      );
+    }
+  }
+
+  async #prepare(): Promise<void> {
+    const { fs } = this.modules;
+    await fs.mkdir(this.path, { recursive: true, mode: OWNER_ONLY });
+    const probe = `${this.path}/${this.modules.crypto.randomUUID()}.tmp`;
+    await fs.writeFile(probe, `${JSON.stringify({ format: FORMAT })}\n`, { flag: 'wx', mode: FILE_MODE });
+    try {
+      // A hard link is how a file appears whole, and only where none is; some file systems have none.
+      await fs.link(probe, `${this.path}/${MARKER}`).catch(ignore('EEXIST'));
+    } finally {
+      await fs.unlink(probe);
+    }
+    this.#checkFormat(await fs.readFile(`${this.path}/${MARKER}`, 'utf8'));
+    for (const name of ['sessions', 'locks', 'trash']) await this.make(`${this.path}/${name}`, { durable: true });
+  }
+
+  #checkFormat(text: string): void {
+    const marker = parseObject(text);
+    if (marker?.format === FORMAT) return;
+    const newer = typeof marker?.format === 'number' && marker.format > FORMAT;
+    const problem = newer
+      ? 'a directory that a newer version of this package has written'
+      : `a directory whose ${MARKER} cannot be understood`;
+    const remedy = newer
+      ? 'upgrade this package, or use another directory'
+      : 'restore that file, or use another directory';
+    throw new InvalidOptionError('path', problem, `one in format ${FORMAT}: ${remedy}`);
+  }
+}
+
+export function parseObject(text: string): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null && !Array.isArray(value)
+      ? (value as Record<string, unknown>)
+      : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+export function codeOf(error: unknown): string | undefined {
+  return (error as NodeJS.ErrnoException | undefined)?.code;
+}
+
+/** @returns a handler of rejections that lets these errors pass for nothing */
+export function ignore(...codes: string[]): (error: unknown) => undefined {
+  return error => {
+    if (!codes.includes(codeOf(error) ?? '')) throw error;
+    return undefined;
+  };
+}
+
+/** Makes names in a directory survive a loss of power, where the system can. */
+export async function syncDirectory({ fs }: NodeModules, directory: string): Promise<void> {
+  const handle = await fs.open(directory, 'r').catch(ignore('EISDIR', 'EPERM', 'EACCES'));
+  try {
+    await handle?.sync().catch(ignore('EINVAL', 'EPERM', 'ENOTSUP', 'EISDIR'));
+  } finally {
+    await handle?.close();
+  }
+}
+
+function explained(error: unknown, path: string): unknown {
+  const code = codeOf(error) ?? '';
+  const allowed = 'a directory on a local disk, or a path where one can be made';
+  if (['EEXIST', 'ENOTDIR'].includes(code))
+    return new InvalidOptionError('path', 'a file, or a path within one', allowed);
+  const remedies: Record<string, string> = {
+    EROFS: 'the file system is read-only: mount it for writing, or use another path',
+    EACCES: 'this process may not write there: change the owner or the mode of the directory, or use another path',
+    EPERM: 'the file system refuses what is asked, perhaps hard links: use a directory on a local disk',
+    ENOTSUP: 'the file system has no hard links: use a directory on a local disk',
+    ENOSPC: 'the disk is full'
+  };
+  const remedy = remedies[code];
+  return remedy === undefined
+    ? error
+    : new SessionStoreUnavailableError(`Sessions cannot be kept in ${path}: ${remedy}`, { cause: error });
+}

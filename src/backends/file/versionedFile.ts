@@ -1,0 +1,254 @@
+import { SessionStoreUnavailableError } from '../../errors.js';
+import { FILE_MODE, FORMAT, ignore, type NodeModules, parseObject, syncDirectory } from './storeDirectory.js';
+
+/** What is in a file, but for what {@link VersionedFile} adds. */
+export type Content = Record<string, unknown>;
+
+/** The newest version of a file. */
+export interface Version {
+  readonly number: number;
+  /** When it was written, or touched since: epoch milliseconds. */
+  readonly touchedAt: number;
+  readonly path: string;
+  /** Absent where it cannot be read: then there is a {@link problem}. */
+  readonly content?: Content;
+  readonly problem?: string;
+  readonly writes: readonly string[];
+}
+
+export interface FileOptions {
+  /** Whether a write outlives a loss of power. Without it, it outlives the process. */
+  durable: boolean;
+  /** Whether the content is one that the caller can have written. */
+  isValid: (content: Content) => boolean;
+  onSetAside: (path: string) => void;
+}
+
+type Change<R> = (
+  current: Version | undefined
+) => Promise<{ next?: Content; result: R }> | { next?: Content; result: R };
+
+interface Found {
+  head?: { number: number; name: string; setAside: boolean };
+  /** Of versions that are not the newest. */
+  older: string[];
+}
+
+/** So many of the writes that led to a version are named in it. */
+const NAMED_WRITES = 32;
+const MAX_ATTEMPTS = 500;
+/** How often a directory is read again that has no version: another may just be taking the place of the one before. */
+const EMPTY_LOOKS = 4;
+/** How long a file may be half written by an editor. */
+const EDITED_MS = 50;
+
+/**
+ * A small JSON file that several processes change at once, any of which may be killed at any moment. There is no lock that
+ * a dead process could leave behind: each version is a file of its own, `<name>.<number>.json`, and the newest counts.
+ * It is written beside it and linked to the next number, which succeeds for one writer only; the others begin again
+ * from what that one wrote. Then the older version is removed.
+ *
+ * Who has stood still between looking and linking may find the next number free again, because there are newer ones.
+ * So each looks again behind its link, and has succeeded only where the newest version descends from its own.
+ */
+export class VersionedFile {
+  readonly #modules: NodeModules;
+  readonly #directory: string;
+  readonly #name: string;
+  readonly #options: FileOptions;
+
+  constructor(modules: NodeModules, directory: string, name: string, options: FileOptions) {
+    this.#modules = modules;
+    this.#directory = directory;
+    this.#name = name;
+    this.#options = options;
+  }
+
+  /** The newest version, without a look into it; undefined where there is none. */
+  async head(): Promise<Version | undefined> {
+    return this.#newest(async (head, path) => {
+      const { mtimeMs } = await this.#modules.fs.stat(path);
+      return { ...head, touchedAt: mtimeMs, path, writes: [] };
+    });
+  }
+
+  /** The newest version; undefined where there is none. One that cannot be read is renamed, once, and stays the newest. */
+  async read(): Promise<Version | undefined> {
+    return this.#newest(async ({ number, setAside }, path) => {
+      const { fs } = this.#modules;
+      const { mtimeMs: touchedAt } = await fs.stat(path);
+      const found = { number, touchedAt, path, writes: [] };
+      if (setAside) return { ...found, problem: `it was set aside as ${path}` };
+      const understood = this.#understand(found, await fs.readFile(path, 'utf8'));
+      if (understood) return understood;
+      // Somebody may be editing it just now.
+      await pause(EDITED_MS);
+      return this.#understand(found, await fs.readFile(path, 'utf8')) ?? (await this.#setAside(found));
+    });
+  }
+
+  /**
+   * Changes the file in one atomic step.
+   * @param change - is given the newest version, again and again until nobody else was faster, and returns what to write
+   *   in its place, if anything
+   * @param options.repeatable - whether the change may be made twice, where others were so fast that nobody can tell any more
+   *   whether it was made
+   * @throws SessionStoreUnavailableError
+   */
+  async update<R>(change: Change<R>, { repeatable = true }: { repeatable?: boolean } = {}): Promise<R> {
+    return inTurn(`${this.#directory}/${this.#name}`, () => this.#update(change, repeatable));
+  }
+
+  async #update<R>(change: Change<R>, repeatable: boolean): Promise<R> {
+    for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
+      // In different measures, so that writers who met do not meet again.
+      if (attempt > 0) await pause(Math.random() * Math.min(attempt, 10));
+      const current = await this.read();
+      const { next, result } = await change(current);
+      if (next === undefined) return result;
+      const written = await this.#write(current, next);
+      if (written === 'yes') return result;
+      if (written === 'unknown' && !repeatable) break;
+    }
+    throw new SessionStoreUnavailableError(
+      'Others write the same file all the time: it is unknown whether this was written'
+    );
+  }
+
+  /** Sets the time of a version to now. @returns false where there is a newer one */
+  async touch({ path }: Version): Promise<boolean> {
+    const now = Date.now() / 1000;
+    try {
+      await this.#modules.fs.utimes(path, now, now);
+      return true;
+    } catch (error) {
+      ignore('ENOENT')(error);
+      return false;
+    }
+  }
+
+  async removeAll(): Promise<void> {
+    const { head, older } = await this.#scan();
+    await this.#remove(head && !head.setAside ? [...older, head.name] : older);
+  }
+
+  async #newest(
+    look: (head: NonNullable<Found['head']>, path: string) => Promise<Version>
+  ): Promise<Version | undefined> {
+    for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
+      const { head } = await this.#scan();
+      if (!head) return undefined;
+      try {
+        return await look(head, `${this.#directory}/${head.name}`);
+      } catch (error) {
+        // Another version has taken its place meanwhile.
+        ignore('ENOENT')(error);
+      }
+    }
+    throw new SessionStoreUnavailableError('Others write the same file all the time: it could not be read');
+  }
+
+  async #scan(): Promise<Found> {
+    for (let look = 1; ; look++) {
+      const names = await this.#modules.fs.readdir(this.#directory).catch(ignore('ENOENT'));
+      const found: Found = { older: [] };
+      for (const name of names ?? []) this.#sort(name, found);
+      if (found.head || names === undefined || look >= EMPTY_LOOKS) return found;
+      await pause(1);
+    }
+  }
+
+  #sort(name: string, found: Found): void {
+    const match = /^(\w+)\.([1-9]\d{0,14})\.json(\.corrupt-\d+)?$/.exec(name);
+    if (match?.[1] !== this.#name) return;
+    const candidate = { number: Number(match[2]), name, setAside: match[3] !== undefined };
+    const { head } = found;
+    const [newer, older] = !head || candidate.number > head.number ? [candidate, head] : [head, candidate];
+    found.head = newer;
+    if (older && !older.setAside) found.older.push(older.name);
+  }
+
+  #understand(found: Version, text: string): Version | undefined {
+    const { writes, format, ...content } = parseObject(text) ?? {};
+    if (typeof format === 'number' && format > FORMAT) {
+      return { ...found, problem: `a newer version of this package has written ${found.path}: upgrade this one` };
+    }
+    const good = format === FORMAT && typeof writes === 'string' && this.#options.isValid(content);
+    return good ? { ...found, content, writes: writes.split(' ') } : undefined;
+  }
+
+  async #setAside(found: Version): Promise<Version> {
+    const path = `${found.path}.corrupt-${Date.now()}`;
+    await this.#modules.fs.rename(found.path, path);
+    this.#options.onSetAside(path);
+    return { ...found, path, problem: `it was set aside as ${path}` };
+  }
+
+  async #write(current: Version | undefined, next: Content): Promise<'yes' | 'no' | 'unknown'> {
+    const { fs, crypto } = this.#modules;
+    const number = (current?.number ?? 0) + 1;
+    const nonce = crypto.randomBytes(6).toString('hex');
+    const writes = [...(current?.writes ?? []), nonce].slice(-NAMED_WRITES).join(' ');
+    const path = `${this.#directory}/${this.#name}.${number}.json`;
+    const temporary = `${path}.${nonce}.tmp`;
+    await this.#writeWhole(temporary, `${JSON.stringify({ format: FORMAT, ...next, writes }, null, 2)}\n`);
+    try {
+      await fs.link(temporary, path);
+    } catch (error) {
+      ignore('EEXIST')(error);
+      return 'no';
+    } finally {
+      await fs.unlink(temporary).catch(ignore('ENOENT'));
+    }
+    if (this.#options.durable) await syncDirectory(this.#modules, this.#directory);
+    return this.#confirm(number, nonce, path);
+  }
+
+  async #writeWhole(path: string, text: string): Promise<void> {
+    const file = await this.#modules.fs.open(path, 'wx', FILE_MODE);
+    try {
+      await file.writeFile(text);
+      if (this.#options.durable) await file.sync();
+    } finally {
+      await file.close();
+    }
+  }
+
+  /** Whether what was linked is the newest version, or what that one descends from. */
+  async #confirm(number: number, nonce: string, path: string): Promise<'yes' | 'no' | 'unknown'> {
+    const { head, older } = await this.#scan();
+    if (head?.number === number) {
+      await this.#remove(older);
+      return 'yes';
+    }
+    const newest = await this.read();
+    if (newest?.writes.includes(nonce)) return 'yes';
+    await this.#modules.fs.unlink(path).catch(ignore('ENOENT'));
+    const named = newest !== undefined && newest.problem === undefined && newest.number - number < NAMED_WRITES;
+    return named ? 'no' : 'unknown';
+  }
+
+  async #remove(names: readonly string[]): Promise<void> {
+    // A file that another process has open cannot be removed everywhere; the next writer will.
+    await Promise.all(
+      names.map(name => this.#modules.fs.unlink(`${this.#directory}/${name}`).catch(ignore('ENOENT', 'EPERM', 'EBUSY')))
+    );
+  }
+}
+
+/** The last of the writers of this process that wait for their turn at a file, so that they do not meet on the disk. */
+const turns = new Map<string, Promise<unknown>>();
+
+async function inTurn<R>(path: string, run: () => Promise<R>): Promise<R> {
+  const turn = (turns.get(path) ?? Promise.resolve()).then(run, run);
+  turns.set(path, turn);
+  try {
+    return await turn;
+  } finally {
+    if (turns.get(path) === turn) turns.delete(path);
+  }
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise(resolve => setTimeout(resolve, ms));
+}

@@ -1,0 +1,21 @@
+import { type SessionBus, TopicListeners } from '../../ports/sessionBus.js';
+
+/** A bus within this process, for pods that share an `InMemorySessionStore`. */
+export class InMemorySessionBus implements SessionBus {
+  readonly #listeners = new TopicListeners();
+  #delivered: Promise<void> = Promise.resolve();
+
+  async publish(topic: string, message: string): Promise<void> {
+    // Delivered in a later turn, as by any other bus: no publisher runs inside a listener's call.
+    this.#delivered = this.#delivered.then(() => this.#listeners.emit(topic, message));
+  }
+
+  async subscribe(topic: string, listener: (message: string) => void): Promise<() => Promise<void>> {
+    this.#listeners.add(topic, listener);
+    return async () => void this.#listeners.remove(topic, listener);
+  }
+
+  async close(): Promise<void> {
+    this.#listeners.clear();
+  }
+}

@@ -1,0 +1,142 @@
+import { checkFunction, checkMethods, checkOptionsObject } from '../../validate.js';
+import { guardPool, POSTGRES_POOL_METHODS, type PostgresPool, type PostgresRow } from './client.js';
+import { type TableNames, Tables } from './tables.js';
+
+export interface PostgresOptions extends Pick<TableNames, 'schema'> {
+  /** A `Pool` of `pg` 8. It stays yours: configure it, and end it after those who use it. */
+  pool: PostgresPool;
+  /** Told what nobody waits for, for logs and metrics; session ids are not in it. @default nothing */
+  onLog?: (level: 'debug' | 'info' | 'warn', message: string) => void;
+}
+
+export type OnLog = NonNullable<PostgresOptions['onLog']>;
+
+type Unavailable = new (message: string, options: { cause?: unknown }) => Error;
+
+/** The pool, with errors that tell what to do and nothing of the values. */
+export class Database {
+  readonly pool: PostgresPool;
+  readonly tables: Tables;
+  readonly onLog: OnLog;
+  readonly #Unavailable: Unavailable;
+
+  /**
+   * @param Unavailable - the class of its errors
+   * @throws InvalidOptionError
+   */
+  constructor(options: PostgresOptions & TableNames, Unavailable: Unavailable) {
+    checkOptionsObject('options', options);
+    checkMethods('pool', options.pool, POSTGRES_POOL_METHODS);
+    checkFunction('onLog', options.onLog);
+    this.pool = options.pool;
+    this.tables = new Tables(options);
+    this.onLog = options.onLog ?? (() => {});
+    this.#Unavailable = Unavailable;
+    guardPool(this.pool, this.onLog);
+  }
+
+  /** One statement, one round trip. */
+  async query(text: string, values: unknown[] = []): Promise<PostgresRow[]> {
+    try {
+      return (await this.pool.query(text, values)).rows as PostgresRow[];
+    } catch (error) {
+      throw this.unavailable(error);
+    }
+  }
+
+  /** Statements that belong together, on one connection. */
+  async transaction<T>(run: (query: (text: string, values?: unknown[]) => Promise<PostgresRow[]>) => Promise<T>) {
+    const client = await this.pool.connect().catch((error: unknown) => {
+      throw this.unavailable(error);
+    });
+    // A connection that breaks between two statements tells nobody else.
+    let broken = false;
+    const onerror = (): void => void (broken = true);
+    client.on('error', onerror);
+    const query = async (text: string, values: unknown[] = []): Promise<PostgresRow[]> => {
+      try {
+        return (await client.query(text, values)).rows as PostgresRow[];
+      } catch (error) {
+        throw this.unavailable(error);
+      }
+    };
+    try {
+      await query('begin');
+      const result = await run(query);
+      await query('commit');
+      return result;
+    } catch (error) {
+      await client.query('rollback').catch(() => (broken = true));
+      throw error;
+    } finally {
+      client.removeListener('error', onerror);
+      client.release(broken);
+    }
+  }
+
+  unavailable(error: unknown): Error {
+    return new this.#Unavailable(explain(error, this.tables.schema), { cause: withoutValues(error) });
+  }
+}
+
+interface PostgresError extends Error {
+  code?: string;
+  detail?: string;
+  where?: string;
+  internalQuery?: string;
+}
+
+/** Postgres shows rows and values in these: session ids and records, nothing that belongs in a log. */
+function withoutValues(error: unknown): unknown {
+  if (error instanceof Error) {
+    const shown = error as PostgresError;
+    delete shown.detail;
+    delete shown.where;
+    delete shown.internalQuery;
+  }
+  return error;
+}
+
+/** What went wrong and what to do about it. */
+export function explain(error: unknown, schema: string): string {
+  const { code, message } = (error ?? {}) as Partial<PostgresError>;
+  const what = adviceFor(code, schema) ?? (message?.startsWith('timeout exceeded') ? noConnection : undefined);
+  if (what !== undefined) return code === undefined ? what : `${what} (${code})`;
+  return code === undefined ? `Postgres failed: ${message}` : `Postgres failed (${code})`;
+}
+
+const noConnection =
+  "Postgres gave no connection in time: the pool's are all in use (`max`), or the server does not answer";
+
+function adviceFor(code: string | undefined, schema: string): string | undefined {
+  switch (code) {
+    case 'ECONNREFUSED':
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+    case 'EHOSTUNREACH':
+    case 'ENETUNREACH':
+    case 'ETIMEDOUT':
+      return 'Postgres cannot be reached: check the host and port of the pool, and that the server runs there';
+    case '28P01':
+    case '28000':
+      return 'Postgres refused the login: check the user and password of the pool, and pg_hba.conf';
+    case '3D000':
+      return 'The database that the pool names does not exist: create it, or name another';
+    case '3F000':
+    case '42P01':
+    case '42703':
+      return `The schema "${schema}" lacks the tables of this version: call migrate({ pool, schema }) before pods serve`;
+    case '42501':
+      return `The user of the pool may not do this in the schema "${schema}": grant it, or migrate() as its owner`;
+    case '53300':
+      return "Postgres has no connection left: lower the pool's `max`, or raise max_connections";
+    case '25006':
+      return 'Postgres takes no writes here: point the pool at the primary';
+    case '57P01':
+    case '57P02':
+    case '57P03':
+      return 'Postgres is shutting down or starting';
+    default:
+      return undefined;
+  }
+}

@@ -1,0 +1,105 @@
+import type { JSONRPCMessage } from 'mcp-sdk-upstream/types.js';
+import { EventCursorError, EventStoreUnavailableError } from '../../errors.js';
+import type { FollowableEventStore } from '../../ports/eventStore.js';
+import { checkNumber } from '../../validate.js';
+import { Database, type PostgresOptions } from './database.js';
+import { eventSql } from './eventSql.js';
+import { Sweeper } from './sweeper.js';
+import { toText } from './text.js';
+
+export interface PostgresEventStoreOptions extends PostgresOptions {
+  /** Events kept of a stream; over it the oldest go. @default 1000 */
+  maxEventsPerStream?: number;
+  /** Seconds that a stream is kept after its last event. @default 3600 */
+  ttlSeconds?: number;
+}
+
+/** Events read in one trip. */
+const BATCH = 500;
+
+/**
+ * What was sent on a session's streams, in Postgres 12 or later. Events are numbered by stream, whichever pod writes. An
+ * event id is `<stream id>@<key of the stream>-<number>`.
+ *
+ * Call `migrate()` once before.
+ */
+export class PostgresEventStore implements FollowableEventStore {
+  readonly #database: Database;
+  readonly #sql: ReturnType<typeof eventSql>;
+  readonly #sweeper: Sweeper;
+  readonly #maxEvents: number;
+  readonly #ttlSeconds: number;
+
+  /** @throws InvalidOptionError */
+  constructor(options: PostgresEventStoreOptions) {
+    this.#database = new Database({ ...options, table: undefined }, EventStoreUnavailableError);
+    checkNumber('maxEventsPerStream', options.maxEventsPerStream, { min: 1, integer: true });
+    checkNumber('ttlSeconds', options.ttlSeconds, { min: 1, max: 1_000_000_000, integer: true });
+    this.#sql = eventSql(this.#database.tables);
+    this.#maxEvents = options.maxEventsPerStream ?? 1000;
+    this.#ttlSeconds = options.ttlSeconds ?? 3600;
+    this.#sweeper = new Sweeper(this.#database, [this.#sql.sweep], Math.min(60_000, this.#ttlSeconds * 1000));
+  }
+
+  async storeEvent(streamId: string, message: JSONRPCMessage): Promise<string> {
+    // Trimming a tenth at a time touches the table less often than one by one.
+    const trimEvery = Math.min(100, Math.ceil(this.#maxEvents / 10));
+    const values = [toText(streamId), JSON.stringify(message), this.#ttlSeconds, this.#maxEvents, trimEvery];
+    const [row] = await this.#database.query(this.#sql.append, values);
+    this.#sweeper.occasion();
+    return `${streamId}@${row?.key}-${row?.number}`;
+  }
+
+  async latestEventId(streamId: string): Promise<string | null> {
+    const [row] = await this.#database.query(this.#sql.latest, [toText(streamId)]);
+    return row ? `${streamId}@${row.key}-${row.number}` : null;
+  }
+
+  /** The stream of an event that is kept; undefined for every other id. */
+  async getStreamIdForEventId(eventId: string): Promise<string | undefined> {
+    const cursor = parseEventId(eventId);
+    if (!cursor) return undefined;
+    const { streamId, key, number } = cursor;
+    const rows = await this.#database.query(this.#sql.has, [toText(streamId), key, number, this.#maxEvents]);
+    return rows.length > 0 ? streamId : undefined;
+  }
+
+  /** @throws EventCursorError where the event is not kept: what followed it may be gone too */
+  async replayEventsAfter(
+    lastEventId: string,
+    { send }: { send: (eventId: string, message: JSONRPCMessage) => Promise<void> }
+  ): Promise<string> {
+    const cursor = parseEventId(lastEventId);
+    if (!cursor) throw notKept();
+    const { streamId, key } = cursor;
+    let { number } = cursor;
+    for (;;) {
+      const values = [toText(streamId), key, number, this.#maxEvents, BATCH + 1];
+      const [last, ...rows] = await this.#database.query(this.#sql.from, values);
+      // Also in the middle: where a stream is written faster than it is read, there must be no gap.
+      if (last?.number !== number) throw notKept();
+      for (const row of rows) {
+        number = String(row.number);
+        const message = JSON.parse(String(row.message)) as JSONRPCMessage;
+        // A priming event has an id and no message.
+        if ('jsonrpc' in message) await send(`${streamId}@${key}-${number}`, message);
+      }
+      if (rows.length < BATCH) return streamId;
+    }
+  }
+}
+
+interface Cursor {
+  streamId: string;
+  key: string;
+  number: string;
+}
+
+function notKept(): EventCursorError {
+  return new EventCursorError('The event that the client saw last is not in the log');
+}
+
+function parseEventId(eventId: string): Cursor | undefined {
+  const match = /^(.+)@([1-9]\d{0,17})-([1-9]\d{0,17})$/s.exec(eventId);
+  return match ? { streamId: match[1] as string, key: match[2] as string, number: match[3] as string } : undefined;
+}

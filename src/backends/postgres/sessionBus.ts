@@ -1,0 +1,183 @@
+import { withDeadline } from '../../deadline.js';
+import { BusUnavailableError } from '../../errors.js';
+import { type SessionBus, TopicListeners } from '../../ports/sessionBus.js';
+import { busSql } from './busSql.js';
+import { Database, type PostgresOptions } from './database.js';
+import { Listener } from './listener.js';
+import { Sweeper } from './sweeper.js';
+import type { TableNames } from './tables.js';
+
+export interface PostgresSessionBusOptions extends PostgresOptions, TableNames {}
+
+/** Postgres refuses a NOTIFY of 8000 bytes. */
+const MAX_PAYLOAD_BYTES = 7999;
+/** Messages sent in one trip, and the characters after which no more are added to it. */
+const MAX_BATCH = 200;
+const MAX_BATCH_LENGTH = 1_000_000;
+/** Messages that wait for those before them; over it Postgres is as good as down. */
+const MAX_WAITING = 10_000;
+const PUBLISH_MS = 10_000;
+const FETCH_MS = 5000;
+
+/** What is notified: a message, or the key of one that is too long for it. `p` and `n` make each different. */
+type Payload = { p: string; n: number } & (Message | { kept: true });
+
+interface Message {
+  topic: string;
+  message: string;
+}
+
+interface Waiting extends Message {
+  resolve: () => void;
+  reject: (error: Error) => void;
+}
+
+/**
+ * LISTEN and NOTIFY of Postgres. All topics share one channel, so a subscription costs nothing once the bus listens, and
+ * every bus hears all messages and passes on those for its own topics. Messages of 8000 bytes and more wait in a table
+ * to be fetched. One connection listens, opened with the first subscription, and comes back by itself; publishing goes
+ * through the pool, one statement at a time, so that order is kept.
+ *
+ * A pool that leads to PgBouncer in transaction mode cannot listen: give the bus one that leads straight to Postgres.
+ */
+export class PostgresSessionBus implements SessionBus {
+  readonly #database: Database;
+  readonly #sql: ReturnType<typeof busSql>;
+  readonly #sweeper: Sweeper;
+  readonly #listeners = new TopicListeners(error =>
+    this.#database.onLog('warn', `a listener of the bus threw: ${error.message}`)
+  );
+  readonly #publisher = globalThis.crypto.randomUUID();
+  #sent = 0;
+  #waiting: Waiting[] = [];
+  #sending = false;
+  #listener: Listener | undefined;
+  /** Settles when all that has been heard is passed on; undefined where nothing waits to be fetched. */
+  #arrivals: Promise<void> | undefined;
+  #closed = false;
+
+  /** @throws InvalidOptionError */
+  constructor(options: PostgresSessionBusOptions) {
+    this.#database = new Database(options, BusUnavailableError);
+    this.#sql = busSql(this.#database.tables);
+    this.#sweeper = new Sweeper(this.#database, [this.#sql.sweep], 30_000);
+  }
+
+  publish(topic: string, message: string): Promise<void> {
+    if (this.#closed) return Promise.reject(new BusUnavailableError('The bus was closed'));
+    if (this.#waiting.length >= MAX_WAITING) {
+      return Promise.reject(new BusUnavailableError(`${MAX_WAITING} messages wait for Postgres already`));
+    }
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ topic, message, resolve, reject });
+      if (!this.#sending) void this.#send();
+    });
+  }
+
+  async subscribe(topic: string, listener: (message: string) => void): Promise<() => Promise<void>> {
+    if (this.#closed) throw new BusUnavailableError('The bus was closed');
+    const { pool, tables, onLog } = this.#database;
+    this.#listeners.add(topic, listener);
+    this.#listener ??= new Listener(pool, tables, this.#sql.listen, payload => this.#hear(payload), onLog);
+    await this.#listener.listening;
+    return async () => void this.#listeners.remove(topic, listener);
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#listeners.clear();
+    await this.#listener?.close();
+  }
+
+  /** Sends what waits, in its order: one statement at a time, with all that has come up meanwhile. */
+  async #send(): Promise<void> {
+    this.#sending = true;
+    while (this.#waiting.length > 0) {
+      const batch = this.#takeBatch();
+      const values = this.#encode(batch);
+      try {
+        await withDeadline(() => this.#database.query(this.#sql.publish, values), PUBLISH_MS);
+        for (const { resolve } of batch) resolve();
+        this.#sweeper.occasion();
+      } catch (error) {
+        const cause = error as Error;
+        const failed =
+          cause instanceof BusUnavailableError ? cause : new BusUnavailableError('Postgres is late', { cause });
+        for (const { reject } of batch) reject(failed);
+      }
+    }
+    this.#sending = false;
+  }
+
+  #takeBatch(): Waiting[] {
+    let length = 0;
+    const end = this.#waiting.findIndex(({ message }, index) => {
+      const full = index >= MAX_BATCH || length >= MAX_BATCH_LENGTH;
+      length += message.length;
+      return full;
+    });
+    return this.#waiting.splice(0, end === -1 ? this.#waiting.length : end);
+  }
+
+  /** The values of the statement that publishes. */
+  #encode(batch: Message[]): [payloads: string[], ids: string[], bodies: string[]] {
+    const [payloads, ids, bodies]: [string[], string[], string[]] = [[], [], []];
+    for (const { topic, message } of batch) {
+      const key = { p: this.#publisher, n: ++this.#sent };
+      let payload = JSON.stringify({ ...key, topic, message } satisfies Payload);
+      if (!fits(payload)) {
+        ids.push(idOf(key));
+        bodies.push(JSON.stringify({ topic, message } satisfies Message));
+        payload = JSON.stringify({ ...key, kept: true } satisfies Payload);
+      }
+      payloads.push(payload);
+    }
+    return [payloads, ids, bodies];
+  }
+
+  #hear(text: string): void {
+    let payload: Payload;
+    try {
+      payload = JSON.parse(text) as Payload;
+    } catch {
+      return this.#database.onLog('warn', 'the bus heard a NOTIFY on its channel that is none of its own');
+    }
+    const arrived = 'kept' in payload ? this.#fetch(idOf(payload)) : payload;
+    if (!this.#arrivals && !(arrived instanceof Promise)) return this.#listeners.emit(arrived.topic, arrived.message);
+    // What comes behind a message that is being fetched waits for it: a publisher's messages keep their order.
+    const before = this.#arrivals ?? Promise.resolve();
+    const arrivals = before
+      .then(() => arrived)
+      .then(heard => heard && this.#listeners.emit(heard.topic, heard.message))
+      .then(() => {
+        if (this.#arrivals === arrivals) this.#arrivals = undefined;
+      });
+    this.#arrivals = arrivals;
+  }
+
+  /** Never rejects: a message that cannot be fetched is lost. */
+  async #fetch(id: string): Promise<Message | undefined> {
+    try {
+      const [row] = await withDeadline(() => this.#database.query(this.#sql.fetch, [id]), FETCH_MS);
+      if (typeof row?.body === 'string') return JSON.parse(row.body) as Message;
+      this.#database.onLog('warn', 'a long message of the bus is lost: it was swept before it was fetched');
+    } catch (error) {
+      this.#database.onLog('warn', `a long message of the bus is lost: ${(error as Error).message}`);
+    }
+    return undefined;
+  }
+}
+
+function idOf({ p, n }: { p: string; n: number }): string {
+  return `${p}-${n}`;
+}
+
+/** Whether a NOTIFY can carry it, in UTF-8. */
+function fits(payload: string): boolean {
+  if (payload.length > MAX_PAYLOAD_BYTES) return false;
+  return payload.length * 3 <= MAX_PAYLOAD_BYTES || new TextEncoder().encode(payload).length <= MAX_PAYLOAD_BYTES;
+}

@@ -1,0 +1,174 @@
+import { SessionExistsError, SessionStoreUnavailableError } from '../../errors.js';
+import type {
+  SessionData,
+  SessionFilter,
+  SessionPatch,
+  SessionStateEntry,
+  SessionStore,
+  StateWrite
+} from '../../ports/sessionStore.js';
+import { SharedBuses } from '../shared/sharedBuses.js';
+import { checkNumber } from '../../validate.js';
+import type { PostgresRow } from './client.js';
+import { Database, type PostgresOptions } from './database.js';
+import { lockSql } from './lockSql.js';
+import { migrate } from './migrate.js';
+import { PostgresSessionBus } from './sessionBus.js';
+import { fromRow, toValues } from './sessionRow.js';
+import { sessionSql } from './sessionSql.js';
+import { Sweeper } from './sweeper.js';
+import type { TableNames } from './tables.js';
+import { fromText, toText } from './text.js';
+
+export interface PostgresSessionStoreOptions extends PostgresOptions, TableNames {
+  /** Seconds that a session lives without activity. @default 3600 */
+  ttlSeconds?: number;
+}
+
+const buses = new SharedBuses<PostgresSessionBus>();
+const TOMBSTONE_SECONDS = 60;
+/** Ids read in one trip. */
+const BATCH = 500;
+
+/**
+ * Sessions in Postgres 12 or later: one row each. Every method is one statement, so one round trip; `touchSession` writes
+ * the row's time to live, and reads the record only where it has changed. What has expired counts as missing by the
+ * clock of Postgres, and its row is removed later.
+ *
+ * Call {@link migrate} once before.
+ */
+export class PostgresSessionStore implements SessionStore {
+  readonly ttlSeconds: number;
+  readonly #options: PostgresSessionStoreOptions;
+  readonly #database: Database;
+  readonly #sql: ReturnType<typeof sessionSql>;
+  readonly #locks: ReturnType<typeof lockSql>;
+  readonly #sweeper: Sweeper;
+  #bus: ReturnType<typeof buses.join> | undefined;
+
+  /** @throws InvalidOptionError */
+  constructor(options: PostgresSessionStoreOptions) {
+    this.#database = new Database(options, SessionStoreUnavailableError);
+    checkNumber('ttlSeconds', options.ttlSeconds, { min: 1, max: 1_000_000_000, integer: true });
+    this.#options = options;
+    this.ttlSeconds = options.ttlSeconds ?? 3600;
+    this.#sql = sessionSql(this.#database.tables);
+    this.#locks = lockSql(this.#database.tables);
+    const everyMs = Math.min(60_000, this.ttlSeconds * 1000);
+    this.#sweeper = new Sweeper(this.#database, [this.#sql.sweep, this.#locks.sweep], everyMs);
+  }
+
+  /** Creates the tables, as the function of the same name; see there. */
+  migrate(): Promise<void> {
+    const { pool, schema, table } = this.#options;
+    return migrate({ pool, schema, table });
+  }
+
+  async storeSession(sessionId: string, data: SessionData): Promise<void> {
+    const created = await this.#query(this.#sql.create, [sessionId, this.ttlSeconds, ...toValues(data)]);
+    if (created.length === 0) {
+      throw new SessionExistsError('A session with this id exists, or was deleted a moment ago');
+    }
+    this.#database.onLog('info', 'session created');
+  }
+
+  async getSession(sessionId: string): Promise<SessionData | null> {
+    const [row] = await this.#query(this.#sql.get, [sessionId]);
+    return row ? fromRow(sessionId, row) : null;
+  }
+
+  async updateSessionActivity(sessionId: string): Promise<void> {
+    await this.#query(this.#sql.refresh, [sessionId, this.ttlSeconds]);
+  }
+
+  async deleteSession(sessionId: string): Promise<void> {
+    const deleted = await this.#query(this.#sql.delete, [sessionId, TOMBSTONE_SECONDS]);
+    if (deleted.length > 0) this.#database.onLog('info', 'session deleted');
+  }
+
+  async sessionExists(sessionId: string): Promise<boolean> {
+    return (await this.#query(this.#sql.exists, [sessionId])).length > 0;
+  }
+
+  async touchSession(sessionId: string, known?: SessionData): Promise<SessionData | null> {
+    const [row] = await this.#query(this.#sql.touch, [sessionId, this.ttlSeconds, known?.revision ?? null]);
+    if (!row) return null;
+    return known && Number(row.revision) === known.revision ? known : fromRow(sessionId, row);
+  }
+
+  async patchSession(sessionId: string, patch: SessionPatch): Promise<boolean> {
+    const texts = [patch.protocolVersion, patch.logLevel, patch.subscribe, patch.unsubscribe];
+    const values = texts.map(text => (text === undefined ? null : toText(text)));
+    return (await this.#query(this.#sql.patch, [sessionId, patch.initialized === true, ...values])).length > 0;
+  }
+
+  async *listSessionIds({ subscribedTo, principal }: SessionFilter = {}): AsyncIterable<string[]> {
+    const { list, listOfPrincipal, listSubscribed } = this.#sql;
+    const filter = subscribedTo ?? principal;
+    const sql = subscribedTo !== undefined ? listSubscribed : principal !== undefined ? listOfPrincipal : list;
+    for (let last = ''; ;) {
+      const rows = await this.#query(sql, [last, BATCH, ...(filter === undefined ? [] : [toText(filter)])]);
+      const ids = rows.map(row => String(row.session_id));
+      if (ids.length > 0) yield ids;
+      if (ids.length < BATCH) return;
+      last = ids.at(-1) as string;
+    }
+  }
+
+  async getState(sessionId: string): Promise<SessionStateEntry | null> {
+    const [row] = await this.#query(this.#sql.getState, [sessionId]);
+    if (!row) return null;
+    const { state, version } = row;
+    return { value: typeof state === 'string' ? fromText(state) : null, version: Number(version) };
+  }
+
+  async putState(sessionId: string, value: string | null, ifVersion?: number): Promise<StateWrite> {
+    const state = value === null ? null : toText(value);
+    const [row] = await this.#query(this.#sql.putState, [sessionId, state, ifVersion ?? null]);
+    return row ? (row.outcome as StateWrite) : 'missing';
+  }
+
+  async acquireLock(sessionId: string, token: string, leaseMs: number): Promise<boolean> {
+    const [row] = await this.#query(this.#locks.acquire, [sessionId, toText(token), leaseMs]);
+    return row?.holds === 'true';
+  }
+
+  async renewLock(sessionId: string, token: string, leaseMs: number): Promise<boolean> {
+    return (await this.#query(this.#locks.renew, [sessionId, toText(token), leaseMs])).length > 0;
+  }
+
+  async releaseLock(sessionId: string, token: string): Promise<void> {
+    await this.#query(this.#locks.release, [sessionId, toText(token)]);
+  }
+
+  /**
+   * The bus on the same Postgres, with one connection to listen for all stores on this pool that have the same tables. One
+   * that was closed is not given again.
+   */
+  createBus(): PostgresSessionBus {
+    const { pool, schema, table, onLog } = this.#options;
+    const make = (): PostgresSessionBus => new PostgresSessionBus({ pool, schema, table, onLog });
+    if (!this.#bus || this.#bus.bus.closed) this.#bus = buses.join(pool, this.#database.tables.sessions, make);
+    return this.#bus.bus;
+  }
+
+  /**
+   * Removes the rows of what has expired, of which nothing is seen any more. Done now and then anyway, beside the work:
+   * for whoever wants to choose the time.
+   * @returns how many were removed
+   */
+  sweep(): Promise<number> {
+    return this.#sweeper.run();
+  }
+
+  /** Closes its bus, unless other stores are on it; the pool that was handed in stays open. */
+  async close(): Promise<void> {
+    await this.#bus?.leave();
+  }
+
+  async #query(text: string, values: unknown[]): Promise<PostgresRow[]> {
+    const rows = await this.#database.query(text, values);
+    this.#sweeper.occasion();
+    return rows;
+  }
+}

@@ -1,0 +1,93 @@
+import { InvalidOptionError } from '../../errors.js';
+import { kindOf } from '../../validate.js';
+
+export const DEFAULT_SCHEMA = 'anypod';
+export const DEFAULT_TABLE = 'mcp_session';
+
+export interface TableNames {
+  /** The Postgres schema that holds the tables; `migrate()` makes it where it is not there. @default 'anypod' */
+  schema?: string;
+  /** The table of sessions. The tables beside it begin with its name. @default 'mcp_session' */
+  table?: string;
+}
+
+const NAME = /^[A-Za-z_][A-Za-z0-9_$-]{0,39}$/;
+/** Postgres cuts names off after 63 bytes, silently. */
+const MAX_TOGETHER = 54;
+const OTHERS = ['mcp_migration', 'mcp_event', 'mcp_event_stream', 'mcp_task', 'mcp_task_message'];
+
+/** Every name in Postgres of this package, quoted. */
+export class Tables {
+  readonly schema: string;
+  readonly table: string;
+
+  /** @throws InvalidOptionError */
+  constructor({ schema = DEFAULT_SCHEMA, table = DEFAULT_TABLE }: TableNames) {
+    checkName('schema', schema);
+    checkName('table', table);
+    if (OTHERS.includes(table)) throw new InvalidOptionError('table', 'a name that is taken', 'another name');
+    if (schema.length + table.length > MAX_TOGETHER) {
+      throw new InvalidOptionError(
+        'table',
+        `${table.length} characters beside the ${schema.length} of schema`,
+        `at most ${MAX_TOGETHER} characters for both`
+      );
+    }
+    this.schema = schema;
+    this.table = table;
+  }
+
+  get sessions(): string {
+    return this.#named(this.table);
+  }
+
+  /** Which sessions may be subscribed to what: an index, and not the truth, which is with the session. */
+  get subscriptions(): string {
+    return this.#named(`${this.table}_subscription`);
+  }
+
+  get locks(): string {
+    return this.#named(`${this.table}_lock`);
+  }
+
+  /** What is too long for a NOTIFY. */
+  get messages(): string {
+    return this.#named(`${this.table}_message`);
+  }
+
+  get streams(): string {
+    return this.#named('mcp_event_stream');
+  }
+
+  get events(): string {
+    return this.#named('mcp_event');
+  }
+
+  get tasks(): string {
+    return this.#named('mcp_task');
+  }
+
+  get taskMessages(): string {
+    return this.#named('mcp_task_message');
+  }
+
+  /** Which version each group of tables has. */
+  get migrations(): string {
+    return this.#named('mcp_migration');
+  }
+
+  /** The channel of NOTIFY: all pods that share the table of sessions. */
+  get channel(): string {
+    return `anypod:${this.schema}.${this.table}`;
+  }
+
+  #named(table: string): string {
+    return `"${this.schema}"."${table}"`;
+  }
+}
+
+function checkName(option: string, value: unknown): void {
+  if (typeof value === 'string' && NAME.test(value)) return;
+  const kind = typeof value === 'string' ? 'a string that is no such name' : kindOf(value);
+  throw new InvalidOptionError(option, kind, 'a name of 1 to 40 letters, digits, _, $ and -, no digit, $ or - first');
+}

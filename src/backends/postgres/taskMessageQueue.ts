@@ -1,0 +1,101 @@
+import type { QueuedMessage, TaskMessageQueue } from 'mcp-sdk-upstream/experimental/tasks/interfaces.js';
+import { failRequests, pushMessage } from '../../tasks/taskMessages.js';
+import { checkNumber } from '../../validate.js';
+import { Database, type PostgresOptions } from './database.js';
+import { Sweeper } from './sweeper.js';
+import { sessionColumn, taskSql } from './taskSql.js';
+import { DEFAULT_MAX_TTL_MS } from '../../tasks/taskRules.js';
+import { LONGEST_TTL_MS } from './taskStore.js';
+import { toText } from './text.js';
+
+export interface PostgresTaskMessageQueueOptions extends PostgresOptions {
+  /** Milliseconds that a message is kept. @default 86400000 (24 hours) */
+  ttlMs?: number;
+}
+
+/**
+ * What tasks have to say to their client until it asks for their result, in Postgres 12 or later: any pod delivers it, and
+ * the answers find their way to the pod that asked.
+ *
+ * A queue belongs to a task of a session, and is empty for any other session. Call `migrate()` once before.
+ */
+export class PostgresTaskMessageQueue implements TaskMessageQueue {
+  readonly #database: Database;
+  readonly #sql: ReturnType<typeof taskSql>;
+  readonly #sweeper: Sweeper;
+  readonly #ttlMs: number;
+  /** The last message of each task that is on its way: connections of a pool would overtake each other. */
+  readonly #underWay = new Map<string, Promise<void>>();
+
+  /** @throws InvalidOptionError */
+  constructor(options: PostgresTaskMessageQueueOptions) {
+    this.#database = new Database({ ...options, table: undefined }, Error);
+    checkNumber('ttlMs', options.ttlMs, { min: 1, max: LONGEST_TTL_MS, integer: true });
+    this.#sql = taskSql(this.#database.tables);
+    this.#sweeper = new Sweeper(this.#database, [this.#sql.sweepMessages], 60_000);
+    this.#ttlMs = options.ttlMs ?? DEFAULT_MAX_TTL_MS;
+  }
+
+  /** One round trip; five where the queue is limited. */
+  async enqueue(taskId: string, message: QueuedMessage, sessionId?: string, maxSize?: number): Promise<void> {
+    await pushMessage(message, sessionId, pushed => {
+      const queue = queueOf(taskId, sessionId);
+      return this.#inTurn(queue.join(' '), () => this.#insert(queue, JSON.stringify(pushed), maxSize));
+    });
+  }
+
+  async dequeue(taskId: string, sessionId?: string): Promise<QueuedMessage | undefined> {
+    const [row] = await this.#database.query(this.#sql.dequeue, queueOf(taskId, sessionId));
+    return row ? (JSON.parse(String(row.body)) as QueuedMessage) : undefined;
+  }
+
+  /**
+   * Empties the queue. The servers whose requests were in it are told, on whichever pod; those requests are not returned.
+   * Never rejects: the SDK calls it without waiting, and a rejection would end the process.
+   */
+  async dequeueAll(taskId: string, sessionId?: string): Promise<QueuedMessage[]> {
+    try {
+      const rows = await this.#database.query(this.#sql.dequeueAll, queueOf(taskId, sessionId));
+      return await failRequests(
+        rows.map(({ body }) => JSON.parse(String(body)) as QueuedMessage),
+        sessionId
+      );
+    } catch (error) {
+      this.#database.onLog('warn', `the messages of a task could not be removed: ${(error as Error).message}`);
+      return [];
+    }
+  }
+
+  async #insert(queue: readonly [string, string], text: string, maxSize: number | undefined): Promise<void> {
+    const values = [...queue, text, this.#ttlMs];
+    if (maxSize === undefined) {
+      await this.#database.query(this.#sql.enqueue, values);
+    } else {
+      // Two statements, because one sees the queue as it was before it waited for its turn.
+      await this.#database.transaction(async query => {
+        await query(this.#sql.lockQueue, [...queue]);
+        const [row] = await query(this.#sql.count, [...queue]);
+        if (Number(row?.count) >= maxSize) {
+          throw new Error(`Task message queue overflow: queue size (${row?.count}) exceeds maximum (${maxSize})`);
+        }
+        await query(this.#sql.enqueue, values);
+      });
+    }
+    this.#sweeper.occasion();
+  }
+
+  async #inTurn(key: string, work: () => Promise<void>): Promise<void> {
+    const before = this.#underWay.get(key) ?? Promise.resolve();
+    const turn = before.catch(() => {}).then(work);
+    this.#underWay.set(key, turn);
+    try {
+      await turn;
+    } finally {
+      if (this.#underWay.get(key) === turn) this.#underWay.delete(key);
+    }
+  }
+}
+
+function queueOf(taskId: string, sessionId: string | undefined): [session: string, taskId: string] {
+  return [sessionColumn(sessionId), toText(taskId)];
+}

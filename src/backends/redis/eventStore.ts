@@ -1,0 +1,129 @@
+import type { JSONRPCMessage } from 'mcp-sdk-upstream/types.js';
+import { EventCursorError } from '../../errors.js';
+import type { FollowableEventStore } from '../../ports/eventStore.js';
+import { checkNumber, checkOptionsObject, checkString } from '../../validate.js';
+import { REDIS_EVENT_METHODS, redisClient, type RedisEventClient } from './client.js';
+import { answerOf } from './redactedErrors.js';
+import { DEFAULT_KEY_PREFIX, RedisKeys } from './keys.js';
+import type { NodeRedisClient } from './nodeRedis.js';
+import { type ScriptedEventClient, withEventScripts } from './sessionScripts.js';
+
+export interface RedisEventStoreOptions {
+  /** A client of ioredis, iovalkey or node-redis: single, Cluster or Sentinel. It stays yours. */
+  redis: RedisEventClient | NodeRedisClient;
+  /** Put before every key. @default 'mcp:session:' */
+  keyPrefix?: string;
+  /** Events kept of a stream, give or take a hundred; over it the oldest go. @default 1000 */
+  maxEventsPerStream?: number;
+  /** Seconds that a stream is kept after its last event. @default 3600 */
+  ttlSeconds?: number;
+}
+
+/** Events read in one trip. */
+const BATCH = 500;
+/** Streams of which an entry is remembered. */
+const MAX_REMEMBERED = 5000;
+
+/**
+ * What was sent on a session's streams, in Redis Streams: one per stream of the transport. Ids are given by Redis, so
+ * they are ordered whichever pod writes. An event id is `<stream id>@<Redis id>`.
+ */
+export class RedisEventStore implements FollowableEventStore {
+  readonly #redis: RedisEventClient;
+  readonly #scripts: ScriptedEventClient;
+  readonly #keys: RedisKeys;
+  readonly #maxEvents: number;
+  readonly #ttlSeconds: number;
+  /** Tells the calls of this store from those of others. */
+  readonly #name = globalThis.crypto.randomUUID().slice(0, 8);
+  #calls = 0;
+  /** By stream, an entry that is there, or was. */
+  readonly #latest = new Map<string, string>();
+
+  /** @throws InvalidOptionError */
+  constructor(options: RedisEventStoreOptions) {
+    checkOptionsObject('options', options);
+    checkString('keyPrefix', options.keyPrefix);
+    checkNumber('maxEventsPerStream', options.maxEventsPerStream, { min: 1, integer: true });
+    checkNumber('ttlSeconds', options.ttlSeconds, { min: 1, max: 1_000_000_000, integer: true });
+    this.#redis = redisClient(options.redis, REDIS_EVENT_METHODS);
+    this.#scripts = withEventScripts(this.#redis);
+    this.#keys = new RedisKeys(options.keyPrefix ?? DEFAULT_KEY_PREFIX);
+    this.#maxEvents = options.maxEventsPerStream ?? 1000;
+    this.#ttlSeconds = options.ttlSeconds ?? 3600;
+  }
+
+  async storeEvent(streamId: string, message: JSONRPCMessage): Promise<string> {
+    const key = this.#keys.events(streamId);
+    const text = JSON.stringify(message);
+    const call = `${this.#name}.${(++this.#calls).toString(36)}`;
+    const since = this.#latest.get(streamId);
+    const id = await answerOf(
+      this.#scripts.anypodAppendEvent(key, this.#maxEvents, this.#ttlSeconds, text, call, since ? `(${since}` : '-')
+    );
+    this.#saw(streamId, id);
+    return `${streamId}@${id}`;
+  }
+
+  async latestEventId(streamId: string): Promise<string | null> {
+    const [latest] = await answerOf(this.#redis.xrevrange(this.#keys.events(streamId), '+', '-', 'COUNT', 1));
+    if (!latest) return null;
+    this.#saw(streamId, latest[0]);
+    return `${streamId}@${latest[0]}`;
+  }
+
+  /** The stream of an event that is kept; undefined for every other id. */
+  async getStreamIdForEventId(eventId: string): Promise<string | undefined> {
+    const cursor = parseEventId(eventId);
+    if (!cursor) return undefined;
+    const [entry] = await this.#read(cursor.streamId, cursor.id, cursor.id, 1);
+    return entry?.[0] === cursor.id ? cursor.streamId : undefined;
+  }
+
+  /** @throws EventCursorError where the event is not kept: what followed it may be gone too */
+  async replayEventsAfter(
+    lastEventId: string,
+    { send }: { send: (eventId: string, message: JSONRPCMessage) => Promise<void> }
+  ): Promise<string> {
+    const cursor = parseEventId(lastEventId);
+    // With the first events in one trip, and no gap between the two: the cursor is the first of them.
+    const entries = cursor ? await this.#read(cursor.streamId, cursor.id, '+', BATCH + 1) : [];
+    if (!cursor || entries.shift()?.[0] !== cursor.id) {
+      throw new EventCursorError('The event that the client saw last is not in the log');
+    }
+    const { streamId } = cursor;
+    for (let batch = entries; ;) {
+      for (const [id, [, text]] of batch) {
+        const message = JSON.parse(text as string) as JSONRPCMessage;
+        // A priming event has an id and no message.
+        if ('jsonrpc' in message) await send(`${streamId}@${id}`, message);
+      }
+      const last = batch.at(-1);
+      if (last) this.#saw(streamId, last[0]);
+      if (!last || batch.length < BATCH) return streamId;
+      batch = await this.#read(streamId, `(${last[0]}`, '+', BATCH);
+    }
+  }
+
+  #read(streamId: string, from: string, to: string, count: number): Promise<[id: string, fields: string[]][]> {
+    return answerOf(this.#redis.xrange(this.#keys.events(streamId), from, to, 'COUNT', count));
+  }
+
+  /** What comes later is behind this entry. Those of the streams that were used last are remembered. */
+  #saw(streamId: string, id: string): void {
+    this.#latest.delete(streamId);
+    this.#latest.set(streamId, id);
+    if (this.#latest.size > MAX_REMEMBERED) this.#latest.delete(this.#latest.keys().next().value as string);
+  }
+}
+
+interface Cursor {
+  streamId: string;
+  /** Of the entry in the Redis Stream. */
+  id: string;
+}
+
+function parseEventId(eventId: string): Cursor | undefined {
+  const match = /^(.+)@(\d{1,20}-\d{1,20})$/.exec(eventId);
+  return match ? { streamId: match[1] as string, id: match[2] as string } : undefined;
+}

@@ -1,0 +1,229 @@
+import { BackendUnavailableError } from '../../errors.js';
+import type {
+  RedisBusClient,
+  RedisClient,
+  RedisEventClient,
+  RedisPipeline,
+  RedisSubscriber,
+  RedisTaskClient,
+  RedisTaskPipeline,
+  RedisTaskQueueClient
+} from './client.js';
+import { NodeRedisSubscriber, type NodeRedisPubSub } from './nodeRedisSubscriber.js';
+
+/** A client of node-redis 5 or 6: what `createClient`, `createCluster` and `createSentinel` return. */
+export interface NodeRedisClient {
+  readonly isOpen: boolean;
+  // The kinds of client take different arguments.
+  sendCommand(...args: never[]): Promise<unknown>;
+  on(...args: never[]): unknown;
+}
+
+type Clients = RedisClient & RedisBusClient & RedisEventClient & RedisTaskClient & RedisTaskQueueClient;
+type Pipelines = RedisPipeline & RedisTaskPipeline;
+type Command =
+  | Exclude<
+      keyof Clients,
+      'isCluster' | 'options' | 'publish' | 'spublish' | 'duplicate' | 'pipeline' | 'defineCommand'
+    >
+  | Exclude<keyof Pipelines, 'exec'>;
+
+/**
+ * The commands that this package uses: their first argument is their one key. The value makes a reply into what ioredis
+ * gives, where RESP 2 or 3 has another shape. The compiler asks for a line when an interface gets a new command.
+ */
+const COMMANDS: Record<Command, (reply: unknown) => unknown> = {
+  exists: asItIs,
+  expire: asItIs,
+  get: asItIs,
+  getex: asItIs,
+  hgetall: toObject,
+  hmget: asItIs,
+  lpop: asItIs,
+  pttl: asItIs,
+  xrange: asItIs,
+  xrevrange: asItIs,
+  zadd: asItIs,
+  zrem: asItIs,
+  zremrangebyscore: asItIs,
+  zscan: asItIs
+};
+
+type Argument = string | number | readonly (string | number)[];
+/** Sends a command on a connection, by the key that decides where to. */
+type Send = (key: string, args: readonly string[]) => Promise<unknown>;
+/** Sends something on a connection. */
+type Call = (send: Send) => Promise<unknown>;
+
+/** Replies in their plain form, whatever mapping the client's owner has asked for. */
+const PLAIN = { typeMapping: {} };
+
+interface Script {
+  numberOfKeys: number;
+  lua: string;
+  /** Absent until it has been computed. */
+  sha?: string;
+  hashed: Promise<void>;
+}
+
+const adapters = new WeakMap<NodeRedisClient, NodeRedisAdapter>();
+
+/** A client of node-redis in the shape of ioredis: always the same object for the same client. */
+export function adaptNodeRedis(client: NodeRedisClient): object {
+  let adapter = adapters.get(client);
+  if (!adapter) adapters.set(client, (adapter = new NodeRedisAdapter(client)));
+  return adapter;
+}
+
+class NodeRedisAdapter {
+  readonly isCluster: boolean;
+  readonly #client: NodeRedisClient;
+  readonly #isSentinel: boolean;
+  readonly #keyPrefix: string;
+  readonly #send: Send;
+  readonly #scripts = new Map<string, Script>();
+
+  constructor(client: NodeRedisClient) {
+    this.#client = client;
+    this.isCluster = 'getSlotMaster' in client;
+    this.#isSentinel = 'getSentinelNode' in client;
+    // What the library puts before the keys of its own methods, it leaves to the caller of `sendCommand`.
+    this.#keyPrefix = String((client as { _keyPrefix?: string | Buffer })._keyPrefix ?? '');
+    this.#send = this.isCluster ? clusterSend(client) : this.#isSentinel ? sentinelSend(client) : singleSend(client);
+    // An outage is told by the commands that fail; without any listener the event would end the process.
+    (client as { on(event: string, listener: () => void): unknown }).on('error', () => {});
+    for (const name of Object.keys(COMMANDS) as Command[]) {
+      this.#define(this, name, (...args) => this.#run(this.#command(name, args)));
+    }
+  }
+
+  publish(channel: string, message: string): Promise<unknown> {
+    return this.#run(send => send(channel, ['PUBLISH', channel, message]));
+  }
+
+  spublish(channel: string, message: string): Promise<unknown> {
+    return this.#run(send => send(channel, ['SPUBLISH', channel, message]));
+  }
+
+  duplicate(): RedisSubscriber {
+    this.#checkOpen();
+    const client = this.#client as NodeRedisClient & NodeRedisPubSub;
+    // A Sentinel's client subscribes on a connection apart, which follows the master.
+    return new NodeRedisSubscriber(client, this.#isSentinel);
+  }
+
+  defineCommand(name: string, { numberOfKeys, lua }: { numberOfKeys: number; lua: string }): void {
+    if (this.#scripts.has(name)) return;
+    const script: Script = { numberOfKeys, lua, hashed: sha1(lua).then(sha => void (script.sha = sha)) };
+    this.#scripts.set(name, script);
+    this.#define(this, name, async (...args) => {
+      if (script.sha === undefined) await script.hashed;
+      return this.#run(this.#script(script, args));
+    });
+  }
+
+  /** Commands that are sent in one go, and answered one by one. */
+  pipeline(): object {
+    const calls: Call[] = [];
+    const pipeline = {
+      exec: async (): Promise<[error: Error | null, result: unknown][]> => {
+        await Promise.all([...this.#scripts.values()].map(({ hashed }) => hashed));
+        const settled = await this.#inOneTrip(calls);
+        return settled.map(each =>
+          each.status === 'fulfilled' ? [null, each.value] : [each.reason as Error, undefined]
+        );
+      }
+    };
+    const add = (name: string, call: (args: Argument[]) => Call): void =>
+      this.#define(pipeline, name, (...args) => {
+        calls.push(call(args));
+        return pipeline;
+      });
+    for (const name of Object.keys(COMMANDS) as Command[]) add(name, args => this.#command(name, args));
+    for (const [name, script] of this.#scripts) add(name, args => this.#script(script, args));
+    return pipeline;
+  }
+
+  #define(target: object, name: string, method: (...args: Argument[]) => unknown): void {
+    Object.defineProperty(target, name, { value: method, configurable: true });
+  }
+
+  async #run(call: Call): Promise<unknown> {
+    this.#checkOpen();
+    return call(this.#send);
+  }
+
+  async #inOneTrip(calls: Call[]): Promise<PromiseSettledResult<unknown>[]> {
+    this.#checkOpen();
+    if (!this.#isSentinel) return Promise.allSettled(calls.map(call => call(this.#send)));
+    // Each command of its own would take one of few connections, and wait for it.
+    const sentinel = this.#client as unknown as {
+      use<T>(work: (client: NodeRedisClient) => Promise<T>): Promise<T>;
+    };
+    return sentinel.use(client => Promise.allSettled(calls.map(call => call(sentinelSend(client)))));
+  }
+
+  #command(name: Command, args: Argument[]): Call {
+    const [key, ...rest] = args.flat().map(String) as [string, ...string[]];
+    const prefixed = this.#keyPrefix + key;
+    return async send => COMMANDS[name](await send(prefixed, [name.toUpperCase(), prefixed, ...rest]));
+  }
+
+  #script({ numberOfKeys, lua, sha }: Script, args: Argument[]): Call {
+    const words = args.flat().map(String);
+    const keys = words.slice(0, numberOfKeys).map(key => this.#keyPrefix + key);
+    const rest = [String(numberOfKeys), ...keys, ...words.slice(numberOfKeys)];
+    return async send => {
+      try {
+        return await send(keys[0] as string, ['EVALSHA', sha as string, ...rest]);
+      } catch (error) {
+        if (!(error as Error).message.startsWith('NOSCRIPT')) throw error;
+        return send(keys[0] as string, ['EVAL', lua, ...rest]);
+      }
+    };
+  }
+
+  #checkOpen(): void {
+    if (this.#client.isOpen) return;
+    throw new BackendUnavailableError(
+      'The node-redis client is not connected: await its connect() first, and close it last'
+    );
+  }
+}
+
+function singleSend(client: NodeRedisClient): Send {
+  const single = client as unknown as { sendCommand(args: unknown, options: unknown): Promise<unknown> };
+  return (_key, args) => single.sendCommand(args, PLAIN);
+}
+
+/** Never to a replica: it may not know yet of a session that was created a moment ago. */
+function clusterSend(client: NodeRedisClient): Send {
+  const cluster = client as unknown as {
+    sendCommand(key: string, isReadonly: boolean, args: unknown, options: unknown): Promise<unknown>;
+  };
+  return (key, args) => cluster.sendCommand(key, false, args, PLAIN);
+}
+
+function sentinelSend(client: NodeRedisClient): Send {
+  const sentinel = client as unknown as {
+    sendCommand(isReadonly: boolean, args: unknown, options: unknown): Promise<unknown>;
+  };
+  return (_key, args) => sentinel.sendCommand(false, args, PLAIN);
+}
+
+function asItIs(reply: unknown): unknown {
+  return reply;
+}
+
+/** RESP 2 has a list of fields and values for it, RESP 3 a map. */
+function toObject(reply: unknown): unknown {
+  if (!Array.isArray(reply)) return reply;
+  return Object.fromEntries(
+    Array.from({ length: reply.length / 2 }, (_, i) => [reply[2 * i], reply[2 * i + 1]] as [string, unknown])
+  );
+}
+
+async function sha1(text: string): Promise<string> {
+  const digest = await globalThis.crypto.subtle.digest('SHA-1', new TextEncoder().encode(text));
+  return Array.from(new Uint8Array(digest), byte => byte.toString(16).padStart(2, '0')).join('');
+}

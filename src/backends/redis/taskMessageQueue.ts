@@ -1,0 +1,82 @@
+import type { QueuedMessage, TaskMessageQueue } from 'mcp-sdk-upstream/experimental/tasks/interfaces.js';
+import { failRequests, pushMessage } from '../../tasks/taskMessages.js';
+import { checkFunction, checkNumber, checkOptionsObject, checkString } from '../../validate.js';
+import { REDIS_TASK_QUEUE_METHODS, redisClient, type RedisTaskQueueClient } from './client.js';
+import { DEFAULT_KEY_PREFIX, RedisKeys } from './keys.js';
+import type { NodeRedisClient } from './nodeRedis.js';
+import { type ScriptedTaskClient, withTaskScripts } from './taskScripts.js';
+import { DEFAULT_MAX_TTL_MS } from '../../tasks/taskRules.js';
+
+export interface RedisTaskMessageQueueOptions {
+  /** A client of ioredis, iovalkey or node-redis: single, Cluster or Sentinel. It stays yours. */
+  redis: RedisTaskQueueClient | NodeRedisClient;
+  /** Put before every key. @default 'mcp:session:' */
+  keyPrefix?: string;
+  /** Milliseconds that a queue is kept after a message was put into it. @default 86400000 (24 hours) */
+  ttlMs?: number;
+  /** Told when a queue could not be emptied, which nobody waits for. @default nothing */
+  onLog?: (level: 'debug' | 'info' | 'warn', message: string) => void;
+}
+
+/** More messages than a list can hold. */
+const ALL = 4_294_967_295;
+
+/**
+ * What tasks have to say to their client until it asks for their result, in Redis 6.2 or later: any pod delivers it, and
+ * the answers find their way to the pod that asked.
+ *
+ * A queue belongs to a task of a session, and is empty for any other session.
+ */
+export class RedisTaskMessageQueue implements TaskMessageQueue {
+  readonly #redis: RedisTaskQueueClient;
+  readonly #scripts: ScriptedTaskClient;
+  readonly #keys: RedisKeys;
+  readonly #ttlMs: number;
+  readonly #onLog: NonNullable<RedisTaskMessageQueueOptions['onLog']>;
+
+  /** @throws InvalidOptionError */
+  constructor(options: RedisTaskMessageQueueOptions) {
+    checkOptionsObject('options', options);
+    checkString('keyPrefix', options.keyPrefix);
+    checkNumber('ttlMs', options.ttlMs, { min: 1, max: Number.MAX_SAFE_INTEGER / 2, integer: true });
+    checkFunction('onLog', options.onLog);
+    this.#redis = redisClient(options.redis, REDIS_TASK_QUEUE_METHODS);
+    this.#scripts = withTaskScripts(this.#redis);
+    this.#keys = new RedisKeys(options.keyPrefix ?? DEFAULT_KEY_PREFIX);
+    this.#ttlMs = options.ttlMs ?? DEFAULT_MAX_TTL_MS;
+    this.#onLog = options.onLog ?? (() => {});
+  }
+
+  async enqueue(taskId: string, message: QueuedMessage, sessionId?: string, maxSize?: number): Promise<void> {
+    await pushMessage(message, sessionId, async pushed => {
+      const text = JSON.stringify(pushed);
+      const key = this.#keys.taskMessages(sessionId, taskId);
+      const length = await this.#scripts.anypodEnqueue(key, text, this.#ttlMs, maxSize ?? -1);
+      if (length !== -1) {
+        throw new Error(`Task message queue overflow: queue size (${length}) exceeds maximum (${maxSize})`);
+      }
+    });
+  }
+
+  async dequeue(taskId: string, sessionId?: string): Promise<QueuedMessage | undefined> {
+    const text = await this.#redis.lpop(this.#keys.taskMessages(sessionId, taskId));
+    return text === null ? undefined : (JSON.parse(text) as QueuedMessage);
+  }
+
+  /**
+   * Empties the queue. The servers whose requests were in it are told, on whichever pod; those requests are not returned.
+   * Never rejects: the SDK calls it without waiting, and a rejection would end the process.
+   */
+  async dequeueAll(taskId: string, sessionId?: string): Promise<QueuedMessage[]> {
+    try {
+      const texts = (await this.#redis.lpop(this.#keys.taskMessages(sessionId, taskId), ALL)) ?? [];
+      return await failRequests(
+        texts.map(text => JSON.parse(text) as QueuedMessage),
+        sessionId
+      );
+    } catch (error) {
+      this.#onLog('warn', `the messages of a task could not be removed: ${(error as Error).message}`);
+      return [];
+    }
+  }
+}

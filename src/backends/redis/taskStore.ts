@@ -1,0 +1,170 @@
+import { type CreateTaskOptions, isTerminal, type TaskStore } from 'mcp-sdk-upstream/experimental/tasks/interfaces.js';
+import type { Request, RequestId, Result, Task } from 'mcp-sdk-upstream/types.js';
+import { RunningTasks } from '../../tasks/runningTasks.js';
+import {
+  DEFAULT_MAX_TTL_MS,
+  type FixedFields,
+  newTask,
+  noResult,
+  resultRefused,
+  statusRefused,
+  taskNotFound
+} from '../../tasks/taskRules.js';
+import { checkNumber, checkOptionsObject, checkString } from '../../validate.js';
+import { REDIS_TASK_METHODS, redisClient, type RedisTaskClient } from './client.js';
+import { DEFAULT_KEY_PREFIX, RedisKeys } from './keys.js';
+import type { NodeRedisClient } from './nodeRedis.js';
+import { type ScriptedTaskClient, withTaskScripts } from './taskScripts.js';
+
+export interface RedisTaskStoreOptions {
+  /** A client of ioredis, iovalkey or node-redis: single, Cluster or Sentinel. It stays yours. */
+  redis: RedisTaskClient | NodeRedisClient;
+  /** Put before every key. @default 'mcp:session:' */
+  keyPrefix?: string;
+  /**
+   * The longest time to live, in milliseconds. A task that asks for more gets this. A task without limit (`ttl` is null,
+   * or 0) is kept so long after its last change.
+   * @default 86400000 (24 hours)
+   */
+  maxTtlMs?: number;
+}
+
+const PAGE_SIZE = 10;
+const TASK_FIELDS = ['status', 'statusMessage', 'lastUpdatedAt', 'fixed'] as const;
+type TaskValues = (string | null)[];
+
+/**
+ * The SDK's tasks in Redis 6.2 or later, so that every pod can tell of them. The work of a task stays in the process
+ * that began it; when that ends the task keeps its last status until its time to live is over.
+ *
+ * A task belongs to the session that created it, and is not there for any other. Without a session id there are the
+ * tasks that were created without one, and no others: inside a handler, `extra.taskStore` passes the id.
+ *
+ * The time to live starts with the creation, and anew when the task ends.
+ */
+export class RedisTaskStore implements TaskStore {
+  readonly #redis: RedisTaskClient;
+  readonly #scripts: ScriptedTaskClient;
+  readonly #keys: RedisKeys;
+  readonly #maxTtlMs: number;
+  readonly #running = new RunningTasks();
+
+  /** @throws InvalidOptionError */
+  constructor(options: RedisTaskStoreOptions) {
+    checkOptionsObject('options', options);
+    checkString('keyPrefix', options.keyPrefix);
+    checkNumber('maxTtlMs', options.maxTtlMs, { min: 1, max: Number.MAX_SAFE_INTEGER / 2, integer: true });
+    this.#redis = redisClient(options.redis, REDIS_TASK_METHODS);
+    this.#scripts = withTaskScripts(this.#redis);
+    this.#keys = new RedisKeys(options.keyPrefix ?? DEFAULT_KEY_PREFIX);
+    this.#maxTtlMs = options.maxTtlMs ?? DEFAULT_MAX_TTL_MS;
+  }
+
+  async createTask(
+    options: CreateTaskOptions,
+    _requestId: RequestId,
+    _request: Request,
+    sessionId?: string
+  ): Promise<Task> {
+    const { task, fixed, lifetimeMs } = newTask(options, this.#maxTtlMs);
+    const { taskId } = task;
+    await this.#scripts.anypodCreateTask(
+      ...this.#taskKeys(taskId, sessionId),
+      ...[taskId, lifetimeMs],
+      ...[
+        'status',
+        'working',
+        'lastUpdatedAt',
+        fixed.createdAt,
+        'fixed',
+        JSON.stringify(fixed),
+        'lifetimeMs',
+        lifetimeMs
+      ],
+      ...(fixed.ttl ? [] : ['unlimited', '1'])
+    );
+    this.#running.started(taskId, sessionId, () => this.getTask(taskId, sessionId));
+    return task;
+  }
+
+  async getTask(taskId: string, sessionId?: string): Promise<Task | null> {
+    const task = toTask(taskId, await this.#redis.hmget(this.#keys.task(sessionId, taskId), ...TASK_FIELDS));
+    if (!task || isTerminal(task.status)) this.#running.ended(taskId);
+    return task;
+  }
+
+  async storeTaskResult(
+    taskId: string,
+    status: 'completed' | 'failed',
+    result: Result,
+    sessionId?: string
+  ): Promise<void> {
+    const ended = await this.#update(taskId, sessionId, status, ['result', JSON.stringify(result)]);
+    if (ended) throw resultRefused(taskId, ended);
+  }
+
+  async getTaskResult(taskId: string, sessionId?: string): Promise<Result> {
+    const [status, result] = await this.#redis.hmget(this.#keys.task(sessionId, taskId), 'status', 'result');
+    if (!status) throw taskNotFound(taskId);
+    if (!result) throw noResult(taskId);
+    return JSON.parse(result) as Result;
+  }
+
+  async updateTaskStatus(
+    taskId: string,
+    status: Task['status'],
+    statusMessage?: string,
+    sessionId?: string
+  ): Promise<void> {
+    const ended = await this.#update(taskId, sessionId, status, statusMessage ? ['statusMessage', statusMessage] : []);
+    if (ended) throw statusRefused(taskId, ended, status);
+  }
+
+  /** Ten tasks at a time, in the order of their creation. The cursor is the id of the last one that was told. */
+  async listTasks(cursor?: string, sessionId?: string): Promise<{ tasks: Task[]; nextCursor?: string }> {
+    const [index, expiries] = [this.#keys.tasks(sessionId), this.#keys.taskExpiries(sessionId)];
+    // One more than a page, to learn whether there is another page.
+    const ids = await this.#scripts.anypodListTasks(index, expiries, cursor ?? '', PAGE_SIZE + 1);
+    if (!ids) throw new Error(`Invalid cursor: ${cursor}`);
+    const page = ids.slice(0, PAGE_SIZE);
+    const pipeline = this.#redis.pipeline();
+    for (const taskId of page) pipeline.hmget(this.#keys.task(sessionId, taskId), ...TASK_FIELDS);
+    const replies = (await pipeline.exec()) ?? [];
+    const tasks = replies.flatMap(([error, values], i) => {
+      if (error) throw error;
+      // A task may have expired since the list was read.
+      return toTask(page[i] as string, values as TaskValues) ?? [];
+    });
+    return { tasks, nextCursor: ids.length > PAGE_SIZE ? page.at(-1) : undefined };
+  }
+
+  /** @returns the status of a task that has ended already. @throws where the task is missing */
+  async #update(
+    taskId: string,
+    sessionId: string | undefined,
+    status: Task['status'],
+    fields: string[]
+  ): Promise<string> {
+    const ended = await this.#scripts.anypodUpdateTask(
+      ...this.#taskKeys(taskId, sessionId),
+      ...[taskId, 'status', status, 'lastUpdatedAt', new Date().toISOString()],
+      ...(isTerminal(status) ? ['ended', '1'] : []),
+      ...fields
+    );
+    if (ended !== '' || isTerminal(status)) this.#running.ended(taskId);
+    if (ended === null) throw taskNotFound(taskId);
+    return ended;
+  }
+
+  #taskKeys(taskId: string, sessionId: string | undefined): [string, string, string] {
+    return [this.#keys.task(sessionId, taskId), this.#keys.tasks(sessionId), this.#keys.taskExpiries(sessionId)];
+  }
+}
+
+function toTask(taskId: string, values: TaskValues): Task | null {
+  const [status, statusMessage, lastUpdatedAt, fixed] = values;
+  if (!status || !lastUpdatedAt || !fixed) return null;
+  const task: Task = { taskId, status: status as Task['status'], ...(JSON.parse(fixed) as FixedFields), lastUpdatedAt };
+  if (statusMessage) task.statusMessage = statusMessage;
+  return task;
+}

@@ -1,0 +1,144 @@
+import { BusUnavailableError } from '../../errors.js';
+import { BUS_VERSION, type BusBody, type BusMessage, parseBusMessage } from './busMessage.js';
+import { withDeadline } from '../../deadline.js';
+import type { ReportError } from '../http/exchange.js';
+import type { SessionBus } from '../../ports/sessionBus.js';
+import type { ResolvedOptions } from '../options.js';
+
+/** How long until a bus that refused a subscription is asked again. */
+const RETRY_MS = 2000;
+
+const saidAlone = new WeakSet<ResolvedOptions>();
+
+/** Whom the messages of a session's servers are for. */
+export interface BusListener {
+  /** Told of this pod's own messages as well, when the bus has brought them back. */
+  hear(message: BusMessage): void;
+  /** This pod listens from now on, and did not before: what was said meanwhile is lost. */
+  missed(): void;
+}
+
+/** A session's servers on other pods, as seen from this one. */
+export class Peers {
+  /** Names this transport among those that serve the session: in ids on the wire, and on the bus. */
+  readonly instance = globalThis.crypto.randomUUID().replaceAll('-', '').slice(0, 12);
+  readonly #options: ResolvedOptions;
+  readonly #listener: BusListener;
+  readonly #report: ReportError;
+  #joined: Promise<void> | undefined;
+  #unsubscribe: (() => Promise<void>) | undefined;
+  #left = false;
+
+  constructor(options: ResolvedOptions, listener: BusListener, report: ReportError) {
+    this.#options = options;
+    this.#listener = listener;
+    this.#report = report;
+  }
+
+  /** Listens to the other pods; settles when it is in effect, or has failed and been reported. */
+  async join(sessionId: string): Promise<void> {
+    if (!this.#unsubscribe) await this.#join(sessionId, false);
+  }
+
+  async leave(): Promise<void> {
+    this.#left = true;
+    try {
+      await this.#joined;
+      await this.#unsubscribe?.();
+    } catch (error) {
+      this.#report(new BusUnavailableError('unsubscribe failed', { cause: error }));
+    }
+  }
+
+  /** @returns whether the bus took it; a failure has been reported */
+  async publish(sessionId: string, body: BusBody): Promise<boolean> {
+    const { bus } = this.#options;
+    if (!bus) {
+      this.#sayAlone(body);
+      return false;
+    }
+    try {
+      const message: BusMessage = { ...body, v: BUS_VERSION, from: this.instance };
+      await askBus('publish', this.#options, () => bus.publish(topicOf(sessionId), JSON.stringify(message)));
+      return true;
+    } catch (error) {
+      this.#report(error as Error);
+      return false;
+    }
+  }
+
+  #join(sessionId: string, isLate: boolean): Promise<void> {
+    this.#joined ??= this.#subscribe(sessionId, isLate).finally(() => (this.#joined = undefined));
+    return this.#joined;
+  }
+
+  async #subscribe(sessionId: string, isLate: boolean): Promise<void> {
+    const { bus } = this.#options;
+    if (!bus) return;
+    const subscribed = this.#listen(bus, sessionId);
+    try {
+      this.#unsubscribe = await askBus('subscribe', this.#options, () => subscribed);
+      if (isLate) this.#listener.missed();
+    } catch (error) {
+      this.#report(error as Error);
+      // Late is not never: the subscription is in effect when the bus is back, and ends with the session.
+      this.#unsubscribe = () => subscribed.then(unsubscribe => unsubscribe());
+      subscribed.then(
+        () => this.#listener.missed(),
+        () => this.#subscribeLater(sessionId)
+      );
+    }
+  }
+
+  #subscribeLater(sessionId: string): void {
+    if (this.#left) return;
+    const timer = setTimeout(() => {
+      this.#unsubscribe = undefined;
+      void this.#join(sessionId, true);
+    }, RETRY_MS);
+    timer.unref?.();
+    this.#unsubscribe = async () => clearTimeout(timer);
+  }
+
+  /** Apart, because the listener keeps what is in its scope. */
+  async #listen(bus: SessionBus, sessionId: string): Promise<() => Promise<void>> {
+    return bus.subscribe(topicOf(sessionId), text => this.#hear(text));
+  }
+
+  #hear(text: string): void {
+    let message: BusMessage;
+    try {
+      message = parseBusMessage(text);
+    } catch (error) {
+      return this.#report(new BusUnavailableError(`Dropped a message of another pod: ${(error as Error).message}`));
+    }
+    if ('to' in message && message.to !== this.instance) return;
+    this.#listener.hear(message);
+  }
+
+  /** Said once for all sessions of a host: a session store without a bus is a choice, and most of what they do needs none. */
+  #sayAlone(body: BusBody): void {
+    if (saidAlone.has(this.#options)) return;
+    saidAlone.add(this.#options);
+    this.#report(
+      new BusUnavailableError(`The session store brings no bus and sessionBus is not set: cannot route '${body.type}'`)
+    );
+  }
+}
+
+/** @throws BusUnavailableError where the bus fails, or has not answered within `storeTimeoutMs` */
+export async function askBus<T>(
+  call: string,
+  { storeTimeoutMs }: Pick<ResolvedOptions, 'storeTimeoutMs'>,
+  run: () => Promise<T>
+): Promise<T> {
+  try {
+    return await withDeadline(run, storeTimeoutMs);
+  } catch (error) {
+    throw new BusUnavailableError(`${call} failed`, { cause: error });
+  }
+}
+
+function topicOf(sessionId: string): string {
+  return `session:${sessionId}`;
+}

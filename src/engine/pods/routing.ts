@@ -1,0 +1,331 @@
+import type {
+  JSONRPCErrorResponse,
+  JSONRPCMessage,
+  JSONRPCNotification,
+  JSONRPCRequest,
+  MessageExtraInfo
+} from 'mcp-sdk-upstream/types.js';
+import { BusUnavailableError } from '../../errors.js';
+import { type SessionServer, speaksFor, speaksNoMore } from '../../tasks/liveServers.js';
+import type { BusBody, BusMessage } from './busMessage.js';
+import type { ReportError } from '../http/exchange.js';
+import type { ResolvedOptions } from '../options.js';
+import { isResponse } from '../http/jsonRpc.js';
+import type { Elsewhere, Outbound } from '../streams/outbound.js';
+import { type BusListener, Peers } from './peers.js';
+import type { StreamOwners, StreamState } from '../streams/resumption.js';
+import { ServerRequests } from './serverRequests.js';
+import { isSessionId } from '../../ports/sessionId.js';
+import type { SessionPods } from '../session/storedSession.js';
+import { parseStreamId, STANDALONE } from '../streams/streamId.js';
+
+/** What routing needs of the engine: whom to hand what arrives, and what to do when a session changes elsewhere. */
+export interface Routed {
+  readonly sessionId: string | undefined;
+  readonly report: ReportError;
+  /** Closes because the session is over. */
+  end(): Promise<void>;
+  retain(): () => void;
+  /** Hands the server a message that came to another pod. */
+  receive(message: JSONRPCMessage, extra: MessageExtraInfo): Promise<void>;
+  /** Reads the record anew, because another pod changed it. */
+  refresh(): Promise<void>;
+}
+
+/** How long the holder of a standalone stream has to object to a second one. */
+const OBJECTION_MS = 200;
+/** An announcement that has not come back from the bus by then is lost. */
+const ECHO_MS = 1000;
+
+/** Decides for each message whether it belongs to this pod's server, to another pod's, or to all. */
+export class Routing implements Elsewhere, StreamOwners, SessionServer, SessionPods, BusListener {
+  readonly #engine: Routed;
+  readonly #outbound: Outbound;
+  readonly #peers: Peers;
+  readonly #serverRequests: ServerRequests;
+  readonly #leaseMs: number;
+  #left = false;
+  /** Who waits for another pod's word, by what it is about. */
+  #questions: Map<string, Set<(answer: StreamState) => void>> | undefined;
+  /** When this pod announced standalone streams, as long as it has not heard itself. */
+  #unheard: number[] | undefined;
+
+  constructor(engine: Routed, outbound: Outbound, options: ResolvedOptions) {
+    this.#engine = engine;
+    this.#outbound = outbound;
+    this.#leaseMs = options.leaseMs;
+    this.#peers = new Peers(options, this, engine.report);
+    this.#serverRequests = new ServerRequests(this.#peers.instance);
+  }
+
+  get instance(): string {
+    return this.#peers.instance;
+  }
+
+  join(sessionId: string): Promise<void> {
+    return this.#peers.join(sessionId);
+  }
+
+  leave(): Promise<void> {
+    this.#left = true;
+    if (this.#engine.sessionId !== undefined) speaksNoMore(this.#engine.sessionId, this);
+    return this.#peers.leave();
+  }
+
+  get live(): boolean {
+    return !this.#left;
+  }
+
+  /** Questions of the server that its client is to answer yet. */
+  get awaitedAnswers(): number {
+    return this.#serverRequests.awaited;
+  }
+
+  /** What is queued next for a task of the session comes from this pod's server. */
+  speak(): void {
+    if (this.live && this.#engine.sessionId !== undefined) speaksFor(this.#engine.sessionId, this);
+  }
+
+  /** The request did not leave after all. */
+  unsent(request: JSONRPCRequest): void {
+    this.#serverRequests.forget(request.id);
+  }
+
+  async sendBy(request: JSONRPCRequest, send: (addressed: JSONRPCRequest) => Promise<void>): Promise<void> {
+    const addressed = this.#serverRequests.outgoing(request) as JSONRPCRequest;
+    try {
+      await send(addressed);
+    } catch (error) {
+      this.unsent(request);
+      throw error;
+    }
+  }
+
+  async fail(response: JSONRPCErrorResponse): Promise<boolean> {
+    if (this.#serverRequests.ownerOf(response.id) === undefined) return false;
+    try {
+      const inbound = await this.inbound(response);
+      if (inbound) await this.#engine.receive(inbound, {});
+    } catch (error) {
+      this.#engine.report(error as Error);
+    }
+    return true;
+  }
+
+  retain(): () => void {
+    return this.#engine.retain();
+  }
+
+  /** What goes on the wire for a message of this pod's server. */
+  outgoing(message: JSONRPCMessage): JSONRPCMessage {
+    return this.#serverRequests.outgoing(message);
+  }
+
+  /** A message for the standalone stream that is not attached here. */
+  async toStandalone(message: JSONRPCMessage, eventId: string | undefined): Promise<void> {
+    await this.#publish({ type: 'standalone', message, eventId });
+  }
+
+  async toStream(streamId: string, message: JSONRPCMessage, eventId: string | undefined): Promise<void> {
+    await this.#publish({ type: 'stream-event', streamId, message, eventId });
+  }
+
+  async streamEnded(streamId: string): Promise<void> {
+    await this.#publish({ type: 'stream-close', streamId });
+  }
+
+  async announce(streamId: string): Promise<void> {
+    const isStandalone = parseStreamId(streamId).owner === undefined;
+    await (isStandalone ? this.standaloneOpened() : this.#publish({ type: 'stream-resumed', streamId }));
+  }
+
+  ask(streamId: string): Promise<StreamState> {
+    return this.#question(streamId, { type: 'stream-resumed', streamId }, this.#leaseMs);
+  }
+
+  async standaloneOpened(): Promise<void> {
+    const now = Date.now();
+    const unheard = (this.#unheard ??= []);
+    unheard.push(now);
+    if (await this.#publish({ type: 'standalone-opened' })) return;
+    const index = unheard.indexOf(now);
+    if (index >= 0) unheard.splice(index, 1);
+  }
+
+  async closeStandaloneElsewhere(): Promise<void> {
+    await this.#publish({ type: 'standalone-close' });
+  }
+
+  /** Whether another pod holds the client's standalone stream and keeps it. */
+  async standaloneIsHeld(): Promise<boolean> {
+    return (await this.#question(STANDALONE, { type: 'standalone-wanted' }, OBJECTION_MS)) === 'open';
+  }
+
+  async changed(): Promise<void> {
+    await this.#publish({ type: 'changed' });
+  }
+
+  /** @param sessionId - where this pod serves none */
+  async ended(sessionId = this.#engine.sessionId): Promise<void> {
+    if (sessionId !== undefined && isSessionId(sessionId)) await this.#peers.publish(sessionId, { type: 'ended' });
+  }
+
+  /**
+   * Takes a message of the client that is no request.
+   * @returns what this pod's server gets of it, if anything
+   * @throws BusUnavailableError where it belongs to another pod and the bus did not take it
+   */
+  async inbound(message: JSONRPCMessage): Promise<JSONRPCMessage | undefined> {
+    if (isResponse(message)) return this.#inboundResponse(message);
+    const notification = message;
+    switch (notification.method) {
+      case 'notifications/cancelled':
+        return this.#inboundCancelled(notification);
+      case 'notifications/progress':
+        return this.#inboundProgress(notification);
+      default:
+        await this.#publish({ type: 'notification', message });
+        return message;
+    }
+  }
+
+  async #inboundResponse(message: JSONRPCMessage & { id?: string | number }): Promise<JSONRPCMessage | undefined> {
+    const owner = this.#serverRequests.ownerOf(message.id);
+    if (owner === undefined || owner === this.#peers.instance) return this.#restored(message);
+    await this.#mustPublish({ type: 'response', to: owner, message });
+    return undefined;
+  }
+
+  #restored(message: JSONRPCMessage & { id?: string | number }): JSONRPCMessage | undefined {
+    const restored = this.#serverRequests.restoreResponse(message);
+    if (!restored) this.#engine.report(new Error('Dropped a response of the client to a request that is not open'));
+    return restored;
+  }
+
+  async #inboundCancelled(message: JSONRPCNotification): Promise<JSONRPCMessage | undefined> {
+    const requestId = message.params?.requestId as string | number | undefined;
+    if (requestId === undefined || this.#outbound.isOpen(requestId)) return message;
+    // Open on another pod, or nowhere: then it is for the server to ignore, as ever.
+    await this.#publish({ type: 'cancelled', message });
+    return message;
+  }
+
+  async #inboundProgress(message: JSONRPCNotification): Promise<JSONRPCMessage | undefined> {
+    const owner = this.#serverRequests.ownerOf(message.params?.progressToken);
+    if (owner === undefined) return message;
+    if (owner === this.#peers.instance) return this.#serverRequests.restoreProgress(message);
+    await this.#publish({ type: 'progress', to: owner, message });
+    return undefined;
+  }
+
+  hear(message: BusMessage): void {
+    if (message.from === this.instance) {
+      if (message.type === 'standalone-opened') this.#unheard?.shift();
+      return;
+    }
+    this.#act(message).catch((error: Error) => this.#engine.report(error));
+  }
+
+  missed(): void {
+    this.#engine.refresh().catch((error: Error) => this.#engine.report(error));
+  }
+
+  async #act(message: BusMessage): Promise<void> {
+    switch (message.type) {
+      case 'response': {
+        const response = this.#restored(message.message);
+        return response && this.#engine.receive(response, {});
+      }
+      case 'progress': {
+        const progress = this.#serverRequests.restoreProgress(message.message);
+        return progress && this.#engine.receive(progress, {});
+      }
+      case 'cancelled': {
+        const { params } = message.message as JSONRPCNotification;
+        const isOpenHere = this.#outbound.isOpen(params?.requestId as string | number);
+        return isOpenHere ? this.#engine.receive(message.message, {}) : undefined;
+      }
+      case 'notification':
+        return this.#engine.receive(message.message, {});
+      case 'standalone':
+        return this.#outbound.writeTo(STANDALONE, message.message, message.eventId);
+      case 'standalone-opened':
+        return this.#yieldStandalone();
+      case 'standalone-close':
+        return this.#outbound.closeStandaloneStream();
+      case 'standalone-wanted':
+        if (this.#outbound.holdsStandaloneStream) await this.#publish({ type: 'standalone-held', to: message.from });
+        return;
+      case 'standalone-held':
+        return this.#answer(STANDALONE, 'open');
+      case 'stream-resumed':
+        return this.#follow(message.streamId, message.from);
+      case 'stream-state':
+        return this.#answer(message.streamId, message.open ? 'open' : 'done');
+      case 'stream-event':
+        return this.#outbound.writeTo(message.streamId, message.message, message.eventId);
+      case 'stream-close':
+        return this.#outbound.streamNamed(message.streamId).connection?.finish();
+      case 'changed':
+        return this.#engine.refresh();
+      case 'ended':
+        return this.#engine.end();
+    }
+  }
+
+  /**
+   * Another pod has opened the standalone stream. Of several that are opened at once the one that the bus tells of
+   * last stays: while this pod has not heard its own announcement, what it hears is of older ones.
+   */
+  #yieldStandalone(): void {
+    const unheard = this.#unheard ?? [];
+    while (unheard.length > 0 && unheard[0]! < Date.now() - ECHO_MS) unheard.shift();
+    if (unheard.length === 0) this.#outbound.closeStandaloneStream();
+  }
+
+  /** The client has this stream on another pod now; whoever runs it sends there what follows. */
+  async #follow(streamId: string, to: string): Promise<void> {
+    this.#outbound.streamNamed(streamId).connection?.close();
+    // Asked behind that: nothing follows on a stream whose requests were cancelled, once nobody is attached.
+    const open = this.#outbound.openStream(streamId);
+    if (open) open.moved = true;
+    if (parseStreamId(streamId).owner === this.instance) {
+      await this.#publish({ type: 'stream-state', to, streamId, open: open !== undefined });
+    }
+  }
+
+  /** Publishes a question and waits for an answer: 'gone' when none comes, 'unknown' when it could not be asked. */
+  async #question(about: string, body: BusBody, timeoutMs: number): Promise<StreamState> {
+    const questions = (this.#questions ??= new Map<string, Set<(answer: StreamState) => void>>());
+    const waiting = questions.get(about) ?? new Set();
+    questions.set(about, waiting);
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    let settle: (state: StreamState) => void = () => {};
+    const answered = new Promise<StreamState>(resolve => {
+      settle = resolve;
+      timer = setTimeout(() => resolve('gone'), timeoutMs);
+      waiting.add(resolve);
+    });
+    if (!(await this.#publish(body))) settle('unknown');
+    try {
+      return await answered;
+    } finally {
+      clearTimeout(timer);
+      waiting.delete(settle);
+      if (waiting.size === 0) questions.delete(about);
+    }
+  }
+
+  #answer(about: string, state: StreamState): void {
+    for (const settle of this.#questions?.get(about) ?? []) settle(state);
+  }
+
+  async #publish(body: BusBody): Promise<boolean> {
+    const { sessionId } = this.#engine;
+    return sessionId !== undefined && this.#peers.publish(sessionId, body);
+  }
+
+  async #mustPublish(body: BusBody): Promise<void> {
+    if (!(await this.#publish(body))) throw new BusUnavailableError('The message could not be handed to its pod');
+  }
+}

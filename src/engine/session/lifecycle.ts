@@ -1,0 +1,221 @@
+import {
+  type InitializeRequest,
+  type JSONRPCMessage,
+  type MessageExtraInfo,
+  SUPPORTED_PROTOCOL_VERSIONS
+} from 'mcp-sdk-upstream/types.js';
+import type { SessionData } from '../../ports/sessionStore.js';
+import { findSession, isReply, principalOf, storeFailure } from './lookup.js';
+import type { Exchange, Reply, ReportError } from '../http/exchange.js';
+import type { ResolvedOptions } from '../options.js';
+import {
+  emptyReply,
+  errorReply,
+  INTERNAL_ERROR,
+  INVALID_REQUEST,
+  sessionNotFound,
+  TRANSPORT_ERROR
+} from '../http/replies.js';
+import { isInitialized } from '../http/jsonRpc.js';
+import { LazyRequestInfo } from '../http/requestInfo.js';
+import type { Routing } from '../pods/routing.js';
+import { fitsHeader, isSessionId } from '../../ports/sessionId.js';
+import type { EngineState } from './state.js';
+import type { StoredSession } from './storedSession.js';
+
+/** What the gate needs of the engine that it guards. */
+export interface Guarded {
+  readonly options: ResolvedOptions;
+  readonly state: EngineState;
+  readonly closed: boolean;
+  readonly report: ReportError;
+  sessionId: string | undefined;
+  /** Closes because the session is over. */
+  end(): Promise<void>;
+}
+
+/**
+ * Decides which exchanges are this session's: opens the session for the first, lets later ones pass or refuses
+ * them, and ends it. In external mode the store decides, at every exchange.
+ */
+export class SessionGate {
+  readonly #engine: Guarded;
+  /** In external mode: the session as the store has it. */
+  readonly #stored: StoredSession | undefined;
+  /** In external mode: the session's servers on other pods. */
+  readonly #routing: Routing | undefined;
+  #state: 'new' | 'opening' | 'open' = 'new';
+  /** In external mode: from when a client ends the session, unless that fails. */
+  #removal: Promise<void> | undefined;
+
+  constructor(engine: Guarded, stored: StoredSession | undefined, routing: Routing | undefined) {
+    this.#engine = engine;
+    this.#stored = stored;
+    this.#routing = routing;
+  }
+
+  /** Opens the session: in the store first, then for the application, and only then for the client. */
+  async open(exchange: Exchange, request: InitializeRequest, batchSize: number): Promise<Reply | undefined> {
+    const engine = this.#engine;
+    const { options } = engine;
+    if (this.#state === 'opening' || (this.#state === 'open' && engine.sessionId !== undefined)) {
+      return this.#problem(400, INVALID_REQUEST, 'Invalid Request: Server already initialized');
+    }
+    if (batchSize > 1) {
+      return this.#problem(400, INVALID_REQUEST, 'Invalid Request: Only one initialization request is allowed');
+    }
+    const sessionId = options.sessionIdGenerator?.();
+    const wanted = this.#stored ? isSessionId(sessionId) : sessionId === undefined || fitsHeader(sessionId);
+    if (!wanted) {
+      engine.report(new Error('sessionIdGenerator must return 1 to 256 visible ASCII characters'));
+      return errorReply(500, INTERNAL_ERROR, 'Internal error');
+    }
+    if (this.#stored && sessionId !== undefined) {
+      this.#state = 'opening';
+      try {
+        await this.#stored.create(sessionId, request.params, principalOf(exchange, options));
+      } catch (error) {
+        this.#state = 'new';
+        return storeFailure(error, engine.report);
+      }
+    }
+    engine.sessionId = sessionId;
+    this.#state = 'open';
+    try {
+      // close() may have run while the store was asked.
+      if (sessionId && !engine.closed) await this.#routing?.join(sessionId);
+      if (sessionId && !engine.closed) await options.onsessioninitialized?.(sessionId);
+    } catch (error) {
+      if (this.#stored) await this.abandon();
+      throw error;
+    }
+    if (!this.#stored || !engine.closed) return undefined;
+    await this.abandon();
+    return sessionNotFound();
+  }
+
+  /** Ends the session that has just been opened: its client does not learn of it, so nobody can come back to it. */
+  async abandon(): Promise<void> {
+    const { options, report, sessionId } = this.#engine;
+    if (options.directory && sessionId !== undefined) await options.directory.remove(sessionId).catch(report);
+    await this.#engine.end();
+  }
+
+  /**
+   * The answer to an exchange that is not this session's, or speaks another version; undefined when it may pass.
+   * @param found - the session's record, where the caller has asked the store already
+   * @param recover - whether the server must know the session for what follows
+   */
+  async refuse(exchange: Exchange, found?: SessionData, recover = true): Promise<Reply | undefined> {
+    if (this.#engine.options.sessionIdGenerator) {
+      const sessionId = exchange.header('mcp-session-id');
+      const refusal =
+        this.#stored && sessionId
+          ? await this.#refuseStored(exchange, sessionId, this.#stored, found, recover)
+          : this.#refuseLocally(sessionId);
+      if (refusal) return refusal;
+    }
+    const version = exchange.header('mcp-protocol-version');
+    if (version === null || SUPPORTED_PROTOCOL_VERSIONS.includes(version)) return undefined;
+    return this.#problem(
+      400,
+      TRANSPORT_ERROR,
+      `Bad Request: Unsupported protocol version: ${version} (supported versions: ${SUPPORTED_PROTOCOL_VERSIONS.join(', ')})`
+    );
+  }
+
+  /** The store learns that the client has completed the handshake before the server does. */
+  recordHandshake(messages: JSONRPCMessage[]): Promise<Reply | undefined> | undefined {
+    return this.#stored && messages.some(isInitialized) ? this.#recordInitialized(this.#stored) : undefined;
+  }
+
+  async #recordInitialized(stored: StoredSession): Promise<Reply | undefined> {
+    try {
+      await stored.recordInitialized();
+      return undefined;
+    } catch (error) {
+      return storeFailure(error, this.#engine.report);
+    }
+  }
+
+  /** Ends the session: gone from the store before the client is told so. */
+  async end(): Promise<Reply> {
+    const { options, report, sessionId } = this.#engine;
+    if (options.directory && sessionId !== undefined) {
+      const isFirst = !this.#removal;
+      try {
+        await (this.#removal ??= options.directory.remove(sessionId));
+      } catch (error) {
+        this.#removal = undefined;
+        // It may have been removed all the same: then the other pods find that out.
+        void this.#routing?.changed();
+        return storeFailure(error, report);
+      }
+      // Another DELETE of the same moment has ended it.
+      if (!isFirst) return this.#notFound();
+      await this.#routing?.ended();
+    }
+    try {
+      await options.onsessionclosed?.(sessionId as string);
+      return emptyReply(200);
+    } finally {
+      await this.#engine.end();
+    }
+  }
+
+  #refuseLocally(sessionId: string | null): Reply | undefined {
+    if (this.#state !== 'open') return this.#problem(400, TRANSPORT_ERROR, 'Bad Request: Server not initialized');
+    if (!sessionId) return this.#problem(400, TRANSPORT_ERROR, 'Bad Request: Mcp-Session-Id header is required');
+    return sessionId === this.#engine.sessionId ? undefined : this.#notFound();
+  }
+
+  async #refuseStored(
+    exchange: Exchange,
+    sessionId: string,
+    stored: StoredSession,
+    found: SessionData | undefined,
+    recover: boolean
+  ): Promise<Reply | undefined> {
+    const engine = this.#engine;
+    if (this.#servesAnother(sessionId)) return this.#notFound();
+    const record = found ?? (await findSession(sessionId, exchange, engine.options, engine.report, stored));
+    if (record === 'missing') {
+      // Deleted or expired elsewhere: what this pod holds for it goes, and the server learns of it.
+      if (engine.sessionId === sessionId) await engine.end();
+      // Who ended it may have had no way to say so. Not awaited: a stranger's session is answered as soon.
+      if (exchange.method === 'DELETE') void this.#routing?.ended(sessionId);
+      return this.#notFound();
+    }
+    if (record === 'foreign') return this.#notFound();
+    if (isReply(record)) return record;
+    // While the store was asked, another exchange may have closed this transport or bound it to another session.
+    if (this.#servesAnother(sessionId)) return this.#notFound();
+    engine.sessionId ??= sessionId;
+    this.#state = 'open';
+    if (recover && !stored.knows(record)) await stored.adopt(record, extraOf(exchange, engine.state));
+    return undefined;
+  }
+
+  #servesAnother(sessionId: string): boolean {
+    const { closed, sessionId: served } = this.#engine;
+    // The session that is being opened has no id that a client could know.
+    return closed || this.#state === 'opening' || (served !== undefined && served !== sessionId);
+  }
+
+  #notFound(): Reply {
+    this.#engine.report(new Error('Session not found'));
+    return sessionNotFound();
+  }
+
+  #problem(status: number, code: number, message: string): Reply {
+    this.#engine.report(new Error(message));
+    return errorReply(status, code, message);
+  }
+}
+
+/** What the server is told about the exchange that brought a message. */
+export function extraOf(exchange: Exchange, state: EngineState): MessageExtraInfo {
+  const { authInfo, requestInfo } = exchange;
+  LazyRequestInfo.belongsTo(requestInfo, state);
+  return { authInfo, requestInfo };
+}

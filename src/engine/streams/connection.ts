@@ -1,0 +1,151 @@
+import type { JSONRPCMessage } from 'mcp-sdk-upstream/types.js';
+import { SlowClientError } from '../../errors.js';
+import { armSseKeepAlive } from './sseKeepAlive.js';
+import type { EventSink, ReportError, StreamWriter } from '../http/exchange.js';
+import { messageEvent } from './sse.js';
+import type { Stream } from './stream.js';
+
+/**
+ * A client that leaves so much unread for so long is disconnected: what it does not read is held in this pod's memory. It
+ * needs the time, because what is written at once may be more, however fast it reads.
+ */
+const MAX_UNREAD_BYTES = 4 * 1024 * 1024;
+const MAX_UNREAD_MS = 5000;
+/** More is not held for any client. */
+const MAX_BURST_BYTES = 32 * 1024 * 1024;
+
+/** What a connection needs of whoever has made it. */
+export interface ConnectionOwner {
+  readonly keepAliveMs: number;
+  readonly report: ReportError;
+  /** Called once when the client holds the stream open; an answer that is ready at once never opens one. */
+  connectionOpened(): void;
+  /** Called once, whichever side ends the connection. */
+  connectionEnded(connection: Connection): void;
+}
+
+/** A client's connection for one stream: from the reply that opened it until either side ends it. */
+export class Connection implements StreamWriter {
+  /** What it is a connection for. */
+  readonly stream: Stream;
+  readonly #sink: EventSink;
+  readonly #owner: ConnectionOwner;
+  #keepAlive: ReturnType<typeof setInterval> | undefined;
+  #ended = false;
+  /** Since when the client has left too much unread, by `performance.now()`. */
+  #behindSince: number | undefined;
+  /** While a resume replays: what happens meanwhile, to follow behind it. */
+  #held: { message: JSONRPCMessage; eventId: string | undefined }[] | undefined;
+  #endsWhenReleased = false;
+  /** Whether the client has not had this message yet; asked for each, replayed or live. */
+  filter: ((message: JSONRPCMessage, eventId: string | undefined) => boolean) | undefined;
+  /** Reads the stream's log, where several pods may write to it: what was logged is delivered by it alone. */
+  follower: { told(message: JSONRPCMessage, eventId: string): Promise<void>; read(): Promise<void> } | undefined;
+
+  constructor(stream: Stream, sink: EventSink, owner: ConnectionOwner) {
+    this.stream = stream;
+    this.#sink = sink;
+    this.#owner = owner;
+    sink.writer = this;
+  }
+
+  opened(): void {
+    if (this.#ended) return;
+    // Comment frames at an interval, so that proxies do not take a quiet stream for a dead one.
+    this.#keepAlive = armSseKeepAlive(this.#owner.keepAliveMs, () => void this.write(': keepalive\n\n'));
+    this.#owner.connectionOpened();
+  }
+
+  gone(): void {
+    this.#end();
+  }
+
+  /** Whether a resume is still replaying on it. */
+  get replaying(): boolean {
+    return this.#held !== undefined;
+  }
+
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  /**
+   * Delivers a message, unless the client has had it.
+   * @returns a promise where the client should be given time to read what it has been sent
+   * @throws TypeError where the message cannot be written as JSON
+   */
+  deliver(message: JSONRPCMessage, eventId: string | undefined): void | Promise<void> {
+    if (this.follower && eventId !== undefined) return this.follower.told(message, eventId);
+    if (this.#held) this.#held.push({ message, eventId });
+    else if (!this.filter || this.filter(message, eventId)) return this.write(messageEvent(message, eventId));
+  }
+
+  write(text: string): void | Promise<void> {
+    if (this.#ended) return;
+    if (this.#isTooSlow()) {
+      const problem = new SlowClientError(`The client left ${this.#sink.bufferedBytes} bytes of its stream unread`);
+      this.#owner.report(problem);
+      return this.#cut(problem);
+    }
+    return this.#sink.write(text);
+  }
+
+  #isTooSlow(): boolean {
+    const { bufferedBytes } = this.#sink;
+    if (bufferedBytes <= MAX_UNREAD_BYTES) {
+      this.#behindSince = undefined;
+      return false;
+    }
+    this.#behindSince ??= performance.now();
+    return bufferedBytes > MAX_BURST_BYTES || performance.now() - this.#behindSince > MAX_UNREAD_MS;
+  }
+
+  /** From now on deliveries wait for {@link release}, and a replay goes before them. */
+  hold(): void {
+    this.#held = [];
+  }
+
+  /** Delivers a message from the log. What a resume replays has been bounded by the log. */
+  replay(message: JSONRPCMessage, eventId: string, shownId = eventId): void {
+    if (this.#ended || this.filter?.(message, eventId) === false) return;
+    const event = messageEvent(message, shownId);
+    void (this.#held ? this.#sink.write(event) : this.write(event));
+  }
+
+  release(): void {
+    if (!this.#held) return;
+    const held = this.#held;
+    this.#held = undefined;
+    for (const { message, eventId } of held) void this.deliver(message, eventId);
+    if (this.#endsWhenReleased) this.close();
+  }
+
+  /** Ends behind everything that has been logged by now. */
+  async finish(): Promise<void> {
+    await this.follower?.read().catch(this.#owner.report);
+    this.close();
+  }
+
+  close(): void {
+    if (this.#ended) return;
+    if (this.#held) {
+      this.#endsWhenReleased = true;
+      return;
+    }
+    this.#end();
+    this.#sink.end();
+  }
+
+  /** A stream that ended behind what the client leaves unread would be held for as long as the client likes. */
+  #cut(reason: Error): void {
+    this.#end();
+    this.#sink.cut(reason);
+  }
+
+  #end(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    clearInterval(this.#keepAlive);
+    this.#owner.connectionEnded(this);
+  }
+}

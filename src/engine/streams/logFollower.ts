@@ -1,0 +1,151 @@
+import type { JSONRPCMessage, RequestId } from 'mcp-sdk-upstream/types.js';
+import { EventCursorError } from '../../errors.js';
+import type { Connection } from './connection.js';
+import type { EventLog, LoggedStream } from './eventLog.js';
+import type { ReportError } from '../http/exchange.js';
+import { isResponse } from '../http/jsonRpc.js';
+
+/** How many events a connection remembers, to know one that comes both from the log and from its sender. */
+const REMEMBERED_EVENTS = 1000;
+
+/** Behind so many events that were delivered while the log could not be read, it is not read from before them. */
+const MAX_UNREAD_EVENTS = REMEMBERED_EVENTS / 2;
+
+/** A stream is looked after so often, because another pod's word that there is something may get lost. */
+const LOOK_EVERY_MS = 15_000;
+
+/**
+ * Gives a connection what its stream's log has, in the order of the log: several pods may write to a stream, and what
+ * they tell each other may arrive in another order, or not at all. Each event is delivered once.
+ */
+export class Follower {
+  readonly connection: Connection;
+  readonly #log: EventLog;
+  readonly #report: ReportError;
+  /** The client has had this event and everything before it. */
+  #cursor: string;
+  readonly #events = new Set<string>();
+  /** Events delivered beyond the cursor, because the log could not be read. */
+  #unread = 0;
+  /** A pod that was taken for dead may answer after all, behind the error: then the first answer counts. */
+  readonly #oneAnswerEach: boolean;
+  readonly #answered = new Set<RequestId>();
+  #expected: readonly RequestId[] = [];
+  /** Logs the last answer where all of those are. @returns its id there */
+  onlast: ((message: JSONRPCMessage) => Promise<string | undefined>) | undefined;
+  #reading: Promise<void> | undefined;
+  #nextReading: Promise<void> | undefined;
+
+  /** @param cursor - an event of the stream; what comes behind it is delivered */
+  constructor(connection: Connection, cursor: string, log: EventLog, report: ReportError, oneAnswerEach: boolean) {
+    this.connection = connection;
+    this.#cursor = cursor;
+    this.#log = log;
+    this.#report = report;
+    this.#oneAnswerEach = oneAnswerEach;
+    connection.filter = (message, eventId) => this.#isNew(message, eventId);
+  }
+
+  get cursor(): string {
+    return this.#cursor;
+  }
+
+  /** The requests that the stream answers. */
+  expect(requestIds: readonly RequestId[]): void {
+    this.#expected = requestIds;
+  }
+
+  get unanswered(): RequestId[] {
+    return this.#expected.filter(id => !this.#answered.has(id));
+  }
+
+  get complete(): boolean {
+    return this.#expected.length > 0 && this.unanswered.length === 0;
+  }
+
+  /** From now on whatever is logged on the stream is read from the log, whoever tells of it. */
+  follow(stream: LoggedStream): void {
+    this.connection.follower = this;
+    const timer = setInterval(() => {
+      if (this.connection.ended) clearInterval(timer);
+      else void this.#look(stream);
+    }, LOOK_EVERY_MS);
+    timer.unref?.();
+  }
+
+  /**
+   * Delivers what the log has behind the cursor by now.
+   * @throws what the event store throws
+   */
+  read(): Promise<void> {
+    // Whoever asks while the log is being read needs a reading that begins later; one does for all who ask.
+    this.#nextReading ??= (this.#reading ?? Promise.resolve())
+      .catch(() => {})
+      .then(() => {
+        this.#reading = this.#nextReading;
+        this.#nextReading = undefined;
+        return this.#read();
+      });
+    return this.#nextReading;
+  }
+
+  /**
+   * Delivers an event of the stream.
+   * @param shownId - the cursor that the client gets with it, where that is another
+   */
+  add(eventId: string, message: JSONRPCMessage, shownId?: string): void {
+    this.#cursor = eventId;
+    this.#unread = 0;
+    this.connection.replay(message, eventId, shownId);
+  }
+
+  /** A quiet stream's log expires: then it is followed from its new beginning. */
+  async #look(stream: LoggedStream): Promise<void> {
+    try {
+      await this.read();
+    } catch (error) {
+      if (!(error instanceof EventCursorError)) return this.#report(error as Error);
+      const latest = await this.#log.latestOf(stream);
+      if (latest !== undefined) this.#cursor = latest;
+    }
+  }
+
+  /** Another pod, or this one, has logged an event. */
+  async told(message: JSONRPCMessage, eventId: string): Promise<void> {
+    try {
+      await this.read();
+    } catch (error) {
+      this.#report(error as Error);
+      // No more from the cursor on: the log has expired. What else fails may have kept events back that came before.
+      if (error instanceof EventCursorError || ++this.#unread > MAX_UNREAD_EVENTS) this.add(eventId, message);
+      else this.connection.replay(message, eventId);
+    }
+  }
+
+  async #read(): Promise<void> {
+    if (this.connection.ended) return;
+    let delivered = Promise.resolve();
+    await this.#log.replayAfter(this.#cursor, (eventId, message) => {
+      return (delivered = delivered.then(async () => this.add(eventId, message, await this.#shownIdOf(message))));
+    });
+    await delivered;
+  }
+
+  /** The SDK's client comes back after an error; with this cursor it is known to have had all that there is. */
+  async #shownIdOf(message: JSONRPCMessage): Promise<string | undefined> {
+    const isLast = 'error' in message && this.unanswered.length === 1 && this.unanswered[0] === message.id;
+    return isLast ? this.onlast?.(message) : undefined;
+  }
+
+  #isNew(message: JSONRPCMessage, eventId: string | undefined): boolean {
+    if (eventId !== undefined) {
+      if (this.#events.has(eventId)) return false;
+      this.#events.add(eventId);
+      if (this.#events.size > REMEMBERED_EVENTS) this.#events.delete(this.#events.values().next().value as string);
+    }
+    if (!this.#oneAnswerEach || !isResponse(message) || message.id === undefined) return true;
+    if (this.#answered.has(message.id)) return false;
+    this.#answered.add(message.id);
+    return true;
+  }
+}

@@ -1,0 +1,328 @@
+import type { JSONRPCMessage, JSONRPCRequest, RequestId } from 'mcp-sdk-upstream/types.js';
+import { Connection, type ConnectionOwner } from './connection.js';
+import { EventLog } from './eventLog.js';
+import type { EventSink, Reply, ReportError } from '../http/exchange.js';
+import { isRequest, isResponse, type Response } from '../http/jsonRpc.js';
+import { answersInJson, isOver, OpenRequests } from './streamRegistry.js';
+import type { ResolvedOptions } from '../options.js';
+import { sessionNotFound } from '../http/replies.js';
+import { primingEvent } from './sse.js';
+import type { OpenRequest, RequestStream, Stream } from './stream.js';
+import { requestStreamName, STANDALONE, streamIdOf } from './streamId.js';
+
+/** The wait for room is handed out unawaited, in an object, so that only those who want it wait. */
+interface Written {
+  room: void | Promise<void>;
+}
+
+/** Where messages go whose client is attached to another pod. */
+export interface Elsewhere {
+  readonly instance: string;
+  toStandalone(message: JSONRPCMessage, eventId: string | undefined): Promise<void>;
+  toStream(streamId: string, message: JSONRPCMessage, eventId: string | undefined): Promise<void>;
+  streamEnded(streamId: string): Promise<void>;
+}
+
+/** What the streams need of the engine whose they are. */
+export interface StreamHost {
+  readonly options: ResolvedOptions;
+  readonly report: ReportError;
+  /** A client holds a stream that stays open, or waits for a JSON answer. */
+  attached(): void;
+}
+
+const NONE: readonly Connection[] = [];
+
+/** Everything that goes from the server to the client: the streams, who waits on them, and what is written. */
+export class Outbound implements ConnectionOwner {
+  readonly log: EventLog | undefined;
+  /** In external mode: the other pods. */
+  elsewhere: Elsewhere | undefined;
+  readonly #host: StreamHost;
+  readonly #openRequests = new OpenRequests();
+  /** Streams that can be resumed, by id; absent without an event log. */
+  readonly #streams: Map<string, Stream> | undefined;
+  /** Hardly ever more than two. */
+  #connections = NONE;
+  #standalone: Stream = { id: STANDALONE, connection: undefined };
+  #sessionId: string | undefined;
+  #closed = false;
+
+  constructor(host: StreamHost) {
+    const { options, report } = host;
+    this.#host = host;
+    this.log = options.eventStore && new EventLog(options.eventStore, options.storeTimeoutMs, report);
+    this.#streams = this.log && new Map();
+  }
+
+  get sessionId(): string | undefined {
+    return this.#sessionId;
+  }
+
+  /** From here on the streams are this session's. */
+  set sessionId(sessionId: string | undefined) {
+    this.#sessionId = sessionId;
+    this.#standalone = { id: streamIdOf(sessionId, STANDALONE), connection: undefined };
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** Whether a client is attached or waits for an answer. */
+  get busy(): boolean {
+    return this.#connections.length > 0 || this.#openRequests.size > 0;
+  }
+
+  /** Whether this request of the client is being answered here. */
+  isOpen(requestId: RequestId): boolean {
+    return this.#openRequests.get(requestId) !== undefined;
+  }
+
+  /** Requests that are still to be answered. */
+  get awaitedRequests(): number {
+    return this.#openRequests.awaited;
+  }
+
+  /** Opens the stream that answers a POST with these requests. */
+  openRequestStream(messages: JSONRPCMessage[], answer: EventSink | ((reply: Reply) => void)): RequestStream {
+    const requests = messages.filter(isRequest);
+    const reply = typeof answer === 'function' ? answer : undefined;
+    const stream = this.#openRequests.open(requests, this.log ? this.#newStreamId(requests) : '', reply);
+    if (typeof answer === 'function') this.#host.attached();
+    else this.attach(stream, answer);
+    return stream;
+  }
+
+  /** Gives the client a cursor on the stream before anything else happens on it. */
+  async prime(stream: RequestStream): Promise<void> {
+    const eventId = await this.log?.append(stream, {} as JSONRPCMessage);
+    if (eventId === undefined || !stream.connection) return;
+    void stream.connection.write(primingEvent(eventId, this.#host.options.retryInterval));
+    stream.resumable = true;
+  }
+
+  /** The server has been told that the client does not want this request answered any more. */
+  cancelled(requestId: RequestId): void {
+    const request = this.#openRequests.get(requestId);
+    // One that has not reached the server yet will be answered: the server has taken no notice of the cancellation.
+    if (request?.state !== 'asked') return;
+    request.state = 'cancelled';
+    this.#releaseIfOver(request.stream);
+  }
+
+  /** Forgets a stream that could not be handed to the client. */
+  abandon(stream: RequestStream): void {
+    stream.connection?.close();
+    this.#release(stream);
+  }
+
+  /** Opens the stream that a GET asks for; undefined when there is one that must not be replaced. */
+  openStandaloneStream(sink: EventSink): Connection | undefined {
+    if (this.#standalone.connection && !this.#host.options.takeover) return undefined;
+    this.#standalone.connection?.close();
+    return this.attach(this.#standalone, sink);
+  }
+
+  /** An event of the GET stream's log behind which everything is new, where other pods may write there and the log can tell. */
+  async latestOnStandalone(): Promise<string | undefined> {
+    return this.elsewhere && this.log?.latestOf(this.#standalone);
+  }
+
+  get holdsStandaloneStream(): boolean {
+    return this.#standalone.connection !== undefined;
+  }
+
+  closeStandaloneStream(): void {
+    this.#standalone.connection?.close();
+  }
+
+  /** Closes the connection of a request's stream; the client resumes it after the retry interval. */
+  closeStreamOf(requestId: RequestId): void {
+    const stream = this.#openRequests.get(requestId)?.stream;
+    if (stream?.moved) void this.elsewhere?.streamEnded(stream.id);
+    else stream?.connection?.close();
+  }
+
+  /** Closes the streams that their clients can resume on another pod. */
+  closeResumableStreams(): void {
+    for (const stream of this.#openRequests.streams) if (stream.resumable) stream.connection?.close();
+  }
+
+  /** The stream with this id, as far as this pod knows it. */
+  streamNamed(streamId: string): Stream {
+    if (streamId === this.#standalone.id) return this.#standalone;
+    return this.#streams?.get(streamId) ?? { id: streamId, connection: undefined };
+  }
+
+  /** A request stream that is open on this pod. */
+  openStream(streamId: string): RequestStream | undefined {
+    const stream = this.#streams?.get(streamId);
+    return stream && 'requests' in stream ? (stream as RequestStream) : undefined;
+  }
+
+  /** Connects a client to a stream. */
+  attach(stream: Stream, sink: EventSink): Connection {
+    const connection = new Connection(stream, sink, this);
+    stream.connection = connection;
+    this.#connections = this.#connections.length === 0 ? [connection] : [...this.#connections, connection];
+    this.#streams?.set(stream.id, stream);
+    return connection;
+  }
+
+  get keepAliveMs(): number {
+    return this.#host.options.keepAliveMs;
+  }
+
+  get report(): ReportError {
+    return this.#host.report;
+  }
+
+  connectionOpened(): void {
+    this.#host.attached();
+  }
+
+  connectionEnded(ended: Connection): void {
+    const { stream } = ended;
+    this.#connections =
+      this.#connections.length === 1 ? NONE : this.#connections.filter(connection => connection !== ended);
+    if (stream.connection !== ended) return;
+    stream.connection = undefined;
+    if ('requests' in stream) this.#releaseIfOver(stream as RequestStream);
+    else if (stream !== this.#standalone) this.#streams?.delete(stream.id);
+  }
+
+  /** {@link Transport.send}: responses to the stream of their request, the rest where `relatedRequestId` says. */
+  async send(message: JSONRPCMessage, relatedRequestId: RequestId | undefined): Promise<void> {
+    const response = isResponse(message) ? message : undefined;
+    const requestId = response ? response.id : relatedRequestId;
+    if (requestId === undefined) {
+      if (response) {
+        throw new Error('Cannot send a response on a standalone SSE stream unless resuming a previous client request');
+      }
+      // A slow reader of the standalone stream must not hold up whoever notifies many sessions.
+      await this.#deliver(this.#standalone, message);
+      return;
+    }
+    const request = this.#openRequests.get(requestId);
+    if (!request) {
+      if (this.#openRequests.isInVain(message, requestId)) return;
+      throw noConnection(requestId);
+    }
+    if (response) return this.#respond(request, response);
+    if (this.#host.options.enableJsonResponse) return;
+    const delivered = await this.#deliver(request.stream, message);
+    if (delivered?.room) await delivered.room;
+  }
+
+  /**
+   * Writes what another pod's server has said, and logged, where the client is attached here.
+   * @param streamId - of a request stream, or `STANDALONE`
+   */
+  async writeTo(streamId: string, message: JSONRPCMessage, eventId?: string): Promise<void> {
+    const stream = streamId === STANDALONE ? this.#standalone : this.#streams?.get(streamId);
+    await stream?.connection?.deliver(message, eventId);
+  }
+
+  /** Ends every stream; exchanges that wait for a JSON answer are told that the session is gone. */
+  close(): void {
+    this.#closed = true;
+    for (const connection of this.#connections) {
+      // A replay that is under way ends where it is.
+      connection.release();
+      connection.close();
+    }
+    for (const stream of this.#openRequests.streams) {
+      stream.reply?.(sessionNotFound());
+      stream.reply = undefined;
+      if (stream.moved) void this.elsewhere?.streamEnded(stream.id);
+    }
+  }
+
+  async #respond(request: OpenRequest, response: Response): Promise<void> {
+    const noted = 'result' in response ? request.onresult?.(response.result) : undefined;
+    if (noted) await noted;
+    const { stream } = request;
+    const answer = request.id === request.message.id ? response : { ...response, id: request.message.id };
+    if (!this.#host.options.enableJsonResponse) {
+      const eventId = this.log && (await this.log.append(stream, answer));
+      if (!this.#write(stream, answer, eventId) && stream.moved) {
+        await this.elsewhere?.toStream(stream.id, answer, eventId);
+      }
+    }
+    // Another answer to the same request may have ended the stream while this one was stored.
+    if (this.#openRequests.get(request.id) !== request) {
+      if (this.#closed) return;
+      throw noConnection(request.id);
+    }
+    if (request.response === undefined) stream.unanswered--;
+    request.response = answer;
+    if (stream.unanswered > 0) return this.#releaseIfOver(stream);
+
+    this.#release(stream);
+    if (stream.reply) {
+      stream.reply(answersInJson(stream, this.#sessionId));
+    } else if (stream.connection) {
+      stream.connection.close();
+    } else if (stream.moved) {
+      await this.elsewhere?.streamEnded(stream.id);
+    } else if (!this.#closed && !stream.resumable) {
+      throw noConnection(request.id);
+    }
+  }
+
+  /** Logs a message and gives it to whoever is attached, here or elsewhere; undefined when nobody is attached here. */
+  async #deliver(stream: Stream, message: JSONRPCMessage): Promise<Written | undefined> {
+    const eventId = this.log && (await this.log.append(stream, message));
+    const written = this.#write(stream, message, eventId);
+    if (!written && this.elsewhere) await this.#deliverElsewhere(stream, message, eventId);
+    return written;
+  }
+
+  /** @returns undefined when nobody is attached here */
+  #write(stream: Stream, message: JSONRPCMessage, eventId: string | undefined): Written | undefined {
+    // Read after the log has answered: a resume may have replaced the connection meanwhile.
+    const { connection } = stream;
+    if (!connection) return undefined;
+    try {
+      const room = connection.deliver(message, eventId);
+      if (eventId !== undefined && 'resumable' in stream) stream.resumable = true;
+      return { room };
+    } catch (error) {
+      this.#host.report(error as Error);
+      return { room: undefined };
+    }
+  }
+
+  async #deliverElsewhere(stream: Stream, message: JSONRPCMessage, eventId: string | undefined): Promise<void> {
+    if (stream === this.#standalone) await this.elsewhere?.toStandalone(message, eventId);
+    else if ((stream as RequestStream).moved) await this.elsewhere?.toStream(stream.id, message, eventId);
+  }
+
+  #release(stream: RequestStream): void {
+    this.#openRequests.release(stream);
+    this.#streams?.delete(stream.id);
+  }
+
+  /** No answer ends the stream of requests that were cancelled; who is attached to it here may stay. */
+  #releaseIfOver(stream: RequestStream): void {
+    if (stream.connection || stream.unanswered === 0 || !isOver(stream)) return;
+    this.#release(stream);
+    stream.reply?.(answersInJson(stream, this.#sessionId));
+    if (stream.moved) void this.elsewhere?.streamEnded(stream.id);
+  }
+
+  #newStreamId(requests: JSONRPCRequest[]): string {
+    const name = this.elsewhere
+      ? requestStreamName(
+          this.elsewhere.instance,
+          requests.map(request => request.id)
+        )
+      : globalThis.crypto.randomUUID();
+    return streamIdOf(this.#sessionId, name);
+  }
+}
+
+function noConnection(requestId: RequestId): Error {
+  return new Error(`No connection established for request ID: ${String(requestId)}`);
+}

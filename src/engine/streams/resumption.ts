@@ -1,0 +1,218 @@
+import { ErrorCode, type JSONRPCMessage } from 'mcp-sdk-upstream/types.js';
+import type { Connection } from './connection.js';
+import type { EventLog } from './eventLog.js';
+import type { EventSink, Exchange, ReportError } from '../http/exchange.js';
+import { Follower } from './logFollower.js';
+import type { Outbound } from './outbound.js';
+import { primingEvent } from './sse.js';
+import type { RequestStream, Stream } from './stream.js';
+import { belongsToSession, parseStreamId, STANDALONE, streamIdOf } from './streamId.js';
+
+/** What a pod says of a stream that its server may be running. */
+export type StreamState = 'open' | 'done' | 'gone' | 'unknown';
+
+/** The other pods, for streams that run there. */
+export interface StreamOwners {
+  readonly instance: string;
+  /** Whether another pod has the client's GET stream attached. */
+  standaloneIsHeld(): Promise<boolean>;
+  /** Tells the pods that the client has this stream here now. */
+  announce(streamId: string): Promise<void>;
+  /** Tells whoever has the client of this stream attached to let it go. */
+  streamEnded(streamId: string): Promise<void>;
+  /**
+   * Asks the pod that runs a stream's requests, and tells it that the client is here now.
+   * 'gone' when it did not answer within its lease; 'unknown' when nobody could be asked.
+   */
+  ask(streamId: string): Promise<StreamState>;
+}
+
+/** Why a stream is not resumed. */
+export type Refusal = 'unknown' | 'conflict' | 'closed' | 'over';
+
+/** The name of the log of answers that nothing follows, whatever stream they were given on. */
+const LAST_ANSWERS = 'over';
+
+/** Continues streams for clients that come back with a cursor, whichever pod runs what the stream answers. */
+export class Resumption {
+  readonly #outbound: Outbound;
+  readonly #log: EventLog;
+  readonly #owners: StreamOwners | undefined;
+  readonly #takeover: boolean;
+  readonly #leaseMs: number;
+  readonly #retryMs: number | undefined;
+  readonly #report: ReportError;
+
+  constructor(
+    outbound: Outbound,
+    log: EventLog,
+    owners: StreamOwners | undefined,
+    options: { takeover: boolean; leaseMs: number; retryInterval: number | undefined },
+    report: ReportError
+  ) {
+    this.#outbound = outbound;
+    this.#log = log;
+    this.#owners = owners;
+    this.#takeover = options.takeover;
+    this.#leaseMs = options.leaseMs;
+    this.#retryMs = options.retryInterval;
+    this.#report = report;
+  }
+
+  /**
+   * Replays what followed an event, and goes on live on the same stream.
+   * @param primes - whether the client understands an event without data
+   * @returns why not: the id names no stream of this session, its stream has a client, the transport closed or the client
+   * has left, or nothing follows the event any more
+   * @throws what the event store throws
+   */
+  async resume(
+    lastEventId: string,
+    client: Pick<Exchange, 'gone'>,
+    sink: EventSink,
+    primes: boolean
+  ): Promise<Refusal | undefined> {
+    let streamId = this.#log.tellsStreams ? await this.#log.streamOf(lastEventId) : undefined;
+    if (this.#log.tellsStreams && !this.#isOurs(streamId)) return 'unknown';
+    let events: Map<string, JSONRPCMessage> | undefined;
+    if (streamId === undefined) {
+      // This store tells the stream only when it has replayed it.
+      const read = new Map<string, JSONRPCMessage>();
+      streamId = await this.#log.replayAfter(lastEventId, async (eventId, message) => void read.set(eventId, message));
+      events = read;
+      if (!this.#isOurs(streamId)) return 'unknown';
+    }
+    if (streamId === this.#lastAnswers) return 'over';
+    const stream = this.#outbound.streamNamed(streamId);
+    if (!this.#takeover) {
+      const held = await this.#isHeldElsewhere(stream);
+      // Asked behind that: a GET may have taken the stream while the other pods were asked.
+      const taken = stream.connection && !stream.connection.replaying;
+      if (held || (taken && this.#log.tellsStreams)) return 'conflict';
+    }
+    // A client that has left may be back already, on a stream that this one must not replace.
+    if (client.gone) return 'closed';
+    stream.connection?.close();
+
+    const connection = this.#outbound.attach(stream, sink);
+    // The SDK's client forgets its cursor with the connection that gave it, and this one may end before any event.
+    if (primes && this.#owners) void connection.write(primingEvent(lastEventId, this.#retryMs));
+    connection.hold();
+    const follower = new Follower(connection, lastEventId, this.#log, this.#report, this.#owners !== undefined);
+    events?.forEach((message, eventId) => follower.add(eventId, message));
+    const open = this.#outbound.openStream(stream.id);
+    let over = false;
+    try {
+      if (open || !this.#owners) {
+        if (open) await this.#comeBack(open);
+        // Whoever answers here has waited for the log, so one look is enough.
+        if (!events) await follower.read();
+      } else {
+        over = await this.#followOwner(stream, follower, this.#owners);
+      }
+    } catch (error) {
+      connection.release();
+      connection.close();
+      throw error;
+    }
+    // close() may have run, or the client may have left, while the store was replaying.
+    if (this.#outbound.closed || connection.ended) return 'closed';
+    connection.release();
+    return over ? 'over' : undefined;
+  }
+
+  /** A stream that begins here, and that other pods write to. */
+  follow(connection: Connection, cursor: string): void {
+    const stream = { id: streamIdOf(this.#outbound.sessionId, STANDALONE) };
+    new Follower(connection, cursor, this.#log, this.#report, false).follow(stream);
+  }
+
+  async #isHeldElsewhere({ id, connection }: Stream): Promise<boolean> {
+    const isStandalone = id === streamIdOf(this.#outbound.sessionId, STANDALONE);
+    return isStandalone && !connection && ((await this.#owners?.standaloneIsHeld()) ?? false);
+  }
+
+  /** The client is back on the pod that runs its request; where it was meanwhile, its connection can go. */
+  async #comeBack(stream: RequestStream): Promise<void> {
+    // The resume itself proves that the client has a cursor.
+    stream.resumable = true;
+    if (!stream.moved) return;
+    stream.moved = false;
+    await this.#owners?.streamEnded(stream.id);
+  }
+
+  /**
+   * The stream's events come from another pod, or will come from no pod any more.
+   * @returns whether the client has had them all: some come back after an error, which ended the stream for the server
+   */
+  async #followOwner(stream: Stream, follower: Follower, owners: StreamOwners): Promise<boolean> {
+    const { cursor } = follower;
+    const { owner, requestIds } = parseStreamId(stream.id);
+    // The GET stream of an event store that cannot be followed has its events from who sends them.
+    if (owner !== undefined || this.#log.tellsLatest) follower.follow(stream);
+    follower.expect(requestIds);
+    follower.onlast = message => this.#log.append({ id: this.#lastAnswers }, message);
+    await owners.announce(stream.id);
+    await follower.read();
+    if (owner === undefined) return false;
+
+    if (!follower.complete) {
+      const state = owner === owners.instance ? 'done' : await owners.ask(stream.id);
+      // What was logged while the owner was asked; from its answer on, this pod is told.
+      await follower.read();
+      if (state === 'open') this.#watch(stream, follower, owners);
+      if (state === 'open' || state === 'unknown') return false;
+      if (state === 'gone' && follower.unanswered.length > 0) {
+        await this.#answerForTheDead(stream, follower);
+        follower.connection.close();
+        return false;
+      }
+    }
+    follower.connection.close();
+    return follower.cursor === cursor;
+  }
+
+  /** Asks after the owner as long as the client waits here. */
+  #watch(stream: Stream, follower: Follower, owners: StreamOwners): void {
+    const { connection } = follower;
+    const look = async (): Promise<void> => {
+      const state = await owners.ask(stream.id);
+      if (connection.ended) return;
+      // Events may have been logged and never told of.
+      await follower.read();
+      if (state === 'open' || state === 'unknown') return;
+      if (state === 'gone') await this.#answerForTheDead(stream, follower);
+      connection.close();
+    };
+    const timer = setInterval(() => {
+      if (connection.ended) clearInterval(timer);
+      else look().catch(this.#report);
+    }, this.#leaseMs);
+    timer.unref?.();
+  }
+
+  /** A client must not wait for a pod that is gone: what it asked is answered with an error, and logged as answered. */
+  async #answerForTheDead(stream: Stream, follower: Follower): Promise<void> {
+    const { unanswered } = follower;
+    for (const id of unanswered) {
+      const message: JSONRPCMessage = {
+        jsonrpc: '2.0',
+        id,
+        error: { code: ErrorCode.ConnectionClosed, message: 'The server that ran this request is gone' }
+      };
+      const eventId = await this.#log.append(stream, message);
+      // Who comes back with this cursor has had everything, though the pod that could confirm it is gone.
+      const shownId = id === unanswered.at(-1) ? await follower.onlast?.(message) : undefined;
+      if (eventId === undefined) await follower.connection.deliver(message, undefined);
+      else follower.add(eventId, message, shownId);
+    }
+  }
+
+  get #lastAnswers(): string {
+    return streamIdOf(this.#outbound.sessionId, LAST_ANSWERS);
+  }
+
+  #isOurs(streamId: string | undefined): boolean {
+    return streamId !== undefined && streamId !== '' && belongsToSession(streamId, this.#outbound.sessionId);
+  }
+}

@@ -1,0 +1,104 @@
+import type { JSONRPCMessage, JSONRPCRequest, RequestId } from 'mcp-sdk-upstream/types.js';
+import type { Reply } from '../http/exchange.js';
+import { isRequest } from '../http/jsonRpc.js';
+import { emptyReply, jsonReply } from '../http/replies.js';
+import type { OpenRequest, RequestStream } from './stream.js';
+
+/** Cancelled requests that are remembered once their streams are gone. */
+const MAX_REMEMBERED = 1000;
+
+/** The requests of streams that have not ended, by the id that the server knows them by. */
+export class OpenRequests {
+  /** Absent while there are none: a pod holds many sessions of which few are asked anything at a time. */
+  #requests: Map<RequestId, OpenRequest> | undefined;
+  #standIns = 0;
+  /** Absent until a cancelled request has lost its stream. */
+  #remembered: Set<RequestId> | undefined;
+
+  get(id: RequestId): OpenRequest | undefined {
+    return this.#requests?.get(id);
+  }
+
+  get size(): number {
+    return this.#requests?.size ?? 0;
+  }
+
+  get streams(): Set<RequestStream> {
+    return new Set([...(this.#requests?.values() ?? [])].map(({ stream }) => stream));
+  }
+
+  /** How many the server is to answer yet. */
+  get awaited(): number {
+    let count = 0;
+    for (const request of this.#requests?.values() ?? []) if (isAwaited(request)) count++;
+    return count;
+  }
+
+  /** A stream that answers these requests. */
+  open(messages: JSONRPCRequest[], streamId: string, reply: RequestStream['reply']): RequestStream {
+    const stream: RequestStream = {
+      id: streamId,
+      connection: undefined,
+      requests: [],
+      unanswered: messages.length,
+      resumable: false,
+      moved: false,
+      reply
+    };
+    const requests = (this.#requests ??= new Map<RequestId, OpenRequest>());
+    for (const message of messages) {
+      const id = requests.has(message.id) ? this.#standInFor(message.id) : message.id;
+      const request: OpenRequest = { id, message, stream, state: 'open', response: undefined, onresult: undefined };
+      requests.set(id, request);
+      stream.requests.push(request);
+    }
+    return stream;
+  }
+
+  /** Forgets a stream, and its requests with it. */
+  release(stream: RequestStream): void {
+    for (const request of stream.requests) {
+      // A stream that was resumed as it ended comes here twice; its ids may be another's by then.
+      if (this.get(request.id) === request) this.#requests?.delete(request.id);
+      if (request.state === 'cancelled') this.#remember(request.id);
+    }
+    if (this.#requests?.size === 0) this.#requests = undefined;
+  }
+
+  /** Whether this is told about a cancelled request whose stream is gone: a server that goes on telling makes no mistake. */
+  isInVain(message: JSONRPCMessage, requestId: RequestId): boolean {
+    return 'method' in message && !isRequest(message) && (this.#remembered?.has(requestId) ?? false);
+  }
+
+  #remember(id: RequestId): void {
+    const remembered = (this.#remembered ??= new Set());
+    remembered.add(id);
+    if (remembered.size > MAX_REMEMBERED) remembered.delete(remembered.values().next().value as RequestId);
+  }
+
+  /** JSON-RPC ids must be unique while in flight; where a client reuses one, both requests get their own answer. */
+  #standInFor(id: RequestId): string {
+    let standIn: string;
+    // A client may choose such an id itself.
+    do standIn = `${String(id)}#${++this.#standIns}`;
+    while (this.get(standIn));
+    return standIn;
+  }
+}
+
+/** Whether the server has answered all that it will ever answer on this stream. */
+export function isOver(stream: RequestStream): boolean {
+  return !stream.requests.some(isAwaited);
+}
+
+/** The answers of a stream as one JSON body; where all its requests were cancelled, the word that nothing comes. */
+export function answersInJson({ requests }: RequestStream, sessionId: string | undefined): Reply {
+  const answers = requests.flatMap(({ response }) => response ?? []);
+  if (answers.length === 0) return emptyReply(202);
+  return jsonReply(requests.length === 1 ? answers[0] : answers, sessionId);
+}
+
+/** The SDK's servers give no answer to what was cancelled. */
+function isAwaited({ response, state }: OpenRequest): boolean {
+  return response === undefined && state !== 'cancelled';
+}

@@ -1,0 +1,167 @@
+import { type JSONRPCMessage, JSONRPCNotificationSchema, type ServerNotification } from 'mcp-sdk-upstream/types.js';
+import { Engine } from '../engine/engine.js';
+import type { ReportError } from '../engine/http/exchange.js';
+import type { ResolvedOptions } from '../engine/options.js';
+import { askBus } from '../engine/pods/peers.js';
+import { isSessionId } from '../ports/sessionId.js';
+import { BusUnavailableError, InvalidOptionError } from '../errors.js';
+import type { SessionStore } from '../ports/sessionStore.js';
+import { kindOf } from '../validate.js';
+import type { LiveSessions } from './liveSessions.js';
+
+/** Tells many sessions, whichever pods hold their streams. Every method settles when all have been told, or logged to. */
+export interface Notify {
+  /** `notifications/tools/list_changed` to every session. */
+  toolsChanged(): Promise<void>;
+  /** `notifications/prompts/list_changed` to every session. */
+  promptsChanged(): Promise<void>;
+  /** `notifications/resources/list_changed` to every session. */
+  resourcesChanged(): Promise<void>;
+  /** `notifications/resources/updated` to the sessions subscribed to the resource. */
+  resourceUpdated(uri: string): Promise<void>;
+  /**
+   * Any notification of a server, to these sessions or, without `sessions`, to all.
+   * @throws InvalidOptionError where it is no notification
+   * @throws BusUnavailableError where one message tells all pods, and the bus did not take it
+   */
+  send(notification: ServerNotification, options?: { sessions?: readonly string[] }): Promise<void>;
+}
+
+/** The topic that every pod's host listens to. */
+const HOSTS_TOPIC = 'hosts';
+const HOSTS_VERSION = 1;
+/** Sessions that are told at the same time. */
+const CONCURRENCY = 100;
+
+/**
+ * Reaches sessions on their standalone streams. With an event store each session's log gets the notification, so the
+ * sessions are looked up one by one; without one only who is attached can be reached, and one message tells all pods.
+ */
+export class Notifier implements Notify {
+  readonly #options: ResolvedOptions;
+  readonly #store: SessionStore | undefined;
+  readonly #sessions: LiveSessions;
+  readonly #report: ReportError;
+  #subscription: Promise<() => Promise<void>> | undefined;
+
+  constructor(options: ResolvedOptions, sessions: LiveSessions, report: ReportError) {
+    this.#options = options;
+    this.#store = options.store;
+    this.#sessions = sessions;
+    this.#report = report;
+  }
+
+  toolsChanged(): Promise<void> {
+    return this.send({ method: 'notifications/tools/list_changed' });
+  }
+
+  promptsChanged(): Promise<void> {
+    return this.send({ method: 'notifications/prompts/list_changed' });
+  }
+
+  resourcesChanged(): Promise<void> {
+    return this.send({ method: 'notifications/resources/list_changed' });
+  }
+
+  async resourceUpdated(uri: string): Promise<void> {
+    if (typeof uri !== 'string') throw new InvalidOptionError('uri', kindOf(uri), 'a string');
+    const message = toMessage({ method: 'notifications/resources/updated', params: { uri } });
+    if (this.#store?.listSessionIds) {
+      for await (const ids of this.#store.listSessionIds({ subscribedTo: uri })) await this.#tellEach(ids, message);
+    } else {
+      await this.#tellAttached(message, uri);
+    }
+  }
+
+  async send(notification: ServerNotification, { sessions }: { sessions?: readonly string[] } = {}): Promise<void> {
+    const message = toMessage(notification);
+    if (sessions !== undefined) {
+      if (!Array.isArray(sessions) || !sessions.every(isSessionId)) {
+        throw new InvalidOptionError('sessions', kindOf(sessions), 'an array of session ids');
+      }
+      return this.#tellEach(sessions as string[], message);
+    }
+    if (this.#options.eventStore && this.#store?.listSessionIds) {
+      for await (const ids of this.#store.listSessionIds()) await this.#tellEach(ids, message);
+    } else {
+      await this.#tellAttached(message);
+    }
+  }
+
+  /** Listens for what other pods tell all sessions; called when the first session is live here. */
+  listen(): void {
+    const { bus } = this.#options;
+    if (!bus || this.#subscription) return;
+    this.#subscription = bus.subscribe(HOSTS_TOPIC, text => this.#hear(text));
+    this.#subscription.catch((error: unknown) => {
+      this.#subscription = undefined;
+      this.#report(new BusUnavailableError('subscribe failed', { cause: error }));
+    });
+  }
+
+  /** Waits no longer than a call may take: a pod can leave while the bus is away. */
+  async close(): Promise<void> {
+    const subscribed = this.#subscription?.catch(() => undefined);
+    if (subscribed) await askBus('unsubscribe', this.#options, async () => (await subscribed)?.()).catch(this.#report);
+  }
+
+  /** Logs and routes the notification for each session as its own server would. */
+  async #tellEach(sessionIds: readonly string[], message: JSONRPCMessage): Promise<void> {
+    const waiting = [...new Set(sessionIds)];
+    const tell = async (): Promise<void> => {
+      for (let sessionId = waiting.pop(); sessionId !== undefined; sessionId = waiting.pop()) {
+        await this.#tell(sessionId, message);
+      }
+    };
+    await Promise.all(Array.from({ length: Math.min(CONCURRENCY, waiting.length) }, tell));
+  }
+
+  async #tell(sessionId: string, message: JSONRPCMessage): Promise<void> {
+    let engine = this.#sessions.peek(sessionId)?.engine;
+    if (!engine) {
+      if (this.#options.mode === 'memory') return;
+      // Speaks for a session that is not live here: it logs, and publishes to whoever has the client attached.
+      engine = new Engine(this.#options);
+      engine.onerror = this.#report;
+      engine.sessionId = sessionId;
+    }
+    await engine.send(message).catch(this.#report);
+  }
+
+  /** One message for all pods: each tells the clients that are attached to it. */
+  async #tellAttached(message: JSONRPCMessage, subscribedTo?: string): Promise<void> {
+    const { bus } = this.#options;
+    if (!bus) return this.#tellAttachedHere(message, subscribedTo);
+    this.listen();
+    // This pod hears itself, as the others do.
+    await askBus('subscribe', this.#options, async () => this.#subscription);
+    const text = JSON.stringify({ v: HOSTS_VERSION, message, subscribedTo });
+    await askBus('publish', this.#options, () => bus.publish(HOSTS_TOPIC, text));
+  }
+
+  async #tellAttachedHere(message: JSONRPCMessage, subscribedTo: string | undefined): Promise<void> {
+    for (const { engine } of this.#sessions) {
+      if (!engine.holdsStandaloneStream) continue;
+      if (subscribedTo === undefined || engine.isSubscribedTo(subscribedTo)) {
+        await engine.send(message).catch(this.#report);
+      }
+    }
+  }
+
+  #hear(text: string): void {
+    try {
+      const { v, message, subscribedTo } = JSON.parse(text) as { v: unknown; message: unknown; subscribedTo?: string };
+      if (v !== HOSTS_VERSION) throw new Error(`it is of version ${String(v)}, this pod speaks ${HOSTS_VERSION}`);
+      void this.#tellAttachedHere(JSONRPCNotificationSchema.parse(message), subscribedTo);
+    } catch (error) {
+      this.#report(new BusUnavailableError(`Dropped a message of another pod: ${(error as Error).message}`));
+    }
+  }
+}
+
+function toMessage(notification: ServerNotification): JSONRPCMessage {
+  const parsed = JSONRPCNotificationSchema.safeParse({ ...notification, jsonrpc: '2.0' });
+  if (!parsed.success)
+    throw new InvalidOptionError('notification', kindOf(notification), 'a notification with a method');
+  return parsed.data;
+}

@@ -1,0 +1,275 @@
+import { findSession, isReply } from '../engine/session/lookup.js';
+import { Engine } from '../engine/engine.js';
+import type { Exchange, Reply, ReportError } from '../engine/http/exchange.js';
+import { type Intake, takeIn } from '../engine/http/parseRequest.js';
+import type { ResolvedOptions } from '../engine/options.js';
+import { isRequest } from '../engine/http/jsonRpc.js';
+import {
+  errorReply,
+  INTERNAL_ERROR,
+  INVALID_REQUEST,
+  serviceUnavailable,
+  sessionNotFound,
+  TRANSPORT_ERROR
+} from '../engine/http/replies.js';
+import { isSessionId } from '../ports/sessionId.js';
+import { InvalidOptionError, PodUnavailableError } from '../errors.js';
+import { endOfTurn } from '../adapters/nodeEventSink.js';
+import { StreamableHTTPServerTransport } from '../server/streamableHttp.js';
+import { engineOf, type HttpServerTransport } from '../adapters/httpServerTransport.js';
+import type { SessionData } from '../ports/sessionStore.js';
+import { kindOf } from '../validate.js';
+import { closeServer, type ConnectableServer, type LiveSession, type LiveSessions } from './liveSessions.js';
+import type { ServerFactory } from './mcpHandler.js';
+import type { Notifier } from './notifier.js';
+import { SharedJsonSchemaValidator } from './sharedValidator.js';
+
+/** How often a draining pod looks whether its requests have finished. */
+const DRAIN_POLL_MS = 20;
+
+/** Finds, opens and recovers the session of each exchange, and lets its engine answer. */
+export class Pod {
+  readonly #factory: ServerFactory;
+  readonly #options: ResolvedOptions;
+  readonly #sessions: LiveSessions;
+  readonly #notifier: Notifier;
+  readonly #report: ReportError;
+  /** Recoveries under way: whoever asks for the same session waits for the same one. */
+  readonly #recoveries = new Map<string, Promise<LiveSession | Reply>>();
+  readonly #releaseBus: () => Promise<void>;
+  readonly #jsonSchemaValidator = new SharedJsonSchemaValidator();
+  #exchanges = 0;
+  #closing: Promise<void> | undefined;
+  /** Whether the sessions here have been closed: nothing may begin any more. */
+  #left = false;
+
+  constructor(
+    factory: ServerFactory,
+    options: ResolvedOptions,
+    sessions: LiveSessions,
+    notifier: Notifier,
+    report: ReportError
+  ) {
+    this.#notifier = notifier;
+    this.#factory = factory;
+    this.#options = options;
+    this.#sessions = sessions;
+    this.#report = report;
+    this.#releaseBus = options.retainBus();
+  }
+
+  async handle(exchange: Exchange): Promise<Reply> {
+    this.#exchanges++;
+    try {
+      const intake = await takeIn(exchange, this.#options, this.#report);
+      if (isReply(intake)) return intake;
+      if (this.#closing && !this.#finishesWork(exchange, intake)) return this.#unavailable('The pod is shutting down');
+      return await this.#route(exchange, intake);
+    } finally {
+      this.#exchanges--;
+    }
+  }
+
+  async terminateSession(sessionId: string): Promise<void> {
+    if (!isSessionId(sessionId)) return;
+    const engine = this.#sessions.peek(sessionId)?.engine ?? this.#bareEngine();
+    engine.sessionId ??= sessionId;
+    await engine.terminate();
+  }
+
+  close(drainMs: number): Promise<void> {
+    this.#closing ??= this.#drain(drainMs);
+    return this.#closing;
+  }
+
+  async #route(exchange: Exchange, intake: Intake): Promise<Reply> {
+    const opens = intake.kind === 'post' && intake.initialize !== undefined;
+    const sessionId = exchange.header('mcp-session-id');
+    if (!sessionId) {
+      return opens
+        ? this.#open(exchange, intake)
+        : this.#problem(400, TRANSPORT_ERROR, 'Bad Request: Mcp-Session-Id header is required');
+    }
+    const known = this.#sessions.peek(sessionId);
+    const found = await this.#find(exchange, sessionId, known);
+    if (found === undefined) {
+      // A client whose session is gone may send its stale id along when it starts over.
+      return opens ? this.#open(exchange, intake) : this.#notFound();
+    }
+    if (found !== 'live' && isReply(found)) return found;
+    if (opens) return this.#problem(400, INVALID_REQUEST, 'Invalid Request: Server already initialized');
+
+    const live = this.#sessions.use(sessionId);
+    // Recovered here meanwhile, and changed: what was read may lack the change, so the session itself reads it again.
+    const isOutdated = live !== known && live?.engine.stored?.ownChanges;
+    const record = found === 'live' || isOutdated ? undefined : found;
+    if (live) return await this.#serve(live.engine, exchange, intake, record);
+    // Ending a session needs no server.
+    if (intake.kind === 'delete') return this.#bareEngine().serve(exchange, intake, record);
+    const recovered = await this.#recover(sessionId, exchange);
+    return isReply(recovered) ? recovered : this.#serve(recovered.engine, exchange, intake, record);
+  }
+
+  async #serve(engine: Engine, exchange: Exchange, intake: Intake, record: SessionData | undefined): Promise<Reply> {
+    return this.#sendingAway(await engine.serve(exchange, intake, record));
+  }
+
+  /** The session's record, 'live' in memory mode, undefined where there is none, or the answer when nobody can tell. */
+  async #find(
+    exchange: Exchange,
+    sessionId: string,
+    known: LiveSession | undefined
+  ): Promise<SessionData | 'live' | Reply | undefined> {
+    if (!this.#options.directory) return known && 'live';
+    const found = await findSession(sessionId, exchange, this.#options, this.#report, known?.engine.stored);
+    if (found === 'missing') {
+      // Deleted or expired elsewhere: what this pod holds for it goes.
+      await this.#sessions.peek(sessionId)?.engine.end();
+      // Who ended it may have had no way to say so. Not awaited: a stranger's session is answered as soon.
+      if (exchange.method === 'DELETE') void this.#bareEngine().routing?.ended(sessionId);
+      return undefined;
+    }
+    return found === 'foreign' ? undefined : found;
+  }
+
+  async #open(exchange: Exchange, intake: Intake): Promise<Reply> {
+    if (!this.#sessions.reserve()) return this.#full();
+    try {
+      const built = await this.#build(exchange, undefined);
+      if (isReply(built)) return built;
+      const { engine, server } = built;
+      const reply = await engine.serve(exchange, intake);
+      const isOpen = reply.status === 200 && !this.#left;
+      // Added before the reply leaves, so that the client's next request finds it.
+      if (isOpen && engine.sessionId !== undefined && !engine.closed) {
+        this.#sessions.add(engine.sessionId, engine, server);
+        return reply;
+      }
+      if (!isOpen && !engine.ended) await engine.gate.abandon();
+      await closeServer(server, this.#report);
+      return this.#left ? this.#unavailable('The pod is shutting down') : reply;
+    } finally {
+      this.#sessions.release();
+    }
+  }
+
+  #recover(sessionId: string, exchange: Exchange): Promise<LiveSession | Reply> {
+    let recovery = this.#recoveries.get(sessionId);
+    if (!recovery) {
+      recovery = this.#rebuild(sessionId, exchange).finally(() => this.#recoveries.delete(sessionId));
+      this.#recoveries.set(sessionId, recovery);
+    }
+    return recovery;
+  }
+
+  async #rebuild(sessionId: string, exchange: Exchange): Promise<LiveSession | Reply> {
+    if (!this.#sessions.reserve()) return this.#full();
+    try {
+      const built = await this.#build(exchange, sessionId);
+      if (isReply(built)) return built;
+      const session = this.#sessions.add(sessionId, built.engine, built.server);
+      // Nobody serves it yet, so it looks idle: it stays until those who wait for it have begun.
+      const release = built.engine.retain();
+      setTimeout(release, 0);
+      return session;
+    } finally {
+      this.#sessions.release();
+    }
+  }
+
+  async #build(
+    exchange: Exchange,
+    sessionId: string | undefined
+  ): Promise<{ engine: Engine; server: ConnectableServer } | Reply> {
+    try {
+      const { authInfo, requestInfo } = exchange;
+      const server = await this.#factory({
+        recovering: sessionId !== undefined,
+        sessionId,
+        authInfo,
+        requestInfo,
+        jsonSchemaValidator: this.#jsonSchemaValidator
+      });
+      checkServer(server);
+      const transport: HttpServerTransport = new StreamableHTTPServerTransport(this.#options);
+      transport.onerror = this.#report;
+      await server.connect(transport);
+      if (this.#left) {
+        await closeServer(server, this.#report);
+        return this.#unavailable('The pod is shutting down');
+      }
+      this.#notifier.listen();
+      return { engine: engineOf(transport), server };
+    } catch (error) {
+      this.#report(error as Error);
+      return errorReply(500, INTERNAL_ERROR, 'Internal error');
+    }
+  }
+
+  #bareEngine(): Engine {
+    const engine = new Engine(this.#options);
+    engine.onerror = this.#report;
+    return engine;
+  }
+
+  async #drain(drainMs: number): Promise<void> {
+    const deadline = Date.now() + drainMs;
+    for (const { engine } of this.#sessions) engine.handOver();
+    while (this.#inFlight() > 0 && Date.now() < deadline) {
+      await new Promise(resolve => setTimeout(resolve, DRAIN_POLL_MS));
+    }
+    // What has been answered is written at the end of its turn.
+    await endOfTurn();
+    this.#left = true;
+    await this.#sessions.close();
+    await this.#notifier.close();
+    await this.#releaseBus();
+  }
+
+  #inFlight(): number {
+    let count = this.#exchanges;
+    for (const { engine } of this.#sessions) count += engine.inFlight;
+    return count;
+  }
+
+  /** While the pod drains, its open requests still get what their clients send for them. */
+  #finishesWork(exchange: Exchange, intake: Intake): boolean {
+    const sessionId = exchange.header('mcp-session-id');
+    const live = sessionId ? this.#sessions.peek(sessionId) : undefined;
+    return live !== undefined && intake.kind === 'post' && !intake.messages.some(isRequest);
+  }
+
+  #full(): Reply {
+    return this.#unavailable('The pod is full');
+  }
+
+  #unavailable(message: string): Reply {
+    this.#report(new PodUnavailableError(message));
+    return this.#sendingAway(serviceUnavailable(message));
+  }
+
+  /** Who is to come back must not come to a pod that shuts down, on the connection that it has. */
+  #sendingAway(reply: Reply): Reply {
+    const sendsAway = this.#closing && reply.status === 503;
+    return sendsAway ? { ...reply, headers: { connection: 'close', ...reply.headers } } : reply;
+  }
+
+  #notFound(): Reply {
+    this.#report(new Error('Session not found'));
+    return sessionNotFound();
+  }
+
+  #problem(status: number, code: number, message: string): Reply {
+    this.#report(new Error(message));
+    return errorReply(status, code, message);
+  }
+}
+
+function checkServer(server: ConnectableServer | undefined): void {
+  if (typeof server?.connect === 'function') return;
+  throw new InvalidOptionError(
+    'serverFactory',
+    `a function that returned ${kindOf(server)}`,
+    'one that returns a server'
+  );
+}

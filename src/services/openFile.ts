@@ -1,0 +1,30 @@
+import { InMemoryTaskMessageQueue, InMemoryTaskStore } from 'mcp-sdk-upstream/experimental/tasks/stores/in-memory.js';
+import { BackendUnavailableError, SessionStoreUnavailableError } from '../errors.js';
+import { FileSessionStore } from '../backends/file/sessionStore.js';
+import { InMemoryEventStore } from '../backends/memory/eventStore.js';
+import { InMemorySessionBus } from '../backends/memory/sessionBus.js';
+import type { Backend } from './backend.js';
+import type { BackendOptions } from './options.js';
+
+/**
+ * Sessions in the files of a directory: for one process, whose sessions survive it. Event logs and tasks do not.
+ * @throws BackendUnavailableError, InvalidOptionError
+ */
+export async function openFile(path: string, { ttlSeconds, onLog }: BackendOptions): Promise<Backend> {
+  const sessionStore = new FileSessionStore({ path, ttlSeconds, onLog });
+  try {
+    await sessionStore.open();
+  } catch (error) {
+    if (!(error instanceof SessionStoreUnavailableError)) throw error;
+    throw new BackendUnavailableError(error.message, { cause: error });
+  }
+  const taskStore = new InMemoryTaskStore();
+  return {
+    sessionStore,
+    sessionBus: new InMemorySessionBus(),
+    eventStore: new InMemoryEventStore({ ttlSeconds }),
+    taskStore,
+    taskMessageQueue: new InMemoryTaskMessageQueue(),
+    close: async () => taskStore.cleanup()
+  };
+}

@@ -1,0 +1,74 @@
+import type { Pool } from 'pg';
+import { AnypodError, BackendUnavailableError } from '../errors.js';
+import { PostgresEventStore } from '../backends/postgres/eventStore.js';
+import { migrate } from '../backends/postgres/migrate.js';
+import { PostgresSessionBus } from '../backends/postgres/sessionBus.js';
+import { PostgresSessionStore } from '../backends/postgres/sessionStore.js';
+import { PostgresTaskMessageQueue } from '../backends/postgres/taskMessageQueue.js';
+import { PostgresTaskStore } from '../backends/postgres/taskStore.js';
+import { type Backend, loaded } from './backend.js';
+import type { BackendOptions } from './options.js';
+import { notEncoded, parseUrl } from './backendUrl.js';
+
+const BY = 'DATABASE_URL';
+const FORM = 'postgres://user:password@host:port/database';
+
+/**
+ * Everything in one Postgres, over a `pg` pool of its own; its tables are made where they are missing.
+ * @throws BackendUnavailableError, InvalidOptionError, StoreSchemaError
+ */
+export async function openPostgres(databaseUrl: string, options: BackendOptions): Promise<Backend> {
+  const shown = shownUrl(databaseUrl);
+  const { Pool } = await loadPg();
+  const pool = new Pool({ connectionString: databaseUrl, connectionTimeoutMillis: options.connectTimeoutMs });
+  const { ttlSeconds, onLog } = options;
+  pool.on('error', error => onLog('warn', `Postgres: ${error.message}`));
+  try {
+    await pool.query('select 1');
+    await migrate({ pool });
+  } catch (error) {
+    await pool.end();
+    // It takes a bare % for what it is, but not for bytes that are no UTF-8.
+    if (error instanceof URIError) throw notEncoded(BY, FORM);
+    throw error instanceof AnypodError ? error : unusable(shown, error as Error);
+  }
+  return {
+    sessionStore: new PostgresSessionStore({ pool, ttlSeconds, onLog }),
+    sessionBus: new PostgresSessionBus({ pool, onLog }),
+    eventStore: new PostgresEventStore({ pool, ttlSeconds, onLog }),
+    taskStore: new PostgresTaskStore({ pool, onLog }),
+    taskMessageQueue: new PostgresTaskMessageQueue({ pool, onLog }),
+    close: () => pool.end()
+  };
+}
+
+/** For messages: without user and password. */
+function shownUrl(databaseUrl: string): string {
+  const url = parseUrl(BY, databaseUrl, FORM, ({ protocol }) => /^postgres(ql)?:$/.test(protocol));
+  return `${url.protocol}//${url.host}${url.pathname}`;
+}
+
+async function loadPg(): Promise<{ Pool: typeof Pool }> {
+  try {
+    const pg = (await import('pg')) as { default?: { Pool: typeof Pool }; Pool?: typeof Pool };
+    return loaded({ Pool: (pg.Pool ?? pg.default?.Pool) as typeof Pool }, 'pg', 'Pool');
+  } catch (error) {
+    const { code } = error as { code?: string };
+    if (code !== 'ERR_MODULE_NOT_FOUND' && code !== 'MODULE_NOT_FOUND') throw error;
+    throw new BackendUnavailableError('The package pg is not installed: npm install pg', { cause: error });
+  }
+}
+
+function unusable(shown: string, error: Error & { code?: string; errors?: Error[] }): BackendUnavailableError {
+  // An error of several addresses has its text in its parts.
+  const text = error.message || error.errors?.map(({ message }) => message).join(', ');
+  // What Postgres itself says has a five-character code (appendix A of its manual): then it is there.
+  return /^[0-9A-Z]{5}$/.test(error.code ?? '')
+    ? new BackendUnavailableError(
+        `Postgres at ${shown} does not let us in (${text}): check user, password and database in DATABASE_URL`
+      )
+    : new BackendUnavailableError(
+        `No Postgres answers at ${shown} (${text}): start one, or set DATABASE_URL to where it is`,
+        { unreachable: true }
+      );
+}
