@@ -38,3 +38,13 @@ export function withDeadline<T>(
     );
   });
 }
+
+/** Settles after `ms` milliseconds. */
+export function pause(ms: number): Promise<void> {
+  return new Promise(resolve => setTimeout(resolve, ms));
+}
+
+/** Lets the process end although the timer is set. Timers of browsers and edge runtimes do not keep a process alive. */
+export function unref(timer: ReturnType<typeof setTimeout>): void {
+  (timer as { unref?: () => void }).unref?.();
+}

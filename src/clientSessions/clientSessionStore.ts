@@ -1,4 +1,4 @@
-import { withDeadline } from '../deadline.js';
+import { pause, withDeadline } from '../deadline.js';
 import { fingerprint, isSessionId } from '../ports/sessionId.js';
 import { SessionExistsError, SessionRecordUnreadableError, SessionStoreUnavailableError } from '../errors.js';
 import type { SessionStore } from '../ports/sessionStore.js';
@@ -16,7 +16,7 @@ const MAX_PAUSE_MS = 50;
  * Client sessions in a session store: the identity is the record's principal, so that the store's own index finds the
  * sessions of an identity, and the session itself is the record's state, changed by compare-and-set.
  */
-export class ClientSessionDirectory {
+export class ClientSessionStore {
   readonly #store: StateStore;
   readonly #timeoutMs: number;
 
@@ -73,6 +73,7 @@ export class ClientSessionDirectory {
       const written = await this.#ask('putState', sessionId, store => store.putState(sessionId, value, entry.version));
       if (written === 'missing') return null;
       if (written === 'written') return next;
+      // A random time, so that writers that met do not meet again.
       await pause(Math.random() * Math.min(2 ** conflicts, MAX_PAUSE_MS));
     }
     const session = fingerprint(sessionId);
@@ -135,9 +136,4 @@ export class ClientSessionDirectory {
       throw new SessionStoreUnavailableError(`${call} failed for client session ${session}`, { cause: error });
     }
   }
-}
-
-/** Writers that met are not to meet again. */
-export function pause(ms: number): Promise<void> {
-  return new Promise(resolve => setTimeout(resolve, ms));
 }

@@ -2,7 +2,7 @@ import type { OAuthClientProvider } from 'mcp-sdk-upstream/client/auth.js';
 import { ClientSessionNotFoundError, InvalidOptionError } from '../errors.js';
 import { SESSION_STORE_METHODS, type SessionStore } from '../ports/sessionStore.js';
 import { checkFunction, checkMethods, checkNumber, checkOptionsObject, kindOf } from '../validate.js';
-import { ClientSessionDirectory, STATE_METHODS } from './clientSessionStore.js';
+import { ClientSessionStore, STATE_METHODS } from './clientSessionStore.js';
 import { type ClientSessionOAuthOptions, ClientSessionOAuthProvider } from './oauthProvider.js';
 import { sameText, sessionIdOfState } from './oauthState.js';
 import { changed, type ClientSession, type ClientSessionChanges, type NewClientSession, newSession } from './record.js';
@@ -76,13 +76,13 @@ export function createClientSessions(options: ClientSessionsOptions): ClientSess
   checkFunction('sessionIdGenerator', options.sessionIdGenerator);
   checkNumber('storeTimeoutMs', options.storeTimeoutMs, { min: 1 });
   const generateSessionId = options.sessionIdGenerator ?? (() => globalThis.crypto.randomUUID());
-  const directory = new ClientSessionDirectory(options.store, options.storeTimeoutMs ?? 2000);
+  const sessions = new ClientSessionStore(options.store, options.storeTimeoutMs ?? 2000);
 
   async function getIdentitySessionsData(identity: string): Promise<ClientSession[]> {
     checkIdentity(identity);
-    const sessions: ClientSession[] = [];
-    for await (const batch of directory.ofIdentity(identity)) sessions.push(...batch.map(({ session }) => session));
-    return sessions.sort((a, b) => a.createdAt - b.createdAt);
+    const found: ClientSession[] = [];
+    for await (const batch of sessions.ofIdentity(identity)) found.push(...batch.map(({ session }) => session));
+    return found.sort((a, b) => a.createdAt - b.createdAt);
   }
 
   return {
@@ -92,20 +92,20 @@ export function createClientSessions(options: ClientSessionsOptions): ClientSess
     async createSession(given) {
       checkOptionsObject('session', given);
       const session = newSession(given, generateSessionId);
-      await directory.create(session);
+      await sessions.create(session);
       return session;
     },
     async getSession(identity, sessionId) {
       checkIdentity(identity);
-      const stored = await directory.read(identity, sessionId);
+      const stored = await sessions.read(identity, sessionId);
       if (!stored) return null;
-      await directory.refresh(sessionId);
+      await sessions.refresh(sessionId);
       return stored.session;
     },
     async updateSession(identity, sessionId, changes) {
       checkIdentity(identity);
       if (typeof changes !== 'function') checkOptionsObject('changes', changes);
-      const stored = await directory.change(identity, sessionId, ({ session, ...rest }) => {
+      const stored = await sessions.change(identity, sessionId, ({ session, ...rest }) => {
         const fields = typeof changes === 'function' ? changes(session) : changes;
         return { ...rest, session: changed(session, fields) };
       });
@@ -114,7 +114,7 @@ export function createClientSessions(options: ClientSessionsOptions): ClientSess
     },
     async removeSession(identity, sessionId) {
       checkIdentity(identity);
-      return directory.remove(identity, sessionId);
+      return sessions.remove(identity, sessionId);
     },
     async getIdentitySessionIds(identity) {
       return (await getIdentitySessionsData(identity)).map(({ sessionId }) => sessionId);
@@ -123,17 +123,17 @@ export function createClientSessions(options: ClientSessionsOptions): ClientSess
       checkIdentity(identity);
       const sessionId = sessionIdOfState(state);
       if (sessionId === undefined) return null;
-      const stored = await directory.read(identity, sessionId);
+      const stored = await sessions.read(identity, sessionId);
       const isPending = stored?.oauth.authorizations?.some(pending => sameText(pending.state, state));
       return isPending ? stored!.session : null;
     },
     async oauthProvider(identity, sessionId, oauthOptions) {
       checkIdentity(identity);
-      const stored = await directory.read(identity, sessionId);
+      const stored = await sessions.read(identity, sessionId);
       if (!stored) throw new ClientSessionNotFoundError('This identity has no session of this id');
-      return new ClientSessionOAuthProvider(directory, stored.session, oauthOptions);
+      return new ClientSessionOAuthProvider(sessions, stored.session, oauthOptions);
     },
-    close: () => directory.close()
+    close: () => sessions.close()
   };
 }
 

@@ -8,7 +8,7 @@ import { InvalidGrantError } from 'mcp-sdk-upstream/server/auth/errors.js';
 import { ClientSessionNotFoundError, InvalidOptionError } from '../errors.js';
 import { checkFunction, checkOptionsObject, checkString } from '../validate.js';
 import { authenticateClient } from './clientAuthentication.js';
-import type { ClientSessionDirectory } from './clientSessionStore.js';
+import type { ClientSessionStore } from './clientSessionStore.js';
 import { challengeOf, newState, sameText } from './oauthState.js';
 import type { ClientSession, OAuthProgress, PendingAuthorization, StoredClientSession } from './record.js';
 import { takeRefreshTurn } from './refreshTurn.js';
@@ -40,7 +40,7 @@ export class ClientSessionOAuthProvider implements OAuthClientProvider {
   readonly clientMetadata: OAuthClientMetadata;
   readonly clientMetadataUrl?: string;
   declare readonly validateResourceURL?: NonNullable<OAuthClientProvider['validateResourceURL']>;
-  readonly #directory: ClientSessionDirectory;
+  readonly #store: ClientSessionStore;
   readonly #identity: string;
   readonly #sessionId: string;
   readonly #options: ClientSessionOAuthOptions;
@@ -57,7 +57,7 @@ export class ClientSessionOAuthProvider implements OAuthClientProvider {
   readonly #clients = new Map<string, OAuthClientInformationMixed>();
 
   /** @throws InvalidOptionError */
-  constructor(directory: ClientSessionDirectory, session: ClientSession, options: ClientSessionOAuthOptions) {
+  constructor(store: ClientSessionStore, session: ClientSession, options: ClientSessionOAuthOptions) {
     checkOptionsObject('options', options);
     if (typeof options.redirectToAuthorization !== 'function') {
       throw new InvalidOptionError('redirectToAuthorization', typeof options.redirectToAuthorization, 'a function');
@@ -80,7 +80,7 @@ export class ClientSessionOAuthProvider implements OAuthClientProvider {
     this.clientMetadataUrl = options.clientMetadataUrl;
     // The SDK looks at its presence.
     if (options.validateResourceURL) this.validateResourceURL = options.validateResourceURL;
-    this.#directory = directory;
+    this.#store = store;
     this.#identity = session.identity;
     this.#sessionId = session.sessionId;
     this.#options = options;
@@ -112,7 +112,7 @@ export class ClientSessionOAuthProvider implements OAuthClientProvider {
 
   async tokens(): Promise<OAuthTokens | undefined> {
     const { session } = await this.#read();
-    await this.#directory.refresh(this.#sessionId);
+    await this.#store.refresh(this.#sessionId);
     return session.tokens;
   }
 
@@ -213,7 +213,7 @@ export class ClientSessionOAuthProvider implements OAuthClientProvider {
   }
 
   async #read(): Promise<StoredClientSession> {
-    return present(await this.#directory.read(this.#identity, this.#sessionId));
+    return present(await this.#store.read(this.#identity, this.#sessionId));
   }
 
   async #change(
@@ -223,7 +223,7 @@ export class ClientSessionOAuthProvider implements OAuthClientProvider {
       const next = step(stored);
       return next && { v: 1, ...next };
     };
-    return present(await this.#directory.change(this.#identity, this.#sessionId, change));
+    return present(await this.#store.change(this.#identity, this.#sessionId, change));
   }
 
   /** Takes the turn, and puts the session's refresh token in place of the one that the SDK has read before. */

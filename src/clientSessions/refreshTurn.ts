@@ -1,4 +1,4 @@
-import { pause } from './clientSessionStore.js';
+import { pause } from '../deadline.js';
 import type { ClientSession, StoredClientSession } from './record.js';
 
 /** Whoever has not come back from a token request by then is taken for dead, by each who waits, on its own clock. */

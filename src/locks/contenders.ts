@@ -1,34 +1,35 @@
-/** How often the first in line of a process asks whether the lock is free: soon at first, then less often. */
+/** How often the first waiting caller of a process asks for the lock: first after the minimum, then less often. */
 const MIN_POLL_MS = 5;
 const MAX_POLL_MS = 50;
 
 interface Contender {
   readonly claim: object;
   pollMs: number;
-  /** Its place at the store is taken, or given up. */
+  /** Called when the caller has a place in the store's queue, or has given up. */
   entered: () => void;
-  /** Wakes it from its pause, if it is in one. */
+  /** Ends the pause, if there is one. */
   wake: (() => void) | undefined;
   woken: boolean;
 }
 
 /**
- * Those of this process who want one lock of a store. Each has a place of its own in the store's queue, so that nobody
- * is overtaken, in this process or another. But only the first of them can be next, so it alone asks often, and only
- * while none of them holds the lock: when that one lets go, the first is woken. The others ask to keep their places.
+ * The callers of this process that want the same lock. Each has its own place in the store's queue, so no caller
+ * overtakes another, in this process or any other. Only the first caller can be next. So only the first one asks often,
+ * and only if no caller of this process holds the lock. When the holder releases the lock, the first caller is woken.
+ * The others ask rarely, to keep their places.
  */
 export class Contenders {
   readonly #waiting: Contender[] = [];
   readonly #onempty: () => void;
   #holder: object | undefined;
-  /** Places are taken one after the other: a store with several connections might hear two at once in any order. */
+  /** Callers enter the queue one after the other: two requests on two connections could arrive in any order. */
   #entering: Promise<void> = Promise.resolve();
 
   constructor(onempty: () => void) {
     this.#onempty = onempty;
   }
 
-  /** @returns when it is this one's turn to take a place; call what is returned when that has been done, or has failed */
+  /** Settles when the caller may ask the store for a place. Call the returned function after that, success or not. */
   async enter(claim: object): Promise<() => void> {
     const contender: Contender = { claim, pollMs: MIN_POLL_MS, entered: () => {}, wake: undefined, woken: false };
     const entered = new Promise<void>(resolve => (contender.entered = resolve));
@@ -39,13 +40,13 @@ export class Contenders {
     return contender.entered;
   }
 
-  /** This one has the lock. */
+  /** The caller holds the lock. */
   hold(claim: object): void {
     this.#remove(claim);
     this.#holder = claim;
   }
 
-  /** This one has let go of the lock, or lost it, or waits no more. May be called twice. */
+  /** The caller has released or lost the lock, or no longer waits. May be called twice. */
   leave(claim: object): void {
     const removed = this.#remove(claim);
     removed?.entered();
@@ -90,7 +91,7 @@ export class Contenders {
 
 const all = new WeakMap<object, Map<string, Contenders>>();
 
-/** Enter them in the same step: what nobody is in is dropped. */
+/** The contenders for one lock. Call `enter` synchronously after this: an empty group is dropped. */
 export function contendersFor(store: object, sessionId: string): Contenders {
   const ofStore = all.get(store) ?? new Map<string, Contenders>();
   all.set(store, ofStore);

@@ -10,11 +10,14 @@ export function fitsHeader(value: string): boolean {
   return /^[\t\x20-\x7e\x80-\xff]*$/.test(value);
 }
 
-/** A short fingerprint (FNV-1a) to name a session in logs and errors: a session id is a secret. */
-export function fingerprint(sessionId: string): string {
+/** A hash of 32 bits (FNV-1a): spreads numbered ids as well as random ones, and is not for secrets. */
+export function hash32(text: string): number {
   let hash = 0x811c9dc5;
-  for (let i = 0; i < sessionId.length; i++) {
-    hash = Math.imul(hash ^ sessionId.charCodeAt(i), 0x01000193);
-  }
-  return (hash >>> 0).toString(16).padStart(8, '0');
+  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
+  return hash >>> 0;
+}
+
+/** A short fingerprint that names a session in logs and errors: a session id is a secret. */
+export function fingerprint(sessionId: string): string {
+  return hash32(sessionId).toString(16).padStart(8, '0');
 }

@@ -1,3 +1,4 @@
+import { unref } from '../deadline.js';
 import { sessionServer } from './liveServers.js';
 
 /** How often a pod looks whether a task of its own has ended elsewhere. */
@@ -20,7 +21,7 @@ export class RunningTasks {
       // A store that cannot be asked now is asked again.
       else void look().catch(() => {});
     }, LOOK_MS);
-    timer.unref?.();
+    unref(timer);
     this.#releases.set(taskId, () => {
       clearInterval(timer);
       release();

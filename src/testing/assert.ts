@@ -9,8 +9,11 @@ export function isTrue(condition: unknown, message: string): asserts condition {
   if (!condition) throw new AssertionError({ message, actual: condition, expected: true, operator: '==' });
 }
 
-/** As JSON sees it: the order of keys does not matter, and a key whose value is undefined is not there. */
-export function equal(actual: unknown, expected: unknown, message: string): void {
+/**
+ * Compares as JSON does: the order of keys does not matter, and a key whose value is undefined counts as absent.
+ * @param message - what is compared. @default the difference
+ */
+export function equal(actual: unknown, expected: unknown, message?: string): void {
   if (!isSame(actual, expected)) {
     throw new AssertionError({ message, actual, expected, operator: 'deepStrictEqual' });
   }

@@ -3,8 +3,8 @@ import type { JSONRPCMessage } from 'mcp-sdk-upstream/types.js';
 import type { FollowableEventStore } from '../ports/eventStore.js';
 import { equal, isTrue, rejects } from './assert.js';
 import type { Cases } from './contract.js';
-import type { TwoEventStores } from './eventStoreContract.js';
 import { Fuzz, oddMetadata, oddTexts, oneMebibyte } from './samples.js';
+import type { TwoEventStores } from './storePair.js';
 
 type EventCases = Cases<Required<Pick<TwoEventStores, 'first' | 'second' | 'elapse'>>>;
 

@@ -1,23 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { FollowableEventStore } from '../ports/eventStore.js';
 import { type ContractOptions, optionalMethodsCase, runContract } from './contract.js';
 import { boundedCases, eventCases, expiringCases, latestCases, streamIdCases } from './eventStoreCases.js';
+import type { TwoEventStores } from './storePair.js';
 
 /** The methods of an event store that it need not have. */
 export type OptionalEventMethod = 'getStreamIdForEventId' | 'latestEventId';
 
 const OPTIONAL_METHODS: readonly OptionalEventMethod[] = ['getStreamIdForEventId', 'latestEventId'];
 const methodCases = optionalMethodsCase(OPTIONAL_METHODS);
-
-/** The store as two pods have it: two instances over one backend, or one object where the backend lives in an object. */
-export interface TwoEventStores {
-  first: FollowableEventStore;
-  second: FollowableEventStore;
-  /** Lets so much time pass for the backend: really, or on its clock. @default waits */
-  elapse?: (ms: number) => Promise<void>;
-  /** Closes what was opened for the case. */
-  close?: () => Promise<void>;
-}
 
 export interface EventStoreContractOptions extends ContractOptions<EventStoreCase> {
   /**

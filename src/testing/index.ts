@@ -4,13 +4,8 @@ export type { OptionalSessionMethod, SessionStoreCase, SessionStoreContractOptio
 export { sessionBusContract } from './sessionBusContract.js';
 export type { SessionBusCase, SessionBusContractOptions, TwoSessionBuses } from './sessionBusContract.js';
 export { eventStoreContract } from './eventStoreContract.js';
-export type {
-  EventStoreCase,
-  EventStoreContractOptions,
-  OptionalEventMethod,
-  TwoEventStores
-} from './eventStoreContract.js';
+export type { EventStoreCase, EventStoreContractOptions, OptionalEventMethod } from './eventStoreContract.js';
 export { lockContract } from './lockContract.js';
 export { principalContract } from './principalContract.js';
 export { sessionStateContract } from './sessionStateContract.js';
-export type { StoreContractOptions, TwoSessionStores } from './storePair.js';
+export type { StoreContractOptions, TwoEventStores, TwoSessionStores } from './storePair.js';

@@ -1,8 +1,8 @@
-import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import { LockTimeoutError } from '../errors.js';
-import { type LockStore, withLock } from '../locks/withLock.js';
+import type { LockStore } from '../locks/lockStore.js';
+import { withLock } from '../locks/withLock.js';
+import { equal, isTrue, rejects } from './assert.js';
 import { runContract } from './contract.js';
 import { having, type PairCases, pairs, type StoreContractOptions, type StorePair } from './storePair.js';
 
@@ -13,11 +13,11 @@ const CONTENDERS = 50;
 const cases: PairCases = {
   async 'lets one token in at a time, for a session that need not exist'(pair) {
     const { first, second, id } = locksOf(pair);
-    assert.equal(await first.acquireLock(id, 'a', LEASE_MS), true);
-    assert.equal(await second.acquireLock(id, 'b', LEASE_MS), false);
+    equal(await first.acquireLock(id, 'a', LEASE_MS), true);
+    equal(await second.acquireLock(id, 'b', LEASE_MS), false);
     await first.releaseLock(id, 'a');
-    assert.equal(await second.acquireLock(id, 'b', LEASE_MS), true);
-    assert.equal(await first.acquireLock(id, 'a', LEASE_MS), false);
+    equal(await second.acquireLock(id, 'b', LEASE_MS), true);
+    equal(await first.acquireLock(id, 'a', LEASE_MS), false);
   },
 
   async 'lets them in in the order of their coming, however they ask again'(pair) {
@@ -27,35 +27,35 @@ const cases: PairCases = {
     for (const token of tokens) await storeOf(token).acquireLock(id, token, 60_000);
     for (const [index, token] of tokens.entries()) {
       const others = tokens.slice(index + 1).reverse();
-      for (const other of others) assert.equal(await storeOf(other).acquireLock(id, other, 60_000), false, other);
-      assert.equal(await storeOf(token).acquireLock(id, token, 60_000), true, token);
+      for (const other of others) equal(await storeOf(other).acquireLock(id, other, 60_000), false, other);
+      equal(await storeOf(token).acquireLock(id, token, 60_000), true, token);
       await storeOf(token).releaseLock(id, token);
     }
   },
 
   async 'holds on for a holder that asks again'(pair) {
     const { first, second, id } = locksOf(pair);
-    assert.equal(await first.acquireLock(id, 'a', LEASE_MS), true);
-    assert.equal(await second.acquireLock(id, 'b', 10 * LEASE_MS), false);
+    equal(await first.acquireLock(id, 'a', LEASE_MS), true);
+    equal(await second.acquireLock(id, 'b', 10 * LEASE_MS), false);
     await pair.elapse(LEASE_MS * 0.6);
-    assert.equal(await first.acquireLock(id, 'a', 3 * LEASE_MS), true);
+    equal(await first.acquireLock(id, 'a', 3 * LEASE_MS), true);
     await pair.elapse(LEASE_MS * 0.6);
-    assert.equal(await second.acquireLock(id, 'b', 10 * LEASE_MS), false);
+    equal(await second.acquireLock(id, 'b', 10 * LEASE_MS), false);
     await first.releaseLock(id, 'a');
-    assert.equal(await second.acquireLock(id, 'b', LEASE_MS), true);
+    equal(await second.acquireLock(id, 'b', LEASE_MS), true);
   },
 
   async 'is renewed, and released, by who holds it and by nobody else'(pair) {
     const { first, second, id } = locksOf(pair);
-    assert.equal(await first.renewLock(id, 'a', LEASE_MS), false);
+    equal(await first.renewLock(id, 'a', LEASE_MS), false);
     await first.acquireLock(id, 'a', LEASE_MS);
     await second.acquireLock(id, 'b', 60_000);
-    assert.equal(await second.renewLock(id, 'b', LEASE_MS), false);
+    equal(await second.renewLock(id, 'b', LEASE_MS), false);
     await second.releaseLock(id, 'stranger');
-    assert.equal(await first.renewLock(id, 'a', LEASE_MS), true);
+    equal(await first.renewLock(id, 'a', LEASE_MS), true);
     await first.releaseLock(id, 'a');
-    assert.equal(await first.renewLock(id, 'a', LEASE_MS), false);
-    assert.equal(await second.acquireLock(id, 'b', LEASE_MS), true);
+    equal(await first.renewLock(id, 'a', LEASE_MS), false);
+    equal(await second.acquireLock(id, 'b', LEASE_MS), true);
   },
 
   async 'is free when its lease has ended, and who had it can do no harm to who has it'(pair) {
@@ -63,12 +63,12 @@ const cases: PairCases = {
     await first.acquireLock(id, 'a', LEASE_MS);
     await second.acquireLock(id, 'b', 60_000);
     await pair.elapse(LEASE_MS * 1.1);
-    assert.equal(await first.renewLock(id, 'a', LEASE_MS), false);
-    assert.equal(await second.acquireLock(id, 'b', 60_000), true);
-    assert.equal(await first.renewLock(id, 'a', LEASE_MS), false);
+    equal(await first.renewLock(id, 'a', LEASE_MS), false);
+    equal(await second.acquireLock(id, 'b', 60_000), true);
+    equal(await first.renewLock(id, 'a', LEASE_MS), false);
     await first.releaseLock(id, 'a');
-    assert.equal(await first.acquireLock(id, 'a', LEASE_MS), false);
-    assert.equal(await second.renewLock(id, 'b', 60_000), true);
+    equal(await first.acquireLock(id, 'a', LEASE_MS), false);
+    equal(await second.renewLock(id, 'b', 60_000), true);
   },
 
   async 'is held beyond its first lease by who renews it'(pair) {
@@ -76,8 +76,8 @@ const cases: PairCases = {
     await first.acquireLock(id, 'a', LEASE_MS);
     for (let step = 0; step < 3; step++) {
       await pair.elapse(LEASE_MS * 0.5);
-      assert.equal(await second.renewLock(id, 'a', LEASE_MS), true);
-      assert.equal(await second.acquireLock(id, 'b', LEASE_MS), false);
+      equal(await second.renewLock(id, 'a', LEASE_MS), true);
+      equal(await second.acquireLock(id, 'b', LEASE_MS), false);
     }
   },
 
@@ -89,15 +89,15 @@ const cases: PairCases = {
     await second.acquireLock(id, 'patient', 60_000);
     for (let step = 0; step < 3; step++) {
       await pair.elapse(LEASE_MS * 0.4);
-      assert.equal(await second.acquireLock(id, 'alive', LEASE_MS), false);
+      equal(await second.acquireLock(id, 'alive', LEASE_MS), false);
     }
     await first.releaseLock(id, 'holder');
-    assert.equal(await second.acquireLock(id, 'patient', 60_000), false);
-    assert.equal(await first.acquireLock(id, 'dead', 60_000), false);
-    assert.equal(await second.acquireLock(id, 'alive', LEASE_MS), true);
+    equal(await second.acquireLock(id, 'patient', 60_000), false);
+    equal(await first.acquireLock(id, 'dead', 60_000), false);
+    equal(await second.acquireLock(id, 'alive', LEASE_MS), true);
     await second.releaseLock(id, 'alive');
-    assert.equal(await first.acquireLock(id, 'dead', 60_000), false);
-    assert.equal(await second.acquireLock(id, 'patient', LEASE_MS), true);
+    equal(await first.acquireLock(id, 'dead', 60_000), false);
+    equal(await second.acquireLock(id, 'patient', LEASE_MS), true);
   },
 
   async 'passes over a waiter that has given up'(pair) {
@@ -107,16 +107,16 @@ const cases: PairCases = {
     await second.acquireLock(id, 'c', 60_000);
     await second.releaseLock(id, 'b');
     await first.releaseLock(id, 'a');
-    assert.equal(await second.acquireLock(id, 'c', LEASE_MS), true);
+    equal(await second.acquireLock(id, 'c', LEASE_MS), true);
   },
 
   async 'keeps the locks of sessions apart, whatever their ids look like'(pair) {
     const { first, second, id } = locksOf(pair);
     const ids = ['{a}', 'a', '{a}:lock', 'a}b{', '%', "'", '"', '*', '~'.repeat(200)].map(odd => odd + id);
-    for (const each of ids) assert.equal(await first.acquireLock(each, `holds ${each}`, LEASE_MS), true);
-    for (const each of ids) assert.equal(await second.acquireLock(each, 'other', LEASE_MS), false);
+    for (const each of ids) equal(await first.acquireLock(each, `holds ${each}`, LEASE_MS), true);
+    for (const each of ids) equal(await second.acquireLock(each, 'other', LEASE_MS), false);
     for (const each of ids) await second.releaseLock(each, `holds ${each}`);
-    for (const each of ids) assert.equal(await second.acquireLock(each, 'other', LEASE_MS), true);
+    for (const each of ids) equal(await second.acquireLock(each, 'other', LEASE_MS), true);
   }
 };
 
@@ -127,10 +127,10 @@ const withLockCases: PairCases = {
     let inside = 0;
     const enter = (index: number) =>
       withLock(index % 2 ? first : second, id, async () => {
-        assert.equal(++inside, 1);
+        equal(++inside, 1);
         order.push(index);
         await delay(index % 3);
-        assert.equal(inside--, 1);
+        equal(inside--, 1);
       });
     let arrived = 0;
     const contenders: Promise<void>[] = [];
@@ -138,10 +138,10 @@ const withLockCases: PairCases = {
       while (contenders.length < CONTENDERS) contenders.push(enter(arrived++));
     });
     await Promise.all(contenders);
-    assert.equal(order.length, CONTENDERS);
+    equal(order.length, CONTENDERS);
     for (const parity of [0, 1]) {
       const own = order.filter(index => index % 2 === parity);
-      assert.deepEqual(
+      equal(
         own,
         own.toSorted((a, b) => a - b)
       );
@@ -167,30 +167,36 @@ const withLockCases: PairCases = {
       { leaseMs: LEASE_MS }
     );
     await begun;
-    await withLock(second, id, () => assert.equal(done, true), { leaseMs: LEASE_MS });
-    assert.equal(await long, 'result');
-    assert.equal(signal?.aborted, false);
+    await withLock(second, id, () => equal(done, true), { leaseMs: LEASE_MS });
+    equal(await long, 'result');
+    equal(signal?.aborted, false);
   },
 
   async 'gives up after its time with an error, and with its place'(pair) {
     const { first, second, id } = locksOf(pair);
     await first.acquireLock(id, 'holder', 60_000);
-    const never = () => assert.fail('it has the lock');
-    await assert.rejects(withLock(second, id, never, { timeoutMs: 50, leaseMs: 60_000 }), LockTimeoutError);
-    await assert.rejects(withLock(second, id, never, { timeoutMs: 0, leaseMs: 60_000 }), LockTimeoutError);
+    for (const timeoutMs of [50, 0]) {
+      const waiting = withLock(second, id, () => {}, { timeoutMs, leaseMs: 60_000 });
+      await rejects(waiting, `a lock that is held is not given within ${timeoutMs} ms`, 'ANYPOD_LOCK_TIMEOUT');
+    }
     await first.releaseLock(id, 'holder');
     // A place that was kept would be in the way.
-    assert.equal(await withLock(first, id, () => 'in', { timeoutMs: LEASE_MS }), 'in');
-    assert.equal(await withLock(first, id, () => 'again', { timeoutMs: 0 }), 'again');
+    equal(await withLock(first, id, () => 'in', { timeoutMs: LEASE_MS }), 'in');
+    equal(await withLock(first, id, () => 'again', { timeoutMs: 0 }), 'again');
   },
 
   async 'lets go when the work throws, and passes its error on'(pair) {
     const { first, second, id } = locksOf(pair);
+    const mine = new RangeError('mine');
     const failing = withLock(first, id, () => {
-      throw new RangeError('mine');
+      throw mine;
     });
-    await assert.rejects(failing, RangeError);
-    assert.equal(await second.acquireLock(id, 'next', LEASE_MS), true);
+    const thrown = await failing.then(
+      () => undefined,
+      (error: unknown) => error
+    );
+    isTrue(thrown === mine, 'withLock throws the very error that the work has thrown');
+    equal(await second.acquireLock(id, 'next', LEASE_MS), true);
   },
 
   async 'tells work that has lost its lease, and lets whoever came next in'(pair) {
@@ -211,11 +217,11 @@ const withLockCases: PairCases = {
         other = withLock(second, id, () => true, { leaseMs: 60_000 });
         await pair.elapse(LEASE_MS);
         await aborted;
-        assert.equal(await other, true);
+        equal(await other, true);
       },
       { leaseMs: LEASE_MS }
     );
-    await assert.rejects(lost, { code: 'ANYPOD_LOCK_LOST' });
+    await rejects(lost, 'work that lost its lease fails', 'ANYPOD_LOCK_LOST');
   }
 };
 

@@ -1,6 +1,6 @@
-import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import type { SessionFilter, SessionStore } from '../ports/sessionStore.js';
+import { equal, isTrue } from './assert.js';
 import { runContract } from './contract.js';
 import {
   createSession,
@@ -24,11 +24,12 @@ const cases: PairCases = {
     const ofBob = await createSession(second, { principal: bob });
     const ofNobody = await createSession(first);
     for (const store of [first, second]) {
-      assert.deepEqual(await idsOf(store, { principal: alice }), ofAlice.toSorted());
-      assert.deepEqual(await idsOf(store, { principal: bob }), [ofBob]);
-      assert.deepEqual(await idsOf(store, { principal: randomUUID() }), []);
+      equal(await idsOf(store, { principal: alice }), ofAlice.toSorted());
+      equal(await idsOf(store, { principal: bob }), [ofBob]);
+      equal(await idsOf(store, { principal: randomUUID() }), []);
       const all = await idsOf(store);
-      for (const id of [...ofAlice, ofBob, ofNobody]) assert.ok(all.includes(id));
+      for (const id of [...ofAlice, ofBob, ofNobody])
+        isTrue(all.includes(id), 'the list of all sessions has each of them');
     }
   },
 
@@ -36,9 +37,9 @@ const cases: PairCases = {
     const principal = randomUUID();
     const [gone, stays] = [await createSession(first, { principal }), await createSession(first, { principal })];
     await second.deleteSession(gone);
-    assert.deepEqual(await idsOf(first, { principal }), [stays]);
+    equal(await idsOf(first, { principal }), [stays]);
     await first.deleteSession(stays);
-    assert.deepEqual(await idsOf(second, { principal }), []);
+    equal(await idsOf(second, { principal }), []);
   },
 
   async 'keeps a session in the list whatever changes in its record'({ first, second }) {
@@ -47,7 +48,7 @@ const cases: PairCases = {
     await second.patchSession?.(id, { subscribe: 'file:///x', logLevel: 'info' });
     await second.patchSession?.(id, { unsubscribe: 'file:///x' });
     await second.updateSessionActivity(id);
-    assert.deepEqual(await idsOf(first, { principal }), [id]);
+    equal(await idsOf(first, { principal }), [id]);
   },
 
   async 'keeps principals apart whatever they look like'({ first, second }) {
@@ -57,7 +58,7 @@ const cases: PairCases = {
     );
     const ids = new Map<string, string>();
     for (const principal of principals) ids.set(principal, await createSession(first, { principal }));
-    for (const [principal, id] of ids) assert.deepEqual(await idsOf(second, { principal }), [id]);
+    for (const [principal, id] of ids) equal(await idsOf(second, { principal }), [id]);
   },
 
   async 'lists many sessions, each once'({ first, second }) {
@@ -65,7 +66,7 @@ const cases: PairCases = {
     const ids = await Promise.all(
       Array.from({ length: MANY }, (_, i) => createSession(i % 2 ? first : second, { principal }))
     );
-    assert.deepEqual(await idsOf(first, { principal }), ids.toSorted());
+    equal(await idsOf(first, { principal }), ids.toSorted());
   }
 };
 
@@ -74,7 +75,7 @@ const expiryCases: PairCases = {
     const principal = randomUUID();
     const idle = await createSession(first, { principal });
     const used = await createSession(first, { principal });
-    assert.deepEqual(await idsOf(second, { principal }), [idle, used].toSorted());
+    equal(await idsOf(second, { principal }), [idle, used].toSorted());
     let known = (await second.touchSession?.(used)) ?? undefined;
     // More than twice the time to live, so that nothing that is kept beside the session lags behind.
     for (let step = 0; step < 7; step++) {
@@ -82,9 +83,9 @@ const expiryCases: PairCases = {
       if (second.touchSession) known = (await second.touchSession(used, known)) ?? undefined;
       else await second.updateSessionActivity(used);
     }
-    assert.deepEqual(await idsOf(first, { principal }), [used]);
+    equal(await idsOf(first, { principal }), [used]);
     await elapse(SHORT_TTL_SECONDS * 1000 + 100);
-    assert.deepEqual(await idsOf(first, { principal }), []);
+    equal(await idsOf(first, { principal }), []);
   }
 };
 

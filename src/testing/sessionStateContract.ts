@@ -1,6 +1,6 @@
-import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import type { SessionStore } from '../ports/sessionStore.js';
+import { equal, isTrue } from './assert.js';
 import { runContract } from './contract.js';
 import {
   createSession,
@@ -18,38 +18,38 @@ const cases: PairCases = {
   async 'knows missing as a value, and creates nothing'(pair) {
     const { first, second } = statesOf(pair);
     const id = randomUUID();
-    assert.equal(await first.getState(id), null);
-    assert.equal(await first.putState(id, '1'), 'missing');
-    assert.equal(await first.putState(id, '1', 0), 'missing');
-    assert.equal(await first.putState(id, null), 'missing');
-    assert.equal(await second.getState(id), null);
-    assert.equal(await second.sessionExists(id), false);
+    equal(await first.getState(id), null);
+    equal(await first.putState(id, '1'), 'missing');
+    equal(await first.putState(id, '1', 0), 'missing');
+    equal(await first.putState(id, null), 'missing');
+    equal(await second.getState(id), null);
+    equal(await second.sessionExists(id), false);
   },
 
   async 'gives what was written back on the other instance, with a version that grows'(pair) {
     const { first, second } = statesOf(pair);
     const id = await createSession(first);
-    assert.deepEqual(await second.getState(id), { value: null, version: 0 });
+    equal(await second.getState(id), { value: null, version: 0 });
     let version = 0;
     for (const value of oddTexts) {
-      assert.equal(await first.putState(id, value), 'written');
+      equal(await first.putState(id, value), 'written');
       const read = await second.getState(id);
-      assert.equal(read?.value, value);
-      assert.ok(read.version > version);
-      version = read.version;
+      equal(read?.value, value);
+      isTrue(read!.version > version, 'the version grows');
+      version = read!.version;
     }
   },
 
   async 'writes only where the version is the expected one'(pair) {
     const { first, second } = statesOf(pair);
     const id = await createSession(first);
-    assert.equal(await first.putState(id, '"a"', 1), 'conflict');
-    assert.equal(await first.putState(id, '"a"', 0), 'written');
-    assert.equal(await second.putState(id, '"b"', 0), 'conflict');
+    equal(await first.putState(id, '"a"', 1), 'conflict');
+    equal(await first.putState(id, '"a"', 0), 'written');
+    equal(await second.putState(id, '"b"', 0), 'conflict');
     const { version } = (await second.getState(id))!;
-    assert.equal(await second.putState(id, '"b"', version), 'written');
-    assert.equal(await first.putState(id, '"c"', version), 'conflict');
-    assert.equal((await first.getState(id))?.value, '"b"');
+    equal(await second.putState(id, '"b"', version), 'written');
+    equal(await first.putState(id, '"c"', version), 'conflict');
+    equal((await first.getState(id))?.value, '"b"');
   },
 
   async 'takes a removal for a change like any other'(pair) {
@@ -57,15 +57,15 @@ const cases: PairCases = {
     const id = await createSession(first);
     await first.putState(id, '1');
     const { version } = (await first.getState(id))!;
-    assert.equal(await second.putState(id, null, version), 'written');
+    equal(await second.putState(id, null, version), 'written');
     const removed = (await first.getState(id))!;
-    assert.equal(removed.value, null);
-    assert.ok(removed.version > version);
-    assert.equal(await first.putState(id, '2', version), 'conflict');
-    assert.equal(await first.putState(id, '2', 0), 'conflict');
-    assert.equal(await first.putState(id, '2', removed.version), 'written');
-    assert.equal(await first.putState(id, null), 'written');
-    assert.equal((await second.getState(id))?.value, null);
+    equal(removed.value, null);
+    isTrue(removed.version > version, 'a removal makes the version grow');
+    equal(await first.putState(id, '2', version), 'conflict');
+    equal(await first.putState(id, '2', 0), 'conflict');
+    equal(await first.putState(id, '2', removed.version), 'written');
+    equal(await first.putState(id, null), 'written');
+    equal((await second.getState(id))?.value, null);
   },
 
   async 'lets one of those in who write on the same version at once'(pair) {
@@ -73,8 +73,8 @@ const cases: PairCases = {
     const id = await createSession(first);
     const writes = Array.from({ length: 20 }, (_, i) => (i % 2 ? first : second).putState(id, String(i), 0));
     const outcomes = await Promise.all(writes);
-    assert.equal(outcomes.filter(outcome => outcome === 'written').length, 1);
-    assert.equal((await first.getState(id))?.value, String(outcomes.indexOf('written')));
+    equal(outcomes.filter(outcome => outcome === 'written').length, 1);
+    equal((await first.getState(id))?.value, String(outcomes.indexOf('written')));
   },
 
   async 'keeps the states of sessions apart'(pair) {
@@ -83,9 +83,9 @@ const cases: PairCases = {
     const ids = ['a', '{a}', 'a:record', '__proto__', 'constructor', '%', "'"].map(odd => odd + run);
     for (const sessionId of ids) await createSession(first, { sessionId });
     for (const id of ids) await first.putState(id, JSON.stringify(id));
-    for (const id of ids) assert.equal((await second.getState(id))?.value, JSON.stringify(id));
+    for (const id of ids) equal((await second.getState(id))?.value, JSON.stringify(id));
     await second.putState(ids[0]!, null);
-    assert.equal((await first.getState(ids[1]!))?.value, JSON.stringify(ids[1]));
+    equal((await first.getState(ids[1]!))?.value, JSON.stringify(ids[1]));
   },
 
   async 'is no part of the record, which pods that hold it need not read again'(pair) {
@@ -94,11 +94,11 @@ const cases: PairCases = {
     const before = await first.getSession(id);
     const known = (await first.touchSession?.(id)) ?? undefined;
     await second.putState(id, '{"secret":true}');
-    if (first.touchSession) assert.equal(await first.touchSession(id, known), known);
+    if (first.touchSession) isTrue((await first.touchSession(id, known)) === known, 'the very record that was known');
     const after = await first.getSession(id);
-    assert.deepEqual({ ...after, lastActivity: 0 }, { ...before, lastActivity: 0 });
+    equal({ ...after, lastActivity: 0 }, { ...before, lastActivity: 0 });
     await second.patchSession?.(id, { logLevel: 'info', subscribe: 'file:///x' });
-    assert.equal((await first.getState(id))?.value, '{"secret":true}');
+    equal((await first.getState(id))?.value, '{"secret":true}');
   },
 
   async 'is gone with a deleted session, and brings none back'(pair) {
@@ -106,10 +106,10 @@ const cases: PairCases = {
     const id = await createSession(first);
     await first.putState(id, '1');
     await second.deleteSession(id);
-    assert.equal(await first.getState(id), null);
-    assert.equal(await first.putState(id, '2'), 'missing');
-    assert.equal(await first.getState(id), null);
-    assert.equal(await first.sessionExists(id), false);
+    equal(await first.getState(id), null);
+    equal(await first.putState(id, '2'), 'missing');
+    equal(await first.getState(id), null);
+    equal(await first.sessionExists(id), false);
   },
 
   async 'brings nothing deleted back by writes that race the deletion'(pair) {
@@ -124,9 +124,9 @@ const cases: PairCases = {
       ])
     );
     for (const id of ids) {
-      assert.equal(await second.getState(id), null);
-      assert.equal(await second.putState(id, '3'), 'missing');
-      assert.equal(await first.sessionExists(id), false);
+      equal(await second.getState(id), null);
+      equal(await second.putState(id, '3'), 'missing');
+      equal(await first.sessionExists(id), false);
     }
   }
 };
@@ -143,9 +143,9 @@ const expiryCases: PairCases = {
       await second.getState(idle);
       await second.putState(idle, String(step));
     }
-    assert.equal((await first.getState(used))?.value, '"used"');
-    assert.equal(await first.getState(idle), null);
-    assert.equal(await first.putState(idle, '1'), 'missing');
+    equal((await first.getState(used))?.value, '"used"');
+    equal(await first.getState(idle), null);
+    equal(await first.putState(idle, '1'), 'missing');
   },
 
   async 'does not pass on to a later session with the same id'(pair) {
@@ -153,10 +153,10 @@ const expiryCases: PairCases = {
     const sessionId = await createSession(first);
     await first.putState(sessionId, '1');
     await pair.elapse(SHORT_TTL_SECONDS * 1000 + 100);
-    assert.equal(await first.getState(sessionId), null);
+    equal(await first.getState(sessionId), null);
     await createSession(second, { sessionId });
-    assert.deepEqual(await first.getState(sessionId), { value: null, version: 0 });
-    assert.equal(await first.putState(sessionId, '2', 0), 'written');
+    equal(await first.getState(sessionId), { value: null, version: 0 });
+    equal(await first.putState(sessionId, '2', 0), 'written');
   }
 };
 

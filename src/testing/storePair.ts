@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { FollowableEventStore } from '../ports/eventStore.js';
 import type { SessionData, SessionStore } from '../ports/sessionStore.js';
 import type { Cases, ContractOptions } from './contract.js';
 
@@ -7,6 +8,16 @@ import type { Cases, ContractOptions } from './contract.js';
 export interface TwoSessionStores {
   first: SessionStore;
   second: SessionStore;
+  /** Lets so much time pass for the backend: really, or on its clock. @default waits */
+  elapse?: (ms: number) => Promise<void>;
+  /** Closes what was opened for the case. */
+  close?: () => Promise<void>;
+}
+
+/** The store as two pods have it: two instances over one backend, or one object where the backend lives in an object. */
+export interface TwoEventStores {
+  first: FollowableEventStore;
+  second: FollowableEventStore;
   /** Lets so much time pass for the backend: really, or on its clock. @default waits */
   elapse?: (ms: number) => Promise<void>;
   /** Closes what was opened for the case. */

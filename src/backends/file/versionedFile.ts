@@ -1,4 +1,6 @@
+import { pause } from '../../deadline.js';
 import { SessionStoreUnavailableError } from '../../errors.js';
+import { KeyedQueue } from '../shared/keyedQueue.js';
 import { FILE_MODE, FORMAT, ignore, type NodeModules, parseObject, syncDirectory } from './storeDirectory.js';
 
 /** What is in a file, but for what {@link VersionedFile} adds. */
@@ -41,6 +43,9 @@ const MAX_ATTEMPTS = 500;
 const EMPTY_LOOKS = 4;
 /** How long a file may be half written by an editor. */
 const EDITED_MS = 50;
+
+/** Writers of this process write a file one after the other, so that they do not compete on the disk. */
+const writers = new KeyedQueue();
 
 /**
  * A small JSON file that several processes change at once, any of which may be killed at any moment. There is no lock that
@@ -96,7 +101,7 @@ export class VersionedFile {
    * @throws SessionStoreUnavailableError
    */
   async update<R>(change: Change<R>, { repeatable = true }: { repeatable?: boolean } = {}): Promise<R> {
-    return inTurn(`${this.#directory}/${this.#name}`, () => this.#update(change, repeatable));
+    return writers.run(`${this.#directory}/${this.#name}`, () => this.#update(change, repeatable));
   }
 
   async #update<R>(change: Change<R>, repeatable: boolean): Promise<R> {
@@ -234,21 +239,4 @@ export class VersionedFile {
       names.map(name => this.#modules.fs.unlink(`${this.#directory}/${name}`).catch(ignore('ENOENT', 'EPERM', 'EBUSY')))
     );
   }
-}
-
-/** The last of the writers of this process that wait for their turn at a file, so that they do not meet on the disk. */
-const turns = new Map<string, Promise<unknown>>();
-
-async function inTurn<R>(path: string, run: () => Promise<R>): Promise<R> {
-  const turn = (turns.get(path) ?? Promise.resolve()).then(run, run);
-  turns.set(path, turn);
-  try {
-    return await turn;
-  } finally {
-    if (turns.get(path) === turn) turns.delete(path);
-  }
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise(resolve => setTimeout(resolve, ms));
 }

@@ -1,4 +1,4 @@
-import { withDeadline } from '../../deadline.js';
+import { unref, withDeadline } from '../../deadline.js';
 import { BusUnavailableError } from '../../errors.js';
 import { newListenClient, type PostgresListenClient, type PostgresPool } from './client.js';
 import { type OnLog, explain } from './database.js';
@@ -81,7 +81,7 @@ export class Listener {
       if (this.#client !== own) return;
       this.#failures = 0;
       this.#heartbeat = setInterval(() => this.#beat(own), HEARTBEAT_MS);
-      (this.#heartbeat as { unref?: () => void }).unref?.();
+      unref(this.#heartbeat);
       this.#settle.resolve();
     } catch (error) {
       if (client) this.#lost(client, error as Error);
@@ -117,6 +117,6 @@ export class Listener {
     const delay = Math.min(LAST_RETRY_MS, FIRST_RETRY_MS * 2 ** this.#failures++) * (0.5 + Math.random() / 2);
     this.#onLog('warn', `the bus does not listen: ${explain(error, this.#tables.schema)}`);
     this.#retry = setTimeout(() => void this.#connect(), delay);
-    (this.#retry as { unref?: () => void }).unref?.();
+    unref(this.#retry);
   }
 }

@@ -1,6 +1,7 @@
 import type { QueuedMessage, TaskMessageQueue } from 'mcp-sdk-upstream/experimental/tasks/interfaces.js';
 import { failRequests, pushMessage } from '../../tasks/taskMessages.js';
 import { checkNumber } from '../../validate.js';
+import { KeyedQueue } from '../shared/keyedQueue.js';
 import { Database, type PostgresOptions } from './database.js';
 import { Sweeper } from './sweeper.js';
 import { sessionColumn, taskSql } from './taskSql.js';
@@ -24,8 +25,8 @@ export class PostgresTaskMessageQueue implements TaskMessageQueue {
   readonly #sql: ReturnType<typeof taskSql>;
   readonly #sweeper: Sweeper;
   readonly #ttlMs: number;
-  /** The last message of each task that is on its way: connections of a pool would overtake each other. */
-  readonly #underWay = new Map<string, Promise<void>>();
+  /** One message of a task at a time: two connections of the pool could store two messages in any order. */
+  readonly #writers = new KeyedQueue();
 
   /** @throws InvalidOptionError */
   constructor(options: PostgresTaskMessageQueueOptions) {
@@ -40,7 +41,7 @@ export class PostgresTaskMessageQueue implements TaskMessageQueue {
   async enqueue(taskId: string, message: QueuedMessage, sessionId?: string, maxSize?: number): Promise<void> {
     await pushMessage(message, sessionId, pushed => {
       const queue = queueOf(taskId, sessionId);
-      return this.#inTurn(queue.join(' '), () => this.#insert(queue, JSON.stringify(pushed), maxSize));
+      return this.#writers.run(queue.join(' '), () => this.#insert(queue, JSON.stringify(pushed), maxSize));
     });
   }
 
@@ -82,17 +83,6 @@ export class PostgresTaskMessageQueue implements TaskMessageQueue {
       });
     }
     this.#sweeper.occasion();
-  }
-
-  async #inTurn(key: string, work: () => Promise<void>): Promise<void> {
-    const before = this.#underWay.get(key) ?? Promise.resolve();
-    const turn = before.catch(() => {}).then(work);
-    this.#underWay.set(key, turn);
-    try {
-      await turn;
-    } finally {
-      if (this.#underWay.get(key) === turn) this.#underWay.delete(key);
-    }
   }
 }
 

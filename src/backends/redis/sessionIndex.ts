@@ -1,3 +1,4 @@
+import { hash32 } from '../../ports/sessionId.js';
 import type { SessionData, SessionFilter } from '../../ports/sessionStore.js';
 import type { RedisIndexClient } from './client.js';
 import type { RedisKeys } from './keys.js';
@@ -88,11 +89,8 @@ export class SessionIndex {
   }
 }
 
-/** FNV-1a: ids that are numbered or begin with the time are spread as well as random ones. */
 function shareOf(sessionId: string): number {
-  let hash = 0x811c9dc5;
-  for (let i = 0; i < sessionId.length; i++) hash = Math.imul(hash ^ sessionId.charCodeAt(i), 0x01000193);
-  return (hash >>> 0) % SHARES;
+  return hash32(sessionId) % SHARES;
 }
 
 async function collected(batches: AsyncIterable<string[]>): Promise<string[]> {
