@@ -1,13 +1,14 @@
-import type { ReportError } from './engine/http/exchange.js';
+/** Receives every error that is not thrown to a caller. */
+export type ReportError = (error: Error) => void;
 
 /**
- * Tells the application of an error. What its callback throws is dropped: there is nobody left to tell, and neither the
- * answer that a client waits for nor the process is to end by it.
+ * Reports an error to the application. An error that its callback throws is dropped: nobody is left to report it to, and
+ * it must neither cost a client its answer nor end the process.
  */
 export function reportTo(onerror: ReportError | undefined, error: Error): void {
   try {
     onerror?.(error);
   } catch {
-    // See above.
+    // Dropped: see above.
   }
 }

@@ -2,7 +2,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { AuthInfo } from 'mcp-sdk-upstream/server/auth/types.js';
 import type { RequestInfo } from 'mcp-sdk-upstream/types.js';
-import type { BodyRead, EventSink, Exchange, Reply, ReportError } from '../engine/http/exchange.js';
+import type { BodyRead, EventSink, Exchange, Reply } from '../engine/http/exchange.js';
+import type { ReportError } from '../report.js';
 import { LazyRequestInfo, type RequestSource } from '../engine/http/requestInfo.js';
 import { endOfTurn, firstChunk, NodeEventSink } from './nodeEventSink.js';
 

@@ -3,7 +3,6 @@ import type { HandleRequestOptions } from 'mcp-sdk-upstream/server/webStandardSt
 import type { RequestInfo } from 'mcp-sdk-upstream/types.js';
 import type { BodyRead, EventSink, Exchange, Reply, StreamWriter } from '../engine/http/exchange.js';
 import { LazyRequestInfo, type RequestSource } from '../engine/http/requestInfo.js';
-import { readRequestBody } from '../engine/http/requestLimits.js';
 import { awaitedRoom, type Room } from './backpressure.js';
 
 /** A web-standard request as the engine sees it. */
@@ -116,4 +115,30 @@ class WebEventSink implements EventSink {
     this.#room?.resolve();
     this.#room = undefined;
   }
+}
+
+/**
+ * Reads the body's text. A body whose declared length is over the limit is not read; reading stops when the limit is passed.
+ * Rejects if the stream does.
+ */
+export async function readRequestBody({ headers, body }: Request, maxBytes: number): Promise<BodyRead> {
+  if (Number(headers.get('content-length')) > maxBytes) return { tooLarge: true };
+  if (!body) return { tooLarge: false, text: '' };
+
+  const decoder = new TextDecoder();
+  const texts: string[] = [];
+  const reader = body.getReader();
+  try {
+    let left = maxBytes;
+    for (let chunk = await reader.read(); !chunk.done; chunk = await reader.read()) {
+      left -= chunk.value.byteLength;
+      if (left < 0) return { tooLarge: true };
+      texts.push(decoder.decode(chunk.value, { stream: true }));
+    }
+  } finally {
+    // The caller decides what happens to the rest.
+    reader.releaseLock();
+  }
+  texts.push(decoder.decode());
+  return { tooLarge: false, text: texts.join('') };
 }

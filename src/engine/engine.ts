@@ -2,8 +2,7 @@ import type { Transport, TransportSendOptions } from 'mcp-sdk-upstream/shared/tr
 import type { JSONRPCMessage, JSONRPCRequest, MessageExtraInfo, RequestId } from 'mcp-sdk-upstream/types.js';
 import { PodUnavailableError } from '../errors.js';
 import type { SessionData } from '../ports/sessionStore.js';
-import { isReply } from './session/lookup.js';
-import type { Exchange, Reply } from './http/exchange.js';
+import { type Exchange, isReply, type Reply } from './http/exchange.js';
 import { SessionGate } from './session/lifecycle.js';
 import { answerGet } from './get.js';
 import { type Intake, takeIn } from './http/parseRequest.js';
@@ -15,7 +14,7 @@ import { serviceUnavailable, sessionNotFound } from './http/replies.js';
 import { reportTo } from '../report.js';
 import { Resumption } from './streams/resumption.js';
 import { Routing } from './pods/routing.js';
-import { EngineState } from './session/state.js';
+import { EngineState } from './session/sessionState.js';
 import { StoredSession } from './session/storedSession.js';
 import type { OpenRequest } from './streams/stream.js';
 import { LocalSubscriptions } from './session/localSubscriptions.js';

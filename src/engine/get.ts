@@ -1,5 +1,6 @@
 import { DEFAULT_NEGOTIATED_PROTOCOL_VERSION } from 'mcp-sdk-upstream/types.js';
-import type { Exchange, Reply, ReportError } from './http/exchange.js';
+import type { Exchange, Reply } from './http/exchange.js';
+import type { ReportError } from '../report.js';
 import type { ResolvedOptions } from './options.js';
 import type { Outbound } from './streams/outbound.js';
 import { emptyReply, errorReply, eventStreamReply, sessionNotFound, TRANSPORT_ERROR } from './http/replies.js';

@@ -7,8 +7,10 @@ import {
   type RequestId
 } from 'mcp-sdk-upstream/types.js';
 import type { SessionData } from '../ports/sessionStore.js';
-import type { EventSink, Exchange, Reply, ReportError } from './http/exchange.js';
-import { extraOf, type SessionGate } from './session/lifecycle.js';
+import type { EventSink, Exchange, Reply } from './http/exchange.js';
+import type { ReportError } from '../report.js';
+import type { SessionGate } from './session/lifecycle.js';
+import { messageExtra } from './http/messageExtra.js';
 import type { Intake } from './http/parseRequest.js';
 import { isRequest } from './http/jsonRpc.js';
 import type { ResolvedOptions } from './options.js';
@@ -23,7 +25,7 @@ import {
 } from './http/replies.js';
 import type { Routing } from './pods/routing.js';
 import { understandsPriming } from './streams/sse.js';
-import type { EngineState } from './session/state.js';
+import type { EngineState } from './session/sessionState.js';
 import type { OpenRequest, RequestStream } from './streams/stream.js';
 
 /** What answering a POST takes of the engine whose session it is for. */
@@ -69,7 +71,7 @@ export async function answerPost(
     if (host.closed) return sessionNotFound();
 
     if (!messages.some(isRequest)) {
-      const extra = extraOf(exchange, host.state);
+      const extra = messageExtra(exchange, host.state);
       for (const message of inbound) host.dispatch(message, extra);
       return emptyReply(202);
     }
@@ -102,7 +104,7 @@ async function route(host: PostHost, routing: Routing, messages: JSONRPCMessage[
 function answerInJson(host: PostHost, exchange: Exchange, messages: JSONRPCMessage[]): Promise<Reply> {
   return new Promise<Reply>(resolve => {
     const stream = host.outbound.openRequestStream(messages, resolve);
-    emit(host, messages, stream, extraOf(exchange, host.state));
+    emit(host, messages, stream, messageExtra(exchange, host.state));
   });
 }
 
@@ -115,7 +117,7 @@ async function dispatch(
   initialize: InitializeRequest | undefined
 ): Promise<boolean> {
   const { outbound } = host;
-  const extra = extraOf(exchange, host.state);
+  const extra = messageExtra(exchange, host.state);
   const version =
     initialize?.params.protocolVersion ??
     exchange.header('mcp-protocol-version') ??

@@ -1,12 +1,6 @@
-import type { Transport } from 'mcp-sdk-upstream/shared/transport.js';
 import type { Engine } from '../engine/engine.js';
-import type { ReportError } from '../engine/http/exchange.js';
-
-/** What a server factory makes: `McpServer`, `Server`, or anything else that speaks to a transport. */
-export interface ConnectableServer {
-  connect(transport: Transport): Promise<void>;
-  close(): Promise<void>;
-}
+import type { ReportError } from '../report.js';
+import { closeServer, type ConnectableServer } from './serverFactory.js';
 
 /** A session's server on this pod. */
 export interface LiveSession {
@@ -126,13 +120,5 @@ export class LiveSessions {
   #forget(sessionId: string, session: LiveSession): void {
     this.#sessions.delete(sessionId);
     void closeServer(session.server, this.#options.report);
-  }
-}
-
-export async function closeServer(server: ConnectableServer, report: ReportError): Promise<void> {
-  try {
-    await server.close();
-  } catch (error) {
-    report(error as Error);
   }
 }

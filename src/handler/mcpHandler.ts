@@ -1,8 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AuthInfo } from 'mcp-sdk-upstream/server/auth/types.js';
 import type { HandleRequestOptions } from 'mcp-sdk-upstream/server/webStandardStreamableHttp.js';
-import type { RequestInfo } from 'mcp-sdk-upstream/types.js';
-import type { jsonSchemaValidator } from 'mcp-sdk-upstream/validation/types.js';
 import { ResolvedOptions, type TransportOptions } from '../engine/options.js';
 import { reportTo } from '../report.js';
 import { answerExchange, NodeExchange } from '../adapters/nodeExchange.js';
@@ -13,28 +11,10 @@ import { type LockOptions, withLock } from '../locks/withLock.js';
 import { InMemoryLocks } from '../backends/memory/locks.js';
 import { checkInstallation } from '../installation.js';
 import { Notifier, type Notify } from './notifier.js';
-import { LiveSessions, type ConnectableServer } from './liveSessions.js';
-import { Pod } from './sessionHost.js';
+import { LiveSessions } from './liveSessions.js';
+import type { ServerFactory } from './serverFactory.js';
+import { SessionHost } from './sessionHost.js';
 import { PrincipalSessions } from './principalSessions.js';
-
-/** What a server factory is told of the session that it makes a server for. */
-export interface ServerContext {
-  /** Whether the session began elsewhere, or earlier, and is being rebuilt on this pod. */
-  readonly recovering: boolean;
-  /** Of the session that is being rebuilt; a new session has no id yet. */
-  readonly sessionId: string | undefined;
-  /** Of the request that made this server necessary. */
-  readonly authInfo: AuthInfo | undefined;
-  readonly requestInfo: RequestInfo;
-  /**
-   * Shared by all servers of this pod, for the option of that name of `McpServer` and `Server`. Without it each makes a
-   * validator of its own, which takes most of the time that it takes to make a server.
-   */
-  readonly jsonSchemaValidator: jsonSchemaValidator;
-}
-
-/** Makes the server of one session, not connected yet: called once per session on each pod that serves it. */
-export type ServerFactory = (context: ServerContext) => ConnectableServer | Promise<ConnectableServer>;
 
 export interface McpHandlerOptions extends TransportOptions {
   /**
@@ -132,22 +112,22 @@ export function createMcpHandler(serverFactory: ServerFactory, options: McpHandl
     report
   });
   const notifier = new Notifier(resolved, sessions, report);
-  const pod = new Pod(serverFactory, resolved, sessions, notifier, report);
-  const principals = new PrincipalSessions(resolved, sessionId => pod.terminateSession(sessionId), report);
+  const host = new SessionHost(serverFactory, resolved, sessions, notifier, report);
+  const principals = new PrincipalSessions(resolved, sessionId => host.terminateSession(sessionId), report);
   const lockStore = resolved.store ?? new InMemoryLocks();
 
   return {
     node(req, res, parsedBody) {
       const body = typeof parsedBody === 'function' ? req.body : parsedBody;
-      return answerExchange(new NodeExchange(req, res, body), exchange => pod.handle(exchange), report);
+      return answerExchange(new NodeExchange(req, res, body), exchange => host.handle(exchange), report);
     },
     async fetch(request, requestOptions) {
-      return toResponse(await pod.handle(new WebExchange(request, requestOptions)));
+      return toResponse(await host.handle(new WebExchange(request, requestOptions)));
     },
     notify: notifier,
     async terminateSession(sessionId) {
       if (typeof sessionId !== 'string') throw new InvalidOptionError('sessionId', kindOf(sessionId), 'a string');
-      await pod.terminateSession(sessionId);
+      await host.terminateSession(sessionId);
     },
     listSessions: principal => principals.list(principal),
     revokeSessions: principal => principals.revoke(principal),
@@ -156,7 +136,7 @@ export function createMcpHandler(serverFactory: ServerFactory, options: McpHandl
       checkOptionsObject('options', closeOptions);
       const { drainMs = DEFAULT_DRAIN_MS } = closeOptions;
       checkNumber('drainMs', drainMs, { min: 0 });
-      await pod.close(drainMs);
+      await host.close(drainMs);
     },
     get liveSessions() {
       return sessions.size;

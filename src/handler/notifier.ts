@@ -1,6 +1,6 @@
 import { type JSONRPCMessage, JSONRPCNotificationSchema, type ServerNotification } from 'mcp-sdk-upstream/types.js';
 import { Engine } from '../engine/engine.js';
-import type { ReportError } from '../engine/http/exchange.js';
+import type { ReportError } from '../report.js';
 import type { ResolvedOptions } from '../engine/options.js';
 import { askBus } from '../engine/pods/peers.js';
 import { isSessionId } from '../ports/sessionId.js';

@@ -1,5 +1,5 @@
 import type { AuthInfo } from 'mcp-sdk-upstream/server/auth/types.js';
-import type { ReportError } from '../engine/http/exchange.js';
+import type { ReportError } from '../report.js';
 import type { ResolvedOptions } from '../engine/options.js';
 import { InvalidOptionError, SessionStoreUnavailableError, SessionStoreUnsupportedError } from '../errors.js';
 import { kindOf } from '../validate.js';

@@ -1,6 +1,7 @@
-import { findSession, isReply } from '../engine/session/lookup.js';
+import { findSession } from '../engine/session/lookup.js';
 import { Engine } from '../engine/engine.js';
-import type { Exchange, Reply, ReportError } from '../engine/http/exchange.js';
+import { type Exchange, isReply, type Reply } from '../engine/http/exchange.js';
+import type { ReportError } from '../report.js';
 import { type Intake, takeIn } from '../engine/http/parseRequest.js';
 import type { ResolvedOptions } from '../engine/options.js';
 import { isRequest } from '../engine/http/jsonRpc.js';
@@ -19,8 +20,8 @@ import { StreamableHTTPServerTransport } from '../server/streamableHttp.js';
 import { engineOf, type HttpServerTransport } from '../adapters/httpServerTransport.js';
 import type { SessionData } from '../ports/sessionStore.js';
 import { kindOf } from '../validate.js';
-import { closeServer, type ConnectableServer, type LiveSession, type LiveSessions } from './liveSessions.js';
-import type { ServerFactory } from './mcpHandler.js';
+import type { LiveSession, LiveSessions } from './liveSessions.js';
+import { closeServer, type ConnectableServer, type ServerFactory } from './serverFactory.js';
 import type { Notifier } from './notifier.js';
 import { SharedJsonSchemaValidator } from './sharedValidator.js';
 
@@ -28,7 +29,7 @@ import { SharedJsonSchemaValidator } from './sharedValidator.js';
 const DRAIN_POLL_MS = 20;
 
 /** Finds, opens and recovers the session of each exchange, and lets its engine answer. */
-export class Pod {
+export class SessionHost {
   readonly #factory: ServerFactory;
   readonly #options: ResolvedOptions;
   readonly #sessions: LiveSessions;

@@ -3,8 +3,12 @@ import * as stockMediaType from 'mcp-sdk-upstream/shared/mediaType.js';
 import * as stockBody from 'mcp-sdk-upstream/server/requestBody.js';
 import * as stockKeepAlive from 'mcp-sdk-upstream/server/sseKeepAlive.js';
 import * as ourMediaType from '../../src/engine/http/mediaType.js';
-import * as ourBody from '../../src/engine/http/requestLimits.js';
+import { readRequestBody } from '../../src/adapters/webExchange.js';
+import * as ourLimits from '../../src/engine/http/requestLimits.js';
 import * as ourKeepAlive from '../../src/engine/streams/sseKeepAlive.js';
+
+/** The SDK has both in one module. */
+const ourBody = { ...ourLimits, readRequestBody };
 
 describe('a content type is JSON where it is to the SDK', () => {
   const { isJsonContentType: ours } = ourMediaType;

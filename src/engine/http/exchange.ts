@@ -54,4 +54,7 @@ export interface Reply {
   readonly body: string | EventSink | null;
 }
 
-export type ReportError = (error: Error) => void;
+/** Whether this is a reply, where a function returns something else when the exchange may go on. */
+export function isReply(value: object): value is Reply {
+  return 'status' in value;
+}

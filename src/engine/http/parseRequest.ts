@@ -1,7 +1,8 @@
 import { isInitializeRequest, type InitializeRequest, type JSONRPCMessage } from 'mcp-sdk-upstream/types.js';
 import { MAX_BATCH_SIZE, requestBodyTooLargeMessage } from './requestLimits.js';
 import { isJsonContentType } from './mediaType.js';
-import type { Exchange, Reply, ReportError } from './exchange.js';
+import type { Exchange, Reply } from './exchange.js';
+import type { ReportError } from '../../report.js';
 import { parseMessage } from './jsonRpc.js';
 import type { ResolvedOptions } from '../options.js';
 import { errorReply, INVALID_REQUEST, PARSE_ERROR, TRANSPORT_ERROR } from './replies.js';

@@ -1,3 +1,5 @@
+import { SessionRecordUnreadableError, SessionStoreUnavailableError } from '../../errors.js';
+import type { ReportError } from '../../report.js';
 import type { EventSink, Reply } from './exchange.js';
 
 /** Error codes of the transport itself; the JSON-RPC ones are those of the specification. */
@@ -33,6 +35,21 @@ export function sessionNotFound(): Reply {
 /** Not now, though the session is untouched: RFC 9110 section 15.6.4 with `Retry-After` in seconds. */
 export function serviceUnavailable(message: string): Reply {
   return errorReply(503, TRANSPORT_ERROR, `Service Unavailable: ${message}`, { headers: { 'retry-after': '1' } });
+}
+
+/** The reply after the session store failed: 503, never "not found". The error is reported. */
+export function storeFailure(error: unknown, report: ReportError): Reply {
+  if (error instanceof SessionStoreUnavailableError) {
+    report(error);
+    return serviceUnavailable('Session store is not available');
+  }
+  if (error instanceof SessionRecordUnreadableError) {
+    report(error);
+    return serviceUnavailable('Session cannot be read');
+  }
+  // The application's own `principalOf` threw: the text of its error is for the operators.
+  report(error as Error);
+  return errorReply(500, INTERNAL_ERROR, 'Internal error');
 }
 
 export function jsonReply(body: unknown, sessionId: string | undefined): Reply {

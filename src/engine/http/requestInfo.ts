@@ -1,5 +1,5 @@
 import type { RequestInfo } from 'mcp-sdk-upstream/types.js';
-import type { StateKeeper } from '../session/sessionState.js';
+import type { SessionStateEntry, StateWrite } from '../../ports/sessionStore.js';
 
 /** Where the headers and the URL come from. */
 export interface RequestSource {
@@ -7,16 +7,24 @@ export interface RequestSource {
   readUrl(): URL;
 }
 
+/** Reads and writes the state of one session. */
+export interface StateAccess {
+  readonly maxStateBytes: number;
+  /** Null where the session is missing. */
+  getState(): Promise<SessionStateEntry | null>;
+  putState(value: string | null, ifVersion?: number): Promise<StateWrite>;
+}
+
 /**
- * What the application is told of a request. Headers and URL are built when somebody looks: most handlers never do.
- * The SDK hands this object on to the handlers as it came from the transport, also in the copies of `extra` that it
- * makes for tasks, so it also leads to the state of the session that the request belongs to.
+ * A request's headers and URL, for the application. They are built on first access, because most handlers never read them.
+ * The SDK passes this object to the handlers unchanged, also in the copies of `extra` that it makes for tasks. So the
+ * state of the session that the request belongs to is linked to it.
  */
 export class LazyRequestInfo implements RequestInfo {
   readonly #source: RequestSource;
   #headers: RequestInfo['headers'] | undefined;
   #url: URL | undefined;
-  #keeper: StateKeeper | undefined;
+  #state: StateAccess | undefined;
 
   constructor(source: RequestSource) {
     this.#source = source;
@@ -38,13 +46,13 @@ export class LazyRequestInfo implements RequestInfo {
     return this.toJSON();
   }
 
-  /** From here on {@link keeperOf} tells of this state. */
-  static belongsTo(info: LazyRequestInfo, keeper: StateKeeper): void {
-    info.#keeper = keeper;
+  /** Links a request to the state of the session that it belongs to: {@link stateOf} then returns it. */
+  static linkState(info: LazyRequestInfo, state: StateAccess): void {
+    info.#state = state;
   }
 
-  /** The state of the session that a request belongs to; undefined where it came through no transport of this package. */
-  static keeperOf(info: object): StateKeeper | undefined {
-    return #keeper in info ? info.#keeper : undefined;
+  /** The state of the session that a request belongs to; undefined if the request came through no transport of this package. */
+  static stateOf(info: object): StateAccess | undefined {
+    return #state in info ? info.#state : undefined;
   }
 }

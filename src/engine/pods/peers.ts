@@ -1,7 +1,7 @@
 import { BusUnavailableError } from '../../errors.js';
 import { BUS_VERSION, type BusBody, type BusMessage, parseBusMessage } from './busMessage.js';
 import { withDeadline } from '../../deadline.js';
-import type { ReportError } from '../http/exchange.js';
+import type { ReportError } from '../../report.js';
 import type { SessionBus } from '../../ports/sessionBus.js';
 import type { ResolvedOptions } from '../options.js';
 

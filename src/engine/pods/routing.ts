@@ -8,7 +8,7 @@ import type {
 import { BusUnavailableError } from '../../errors.js';
 import { type SessionServer, speaksFor, speaksNoMore } from '../../tasks/liveServers.js';
 import type { BusBody, BusMessage } from './busMessage.js';
-import type { ReportError } from '../http/exchange.js';
+import type { ReportError } from '../../report.js';
 import type { ResolvedOptions } from '../options.js';
 import { isResponse } from '../http/jsonRpc.js';
 import type { Elsewhere, Outbound } from '../streams/outbound.js';

@@ -7,7 +7,7 @@ import {
 } from 'mcp-sdk-upstream/types.js';
 import { SessionRecoveryError } from '../../errors.js';
 import { withDeadline } from '../../deadline.js';
-import type { ReportError } from '../http/exchange.js';
+import type { ReportError } from '../../report.js';
 import { isResponse } from '../http/jsonRpc.js';
 
 /** The extra info of messages that the client sent on another pod, or before a restart, and that are replayed here. */

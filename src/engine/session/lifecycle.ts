@@ -1,12 +1,9 @@
-import {
-  type InitializeRequest,
-  type JSONRPCMessage,
-  type MessageExtraInfo,
-  SUPPORTED_PROTOCOL_VERSIONS
-} from 'mcp-sdk-upstream/types.js';
+import { type InitializeRequest, type JSONRPCMessage, SUPPORTED_PROTOCOL_VERSIONS } from 'mcp-sdk-upstream/types.js';
 import type { SessionData } from '../../ports/sessionStore.js';
-import { findSession, isReply, principalOf, storeFailure } from './lookup.js';
-import type { Exchange, Reply, ReportError } from '../http/exchange.js';
+import { findSession, principalOf } from './lookup.js';
+import { type Exchange, isReply, type Reply } from '../http/exchange.js';
+import { messageExtra } from '../http/messageExtra.js';
+import type { ReportError } from '../../report.js';
 import type { ResolvedOptions } from '../options.js';
 import {
   emptyReply,
@@ -14,14 +11,13 @@ import {
   INTERNAL_ERROR,
   INVALID_REQUEST,
   sessionNotFound,
+  storeFailure,
   TRANSPORT_ERROR
 } from '../http/replies.js';
 import { isInitialized } from '../http/jsonRpc.js';
-import { LazyRequestInfo } from '../http/requestInfo.js';
-import type { Routing } from '../pods/routing.js';
 import { fitsHeader, isSessionId } from '../../ports/sessionId.js';
-import type { EngineState } from './state.js';
-import type { StoredSession } from './storedSession.js';
+import type { EngineState } from './sessionState.js';
+import type { SessionPods, StoredSession } from './storedSession.js';
 
 /** What the gate needs of the engine that it guards. */
 export interface Guarded {
@@ -42,16 +38,16 @@ export class SessionGate {
   readonly #engine: Guarded;
   /** In external mode: the session as the store has it. */
   readonly #stored: StoredSession | undefined;
-  /** In external mode: the session's servers on other pods. */
-  readonly #routing: Routing | undefined;
+  /** In external mode: the other pods that serve the session. */
+  readonly #pods: SessionPods | undefined;
   #state: 'new' | 'opening' | 'open' = 'new';
   /** In external mode: from when a client ends the session, unless that fails. */
   #removal: Promise<void> | undefined;
 
-  constructor(engine: Guarded, stored: StoredSession | undefined, routing: Routing | undefined) {
+  constructor(engine: Guarded, stored: StoredSession | undefined, pods: SessionPods | undefined) {
     this.#engine = engine;
     this.#stored = stored;
-    this.#routing = routing;
+    this.#pods = pods;
   }
 
   /** Opens the session: in the store first, then for the application, and only then for the client. */
@@ -83,7 +79,7 @@ export class SessionGate {
     this.#state = 'open';
     try {
       // close() may have run while the store was asked.
-      if (sessionId && !engine.closed) await this.#routing?.join(sessionId);
+      if (sessionId && !engine.closed) await this.#pods?.join(sessionId);
       if (sessionId && !engine.closed) await options.onsessioninitialized?.(sessionId);
     } catch (error) {
       if (this.#stored) await this.abandon();
@@ -148,12 +144,12 @@ export class SessionGate {
       } catch (error) {
         this.#removal = undefined;
         // It may have been removed all the same: then the other pods find that out.
-        void this.#routing?.changed();
+        void this.#pods?.changed();
         return storeFailure(error, report);
       }
       // Another DELETE of the same moment has ended it.
       if (!isFirst) return this.#notFound();
-      await this.#routing?.ended();
+      await this.#pods?.ended();
     }
     try {
       await options.onsessionclosed?.(sessionId as string);
@@ -183,7 +179,7 @@ export class SessionGate {
       // Deleted or expired elsewhere: what this pod holds for it goes, and the server learns of it.
       if (engine.sessionId === sessionId) await engine.end();
       // Who ended it may have had no way to say so. Not awaited: a stranger's session is answered as soon.
-      if (exchange.method === 'DELETE') void this.#routing?.ended(sessionId);
+      if (exchange.method === 'DELETE') void this.#pods?.ended(sessionId);
       return this.#notFound();
     }
     if (record === 'foreign') return this.#notFound();
@@ -192,7 +188,7 @@ export class SessionGate {
     if (this.#servesAnother(sessionId)) return this.#notFound();
     engine.sessionId ??= sessionId;
     this.#state = 'open';
-    if (recover && !stored.knows(record)) await stored.adopt(record, extraOf(exchange, engine.state));
+    if (recover && !stored.knows(record)) await stored.adopt(record, messageExtra(exchange, engine.state));
     return undefined;
   }
 
@@ -211,11 +207,4 @@ export class SessionGate {
     this.#engine.report(new Error(message));
     return errorReply(status, code, message);
   }
-}
-
-/** What the server is told about the exchange that brought a message. */
-export function extraOf(exchange: Exchange, state: EngineState): MessageExtraInfo {
-  const { authInfo, requestInfo } = exchange;
-  LazyRequestInfo.belongsTo(requestInfo, state);
-  return { authInfo, requestInfo };
 }

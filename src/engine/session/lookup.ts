@@ -1,10 +1,10 @@
-import { SessionRecordUnreadableError, SessionStoreUnavailableError } from '../../errors.js';
 import type { SessionData } from '../../ports/sessionStore.js';
 import type { SessionDirectory } from './storeAccess.js';
-import type { Exchange, Reply, ReportError } from '../http/exchange.js';
+import type { Exchange, Reply } from '../http/exchange.js';
+import type { ReportError } from '../../report.js';
 import type { ResolvedOptions } from '../options.js';
 import { belongsTo } from './principal.js';
-import { errorReply, INTERNAL_ERROR, serviceUnavailable } from '../http/replies.js';
+import { storeFailure } from '../http/replies.js';
 import { isSessionId } from '../../ports/sessionId.js';
 
 /** What the caller has of a session already. */
@@ -65,23 +65,4 @@ async function ask(
 
 export function principalOf(exchange: Exchange, options: ResolvedOptions): string | undefined {
   return exchange.authInfo && options.principalOf(exchange.authInfo);
-}
-
-/** The answer when the store failed: not now, never "not found". */
-export function storeFailure(error: unknown, report: ReportError): Reply {
-  if (error instanceof SessionStoreUnavailableError) {
-    report(error);
-    return serviceUnavailable('Session store is not available');
-  }
-  if (error instanceof SessionRecordUnreadableError) {
-    report(error);
-    return serviceUnavailable('Session cannot be read');
-  }
-  // Of the application's own `principalOf`: what it says is for its operators.
-  report(error as Error);
-  return errorReply(500, INTERNAL_ERROR, 'Internal error');
-}
-
-export function isReply(value: object): value is Reply {
-  return 'status' in value;
 }

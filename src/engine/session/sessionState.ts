@@ -5,7 +5,8 @@ import {
   SessionStateConflictError,
   SessionStateTooLargeError
 } from '../../errors.js';
-import { LazyRequestInfo } from '../http/requestInfo.js';
+import { LazyRequestInfo, type StateAccess } from '../http/requestInfo.js';
+import type { ResolvedOptions } from '../options.js';
 import type { SessionStateEntry, StateWrite } from '../../ports/sessionStore.js';
 import { kindOf } from '../../validate.js';
 
@@ -39,14 +40,6 @@ export interface RequestExtra {
   readonly requestInfo?: object | undefined;
 }
 
-/** Where a session's state is, for the requests of that session. */
-export interface StateKeeper {
-  readonly maxStateBytes: number;
-  /** Null where the session is missing. */
-  getState(): Promise<SessionStateEntry | null>;
-  putState(value: string | null, ifVersion?: number): Promise<StateWrite>;
-}
-
 const MAX_ATTEMPTS = 100;
 const MAX_BACKOFF_MS = 200;
 const encoder = new TextEncoder();
@@ -57,22 +50,22 @@ const encoder = new TextEncoder();
  * @throws InvalidOptionError where the request came through no transport of this package
  */
 export function sessionState<T = unknown>(extra: RequestExtra): SessionState<T> {
-  const keeper = extra?.requestInfo && LazyRequestInfo.keeperOf(extra.requestInfo);
-  if (!keeper) {
+  const access = extra?.requestInfo && LazyRequestInfo.stateOf(extra.requestInfo);
+  if (!access) {
     throw new InvalidOptionError(
       'extra',
       kindOf(extra),
       'what a request handler is given, of a request that came through a transport of this package'
     );
   }
-  return new KeptState<T>(keeper);
+  return new StoredState<T>(access);
 }
 
-class KeptState<T> implements SessionState<T> {
-  readonly #keeper: StateKeeper;
+class StoredState<T> implements SessionState<T> {
+  readonly #access: StateAccess;
 
-  constructor(keeper: StateKeeper) {
-    this.#keeper = keeper;
+  constructor(access: StateAccess) {
+    this.#access = access;
   }
 
   async get(): Promise<T | undefined> {
@@ -101,7 +94,7 @@ class KeptState<T> implements SessionState<T> {
   }
 
   async #read(): Promise<{ value: T | undefined; version: number }> {
-    const entry = await this.#keeper.getState();
+    const entry = await this.#access.getState();
     if (!entry) throw gone();
     if (entry.value === null) return { value: undefined, version: entry.version };
     try {
@@ -113,7 +106,7 @@ class KeptState<T> implements SessionState<T> {
 
   /** @returns false where the state has another version */
   async #write(text: string | null, ifVersion?: number): Promise<boolean> {
-    const written = await this.#keeper.putState(text, ifVersion);
+    const written = await this.#access.putState(text, ifVersion);
     if (written === 'missing') throw gone();
     return written === 'written';
   }
@@ -126,7 +119,7 @@ class KeptState<T> implements SessionState<T> {
       // As for what JSON leaves out: the value is not to be shown.
     }
     if (text === undefined) throw new InvalidOptionError('value', kindOf(value), 'a value that JSON can hold');
-    const { maxStateBytes } = this.#keeper;
+    const { maxStateBytes } = this.#access;
     // A UTF-16 unit takes one to three bytes, so most texts need not be measured.
     if (text.length * 3 > maxStateBytes) {
       const bytes = text.length > maxStateBytes ? text.length : encoder.encode(text).length;
@@ -144,4 +137,44 @@ function gone(): SessionNotFoundError {
   return new SessionNotFoundError(
     'There is no such session: it has ended, and its state with it, or the transport has none'
   );
+}
+
+/** What the state needs to know of the engine whose session it belongs to. */
+export interface Stateful {
+  readonly options: ResolvedOptions;
+  readonly sessionId: string | undefined;
+  readonly closed: boolean;
+}
+
+const NOTHING: SessionStateEntry = { value: null, version: 0 };
+
+/** The state of one session: in the store, or in memory mode with the transport, and gone with it. */
+export class EngineState implements StateAccess {
+  readonly #engine: Stateful;
+  #local = NOTHING;
+
+  constructor(engine: Stateful) {
+    this.#engine = engine;
+  }
+
+  get maxStateBytes(): number {
+    return this.#engine.options.maxStateBytes;
+  }
+
+  async getState(): Promise<SessionStateEntry | null> {
+    const { options, sessionId } = this.#engine;
+    if (sessionId === undefined) return null;
+    if (options.directory) return options.directory.getState(sessionId);
+    return this.#engine.closed ? null : this.#local;
+  }
+
+  async putState(value: string | null, ifVersion?: number): Promise<StateWrite> {
+    const { options, sessionId } = this.#engine;
+    if (sessionId === undefined) return 'missing';
+    if (options.directory) return options.directory.putState(sessionId, value, ifVersion);
+    if (this.#engine.closed) return 'missing';
+    if (ifVersion !== undefined && ifVersion !== this.#local.version) return 'conflict';
+    this.#local = { value, version: this.#local.version + 1 };
+    return 'written';
+  }
 }

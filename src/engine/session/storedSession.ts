@@ -39,6 +39,11 @@ export interface SessionPods {
   join(sessionId: string): Promise<void>;
   /** Tells them that this pod has changed the record. */
   changed(): Promise<void>;
+  /**
+   * Tells them that the session has ended.
+   * @param sessionId - if this pod serves none
+   */
+  ended(sessionId?: string): Promise<void>;
 }
 
 /** One session as this pod holds it in external mode: the record, and what of it the server here has been told. */

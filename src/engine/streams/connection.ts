@@ -1,7 +1,8 @@
 import type { JSONRPCMessage } from 'mcp-sdk-upstream/types.js';
 import { SlowClientError } from '../../errors.js';
 import { armSseKeepAlive } from './sseKeepAlive.js';
-import type { EventSink, ReportError, StreamWriter } from '../http/exchange.js';
+import type { EventSink, StreamWriter } from '../http/exchange.js';
+import type { ReportError } from '../../report.js';
 import { messageEvent } from './sse.js';
 import type { Stream } from './stream.js';
 

@@ -2,7 +2,7 @@ import type { JSONRPCMessage } from 'mcp-sdk-upstream/types.js';
 import { EventStoreUnavailableError } from '../../errors.js';
 import type { FollowableEventStore } from '../../ports/eventStore.js';
 import { withDeadline } from '../../deadline.js';
-import type { ReportError } from '../http/exchange.js';
+import type { ReportError } from '../../report.js';
 
 /** What the log keeps of a stream: its id, and the last write, because events of a stream are stored in order. */
 export interface LoggedStream {

@@ -2,7 +2,7 @@ import type { JSONRPCMessage, RequestId } from 'mcp-sdk-upstream/types.js';
 import { EventCursorError } from '../../errors.js';
 import type { Connection } from './connection.js';
 import type { EventLog, LoggedStream } from './eventLog.js';
-import type { ReportError } from '../http/exchange.js';
+import type { ReportError } from '../../report.js';
 import { isResponse } from '../http/jsonRpc.js';
 
 /** How many events a connection remembers, to know one that comes both from the log and from its sender. */

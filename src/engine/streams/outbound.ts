@@ -1,7 +1,8 @@
 import type { JSONRPCMessage, JSONRPCRequest, RequestId } from 'mcp-sdk-upstream/types.js';
 import { Connection, type ConnectionOwner } from './connection.js';
 import { EventLog } from './eventLog.js';
-import type { EventSink, Reply, ReportError } from '../http/exchange.js';
+import type { EventSink, Reply } from '../http/exchange.js';
+import type { ReportError } from '../../report.js';
 import { isRequest, isResponse, type Response } from '../http/jsonRpc.js';
 import { answersInJson, isOver, OpenRequests } from './streamRegistry.js';
 import type { ResolvedOptions } from '../options.js';

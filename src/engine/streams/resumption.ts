@@ -1,7 +1,8 @@
 import { ErrorCode, type JSONRPCMessage } from 'mcp-sdk-upstream/types.js';
 import type { Connection } from './connection.js';
 import type { EventLog } from './eventLog.js';
-import type { EventSink, Exchange, ReportError } from '../http/exchange.js';
+import type { EventSink, Exchange } from '../http/exchange.js';
+import type { ReportError } from '../../report.js';
 import { Follower } from './logFollower.js';
 import type { Outbound } from './outbound.js';
 import { primingEvent } from './sse.js';
