@@ -2,7 +2,7 @@
 
 const SDK = '@modelcontextprotocol/sdk';
 
-/** `row` is its row in the README; `files` is what a user of a framework writes; `start` runs one pod, on PORT; `tool` is called through the client. */
+/** `row` is its row in README.md; `files` is what a user of a framework writes; `start` runs one pod, on PORT; `tool` is called through the client. */
 export const applications = [
   {
     row: '@modelcontextprotocol/server-everything 2026.8.31',

@@ -3,7 +3,7 @@
  *
  *   npm run build && node examples/swap/main.mjs                      # the package of this repository
  *   node examples/swap/main.mjs npm:mcp-sdk-anypod@1.32.200           # or a published one
- *   node examples/swap/main.mjs --check                               # fails where README's table says otherwise
+ *   node examples/swap/main.mjs --check                               # fails if the table in README.md of this folder says otherwise
  *
  * REDIS_URL, or a `redis-server` on the machine, is needed for the last row. Takes a minute or two.
  */
@@ -32,9 +32,9 @@ try {
   const cells = await inPairs([
     ...applications.flatMap(each => [
       () => cellOf(each, 'on the SDK', '1.32.2'),
-      () => cellOf(each, 'on the fork, unchanged', fork)
+      () => cellOf(each, 'on this package, unchanged', fork)
     ]),
-    () => cellOf(fewLines, 'on the fork, with a store', fork, redis)
+    () => cellOf(fewLines, 'on this package, with a store', fork, redis)
   ]);
   for (const { name, column, one, two } of cells) console.log(`${name}, ${column}: one pod ${one}; two pods ${two}`);
   if (args.includes('--check')) await check(cells);
@@ -56,17 +56,17 @@ async function inPairs(jobs) {
   return results;
 }
 
-/** Every cell of README's table that promises calls is one that was seen, and what was seen stands there. */
+/** Compares the table in README.md with what was seen, both ways. */
 async function check(cells) {
-  const readme = await readFile(new URL('../../README.md', import.meta.url), 'utf8');
+  const readme = await readFile(new URL('README.md', import.meta.url), 'utf8');
   const [head, , ...rows] = /^\| *\| on the SDK .*\n(?:\|.*\n)+/m.exec(readme)[0].trim().split('\n').map(fieldsOf);
   const promised = rows.flatMap(([row, ...texts]) =>
     texts.map((text, index) => `${row}, ${head[index + 1]}: ${text}`).filter(text => !text.endsWith(': –'))
   );
   const seen = cells.map(({ row, column, one, two }) => `${row}, ${column}: ${short(one)}; ${short(two)}`);
   const wrong = [
-    ...seen.filter(each => !promised.includes(each)).map(each => `README does not say: ${each}`),
-    ...promised.filter(each => !seen.includes(each)).map(each => `not seen, and in README: ${each}`)
+    ...seen.filter(each => !promised.includes(each)).map(each => `README.md does not say: ${each}`),
+    ...promised.filter(each => !seen.includes(each)).map(each => `in README.md and not seen: ${each}`)
   ];
   for (const each of wrong) console.error(each);
   if (wrong.length > 0) process.exitCode = 1;

@@ -41,7 +41,7 @@ beforeAll(async () => {
     startRedisServer({ args: [...tls, '--tls-auth-clients', 'no'] }),
     startRedisCluster()
   ]);
-  const readme = await readFile('README.md', 'utf8');
+  const readme = await readFile('src/backends/redis/README.md', 'utf8');
   const [, ...words] = /^ACL SETUSER .*$/m.exec(readme)![0].split(' ') as [string, ...string[]];
   for (const { url } of [server, ...cluster.masters]) {
     const admin = new Redis(url);
@@ -108,7 +108,7 @@ async function withClient(connect: Connect, where: Where, work: (redis: AnyClien
   }
 }
 
-describe("the README's ACL user", () => {
+describe('the ACL user of src/backends/redis/README.md', () => {
   test.each(Object.entries(single))('may do everything with %s', (_name, connect) =>
     withClient(connect, { url: server.url, ...user }, useEverything)
   );

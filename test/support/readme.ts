@@ -1,9 +1,27 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-const readme = readFileSync(join(process.cwd(), 'README.md'), 'utf8');
+/** Paths of all Markdown documents of the repository, from its root. */
+export const documents: string[] = [
+  ...readdirSync('.').filter(path => path.endsWith('.md')),
+  ...['src', 'examples', 'test'].flatMap(folder =>
+    readdirSync(folder, { recursive: true, encoding: 'utf8' })
+      .filter(path => path.endsWith('.md'))
+      .map(path => join(folder, path))
+  )
+].sort();
 
-/** What blocks that continue others leave out, by the name that they use of it. */
+/** The documents that are in the package: those at the root, and the READMEs in `src`. */
+export const shippedDocuments = documents.filter(path => !/^(examples|test)\//.test(path));
+
+export interface Block {
+  readonly document: string;
+  /** The last line of text before the block. */
+  readonly under: string;
+  readonly code: string;
+}
+
+/** Declarations that a block may leave out, by the name that the block uses. */
 const LEFT_OUT: Record<string, string> = {
   Pool: `import { Pool } from 'pg';`,
   Redis: `import { Redis } from 'ioredis';`,
@@ -26,27 +44,31 @@ const LEFT_OUT: Record<string, string> = {
   )
 };
 
-/** The README's blocks in TypeScript, each with the line that it stands under and with what it leaves out. */
-export const typeScriptBlocks = blocksOf('ts');
+/** All TypeScript blocks of all documents, completed with the declarations that they leave out. */
+export const typeScriptBlocks: Block[] = blocksOf('ts').map(block => ({ ...block, code: complete(block.code) }));
 
-/** What stands there before a change that the README shows, and what after it. */
-export const changes = blocksOf('diff', diff => diff).map(({ code: diff }) => ({
+/** The code before and after each change that a document shows as a diff. */
+export const changes = blocksOf('diff').map(({ document, code: diff }) => ({
+  document,
   before: complete(diff.replace(/^\+.*\n/gm, '').replace(/^[- ]/gm, '')),
   after: complete(diff.replace(/^-.*\n/gm, '').replace(/^[+ ]/gm, ''))
 }));
 
-function blocksOf(language: string, made = complete): { under: string; code: string }[] {
-  const blocks = readme.matchAll(new RegExp(`^\`\`\`${language}\\n(.*?)^\`\`\`$`, 'gms'));
-  return [...blocks].map(({ index, 1: code }) => {
-    const [under] = readme.slice(0, index).trimEnd().split('\n').slice(-1);
-    return { under: under as string, code: made(code as string) };
+function blocksOf(language: string): Block[] {
+  return documents.flatMap(document => {
+    const text = readFileSync(document, 'utf8');
+    const blocks = text.matchAll(new RegExp(`^\`\`\`${language}\\n(.*?)^\`\`\`$`, 'gms'));
+    return [...blocks].map(({ index, 1: code }) => {
+      const under = text.slice(0, index).trimEnd().split('\n').at(-1);
+      return { document, under: under as string, code: code as string };
+    });
   });
 }
 
 function complete(code: string): string {
   const lacking = Object.keys(LEFT_OUT).filter(name => {
     const declared = new RegExp(`^(import .*|const )\\b${name}\\b`, 'm').test(code);
-    // Neither a word in a string nor the name of a property or package.
+    // A word in a string, a property or a package of that name does not count.
     return !declared && new RegExp(`(?<!['./])\\b${name}\\b(?!['/:])`).test(code);
   });
   return `${lacking.map(name => LEFT_OUT[name]).join('\n')}\n${code}\nexport {};\n`;

@@ -20,7 +20,7 @@ interface Way {
 /** An application may use them for its own purposes, on its own terms. */
 const olderClients = { ioredis: '^4.28.0', iovalkey: '0.2.1', pg: '^7.18.0', redis: '^4.7.0' };
 
-/** Everything README says that a team can do. */
+/** Every way that examples/swap/README.md describes. */
 const ways: Way[] = [
   { manager: 'npm', title: 'an alias', manifest: { dependencies: { [SDK]: fork, ...framework } } },
   {

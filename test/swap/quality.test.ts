@@ -6,6 +6,7 @@ import { promisify } from 'node:util';
 import ts from 'typescript';
 import { type Application, install } from './application.js';
 import { commonJsConsumer, consumer } from './consumer.js';
+import { shippedDocuments } from '../support/readme.js';
 import { type Registry, startRegistry } from './registry.js';
 
 const run = promisify(execFile);
@@ -52,10 +53,10 @@ describe('the package', () => {
   test('holds the build and its documents, and nothing else', async () => {
     const files = await tarballFiles();
     const known =
-      /^(package\.json|README\.md|LICENSE|CHANGELOG\.md|PATCHES\.md|dist\/cjs\/package\.json|dist\/(esm|cjs)\/[\w./-]+\.(js|d\.ts))$/;
+      /^(package\.json|README\.md|LICENSE|CHANGELOG\.md|PATCHES\.md|src\/([\w/]+\/)?README\.md|dist\/cjs\/package\.json|dist\/(esm|cjs)\/[\w./-]+\.(js|d\.ts))$/;
     expect(files.filter(path => !known.test(path))).toEqual([]);
-    expect(files.filter(path => /test|example|generate/i.test(path) && !/\/testing\//.test(path))).toEqual([]);
-    for (const path of ['package.json', 'README.md', 'LICENSE', 'PATCHES.md']) expect(files).toContain(path);
+    expect(files.filter(path => /test|example|generate/i.test(path) && !/(\/|^src\/)testing\//.test(path))).toEqual([]);
+    for (const path of ['package.json', 'LICENSE', ...shippedDocuments]) expect(files).toContain(path);
   });
 
   test('is as large as the README says', async () => {

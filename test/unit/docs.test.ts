@@ -1,11 +1,64 @@
-import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, normalize } from 'node:path';
 import * as anypod from 'mcp-sdk-anypod/server';
 import { OLDEST_NODES, SDK_VERSIONS } from '../../src/installation.js';
+import { documents } from '../support/readme.js';
 
 const readme = readFileSync('README.md', 'utf8');
 
-describe('the README', () => {
+describe('the documents', () => {
+  it('link only to paths and headings that exist', () => {
+    const links = documents.flatMap(document => linksOf(document).map(target => ({ document, target })));
+    expect(links.length).toBeGreaterThan(50);
+    const broken = links.filter(({ document, target }) => !leadsSomewhere(document, target));
+    expect(broken).toEqual([]);
+  });
+
+  it('are each linked from README.md, or from a document that it links to', () => {
+    const reachable = new Set(['README.md']);
+    for (const document of reachable) {
+      for (const target of linksOf(document).map(target => pathOf(document, target))) {
+        for (const path of [target, join(target, 'README.md')]) if (documents.includes(path)) reachable.add(path);
+      }
+    }
+    expect([...reachable].sort()).toEqual(documents);
+  });
+});
+
+/** The relative links of a document, outside of code. */
+function linksOf(document: string): string[] {
+  const text = readFileSync(document, 'utf8').replace(/^```.*?^```$/gms, '');
+  return [...text.matchAll(/\]\((?!https?:)([^)\s]+)\)/g)].map(([, target]) => target as string);
+}
+
+function pathOf(document: string, target: string): string {
+  const [path] = target.split('#') as [string];
+  return path === '' ? document : normalize(join(dirname(document), path)).replace(/\/$/, '');
+}
+
+function leadsSomewhere(document: string, target: string): boolean {
+  const path = pathOf(document, target);
+  const [, heading] = target.split('#');
+  if (!existsSync(path)) return false;
+  return heading === undefined || headingsOf(path).includes(heading);
+}
+
+/** The anchors that GitHub makes of the headings of a document. */
+function headingsOf(path: string): string[] {
+  return [...readFileSync(path, 'utf8').matchAll(/^#+ (.+)$/gm)].map(([, title]) =>
+    (title as string)
+      .toLowerCase()
+      .replace(/[^\p{L}\p{N} _-]/gu, '')
+      .replaceAll(' ', '-')
+  );
+}
+
+describe('README.md', () => {
+  it('is at most 14 KB and has one diagram', () => {
+    expect(Buffer.byteLength(readme)).toBeLessThanOrEqual(14 * 1024);
+    expect(readme.match(/^```mermaid$/gm)).toHaveLength(1);
+  });
+
   it('lists each error class with its code, and no other', () => {
     const documented = [...readme.matchAll(/^\| `(\w+Error)` \| `(ANYPOD_\w+)` \|/gm)].map(([, name, code]) => [
       name,

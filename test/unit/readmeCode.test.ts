@@ -4,15 +4,23 @@ import { changes, typeScriptBlocks } from '../support/readme.js';
 
 const root = process.cwd();
 
-test('every TypeScript block of the README compiles, and what a change that it shows begins with and leads to', () => {
-  expect(typeScriptBlocks.length).toBeGreaterThan(5);
+test('every TypeScript block of every document compiles, and so does the code before and after every diff', () => {
+  expect(new Set(typeScriptBlocks.map(({ document }) => document)).size).toBeGreaterThan(5);
   expect(changes.length).toBeGreaterThan(0);
-  const blocks = typeScriptBlocks.map(({ code }) => code);
-  expect(problems([...blocks, ...changes.flatMap(({ before, after }) => [before, after])])).toEqual([]);
+  const diffs = changes.flatMap(({ document, before, after }) => [
+    { document, code: before },
+    { document, code: after }
+  ]);
+  expect(problems([...typeScriptBlocks, ...diffs])).toEqual([]);
 });
 
-function problems(blocks: string[]): string[] {
-  const files = new Map(blocks.map((code, index) => [join(root, `readme-block-${index + 1}.mts`), code]));
+function problems(blocks: { document: string; code: string }[]): string[] {
+  const files = new Map(
+    blocks.map(({ document, code }, index) => [
+      join(root, `${document.replaceAll('/', '-')}-block-${index + 1}.mts`),
+      code
+    ])
+  );
   const { config } = ts.readConfigFile(join(root, 'tsconfig.json'), path => ts.sys.readFile(path)) as {
     config: { compilerOptions: { paths: Record<string, string[]> } };
   };
