@@ -96,8 +96,12 @@ export interface SessionStore {
   getSession(sessionId: string): Promise<SessionData | null>;
   /** Sets `lastActivity` to now and starts the time to live anew; nothing where the session is missing. */
   updateSessionActivity(sessionId: string): Promise<void>;
-  /** Removes the record; nothing where the session is missing. */
-  deleteSession(sessionId: string): Promise<void>;
+  /**
+   * Removes the record; does nothing if the session is missing.
+   * @returns whether this call removed it, decided atomically: of several deletions at once, on any pods, one returns true
+   *   and the others false. A store that cannot tell returns nothing; its caller then takes every deletion for the first.
+   */
+  deleteSession(sessionId: string): Promise<boolean | void>;
   sessionExists(sessionId: string): Promise<boolean>;
 
   /**

@@ -50,6 +50,18 @@ export const fiveMethodCases = {
     for (const store of [first, second]) await expectMissing(store, data.sessionId);
   },
 
+  async 'reports to one of several deletions at once that it removed the session, if it reports it at all'({
+    first,
+    second
+  }) {
+    const data = record();
+    await first.storeSession(data.sessionId, data);
+    const outcomes = await Promise.all([first, second, first].map(store => store.deleteSession(data.sessionId)));
+    if (outcomes.every(outcome => outcome === undefined)) return;
+    equal(outcomes.filter(Boolean), [true], 'the deletions that report that they removed the session');
+    equal(await first.deleteSession(data.sessionId), false, 'what another deletion reports afterwards');
+  },
+
   async 'brings nothing deleted back by an activity that comes late'({ first, second }) {
     const data = record();
     await first.storeSession(data.sessionId, data);

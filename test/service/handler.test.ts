@@ -380,11 +380,12 @@ describe('a DELETE of which not all pods learn', () => {
   });
 });
 
-describe('of two DELETEs at once', () => {
-  async function deleteTwice(removal: (remove: () => Promise<void>) => Promise<void>) {
+describe('two DELETEs of one session at once', () => {
+  async function deleteTwice(removal: (remove: () => Promise<boolean>) => Promise<boolean>, podCount = 1) {
     const sessionStore = new InMemorySessionStore();
-    const pod = await startPodForTest({ sessionStore });
-    const client = await new RawClient().open(pod.url);
+    const pods = await Promise.all(Array.from({ length: podCount }, () => startPodForTest({ sessionStore })));
+    const [first, last] = [pods[0]!, pods.at(-1)!];
+    const client = await new RawClient().open(first.url);
     const touch = sessionStore.touchSession.bind(sessionStore);
     const remove = sessionStore.deleteSession.bind(sessionStore);
     let looks = 0;
@@ -397,27 +398,29 @@ describe('of two DELETEs at once', () => {
     };
     sessionStore.deleteSession = async sessionId => {
       await bothHaveLooked;
-      await removal(() => remove(sessionId));
+      return removal(() => remove(sessionId));
     };
-    const answers = await Promise.all([client.delete(pod.url), client.delete(pod.url)]);
-    return { pod, client, statuses: answers.map(({ status }) => status).sort() };
+    const answers = await Promise.all([client.delete(first.url), client.delete(last.url)]);
+    const closed = (): number => pods.reduce((count, pod) => count + pod.count('onsessionclosed'), 0);
+    return { pods, client, closed, statuses: answers.map(({ status }) => status).sort() };
   }
 
-  test('one ends the session, and the other finds it gone', async () => {
-    const { pod, statuses } = await deleteTwice(remove => remove());
+  test.each([1, 2])('one of them ends the session and the other is answered 404 (pods: %i)', async podCount => {
+    const { pods, closed, statuses } = await deleteTwice(remove => remove(), podCount);
     expect(statuses).toEqual([200, 404]);
-    expect(pod.count('onsessionclosed')).toBe(1);
+    expect(closed()).toBe(1);
+    expect(pods.map(({ handler }) => handler.liveSessions)).toEqual(pods.map(() => 0));
   });
 
-  test('none ends it where the store fails, and the next one does', async () => {
+  test('neither of two concurrent DELETEs ends the session if the store fails, and the next DELETE does', async () => {
     let failing = true;
-    const { pod, client, statuses } = await deleteTwice(remove =>
+    const { pods, client, closed, statuses } = await deleteTwice(remove =>
       failing ? Promise.reject(new Error('not now')) : remove()
     );
     expect(statuses).toEqual([503, 503]);
     failing = false;
-    expect((await client.delete(pod.url)).status).toBe(200);
-    expect(pod.count('onsessionclosed')).toBe(1);
+    expect((await client.delete(pods[0]!.url)).status).toBe(200);
+    expect(closed()).toBe(1);
   });
 });
 

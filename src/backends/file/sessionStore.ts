@@ -102,16 +102,20 @@ export class FileSessionStore implements SessionStore {
     await this.touchSession(sessionId);
   }
 
-  async deleteSession(sessionId: string): Promise<void> {
+  async deleteSession(sessionId: string): Promise<boolean> {
     const { directory } = await this.#open();
     const path = directory.ofSession('sessions', sessionId);
     const deleted = await this.#sessionFile(directory, path).update(version => {
       const isThere = version && version.content?.deletedAt === undefined && !isExpired(version, this.ttlSeconds);
       return isThere ? { next: { deletedAt: Date.now() }, result: true } : { result: false };
     });
-    if (!deleted) return directory.checkPresence();
+    if (!deleted) {
+      await directory.checkPresence();
+      return false;
+    }
     await this.#stateFile(directory, path).removeAll();
     this.#onLog('info', 'session deleted');
+    return true;
   }
 
   async sessionExists(sessionId: string): Promise<boolean> {

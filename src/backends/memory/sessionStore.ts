@@ -87,11 +87,12 @@ export class InMemorySessionStore implements SessionStore {
     this.#sessions.set(sessionId, entry);
   }
 
-  async deleteSession(sessionId: string): Promise<void> {
+  async deleteSession(sessionId: string): Promise<boolean> {
     this.#sweep();
-    if (!this.#sessions.delete(sessionId)) return;
+    if (!this.#sessions.delete(sessionId)) return false;
     this.#tombstones.set(sessionId, this.#now());
     if (this.#tombstones.size > this.#maxSessions) this.#dropOldest(this.#tombstones);
+    return true;
   }
 
   async sessionExists(sessionId: string): Promise<boolean> {

@@ -42,7 +42,7 @@ export class SessionGate {
   readonly #pods: SessionPods | undefined;
   #state: 'new' | 'opening' | 'open' = 'new';
   /** In external mode: from when a client ends the session, unless that fails. */
-  #removal: Promise<void> | undefined;
+  #removal: Promise<boolean> | undefined;
 
   constructor(engine: Guarded, stored: StoredSession | undefined, pods: SessionPods | undefined) {
     this.#engine = engine;
@@ -138,17 +138,21 @@ export class SessionGate {
   async end(): Promise<Reply> {
     const { options, report, sessionId } = this.#engine;
     if (options.directory && sessionId !== undefined) {
-      const isFirst = !this.#removal;
+      let isFirst = !this.#removal;
       try {
-        await (this.#removal ??= options.directory.remove(sessionId));
+        const removed = await (this.#removal ??= options.directory.remove(sessionId));
+        isFirst &&= removed;
       } catch (error) {
         this.#removal = undefined;
         // It may have been removed all the same: then the other pods find that out.
         void this.#pods?.changed();
         return storeFailure(error, report);
       }
-      // Another DELETE of the same moment has ended it.
-      if (!isFirst) return this.#notFound();
+      if (!isFirst) {
+        // Another DELETE, here or on another pod, removed it while this one asked the store.
+        await this.#engine.end();
+        return this.#notFound();
+      }
       await this.#pods?.ended();
     }
     try {

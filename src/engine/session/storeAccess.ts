@@ -66,10 +66,12 @@ export class SessionDirectory {
     return this.#ask('patchSession', sessionId, change, Math.min(this.#timeoutMs, PATCH_TIMEOUT_MS));
   }
 
-  remove(sessionId: string): Promise<void> {
-    return this.#ask('deleteSession', sessionId, store =>
+  /** @returns false if the store reports that another deletion has removed the session */
+  async remove(sessionId: string): Promise<boolean> {
+    const removed = await this.#ask('deleteSession', sessionId, store =>
       store.patchSession ? store.deleteSession(sessionId) : this.#alone(sessionId, () => store.deleteSession(sessionId))
     );
+    return removed !== false;
   }
 
   /** The application's state; null where the session is missing. @throws SessionStoreUnsupportedError */
