@@ -9,6 +9,18 @@ const layers = {
   'src/postgres': ['server', 'engine', 'memory', 'redis', 'handler']
 };
 
+/** The globals that src takes from src/timers.ts. */
+const timers = [
+  'setTimeout',
+  'clearTimeout',
+  'setInterval',
+  'clearInterval',
+  'setImmediate',
+  'clearImmediate',
+  'Date',
+  'performance'
+];
+
 const globalsOfNode = {
   console: 'readonly',
   fetch: 'readonly',
@@ -34,6 +46,20 @@ export default tseslint.config(
     }
   },
   { files: ['src/**'], rules: { 'no-console': 'error' } },
+  {
+    files: ['src/**'],
+    ignores: ['src/timers.ts', 'src/testing/**'],
+    rules: {
+      'no-restricted-globals': [
+        'error',
+        ...timers.map(name => ({ name, message: 'Import it from src/timers.ts, which says why.' }))
+      ],
+      'no-restricted-properties': [
+        'error',
+        ...timers.map(property => ({ object: 'globalThis', property, message: 'See src/timers.ts.' }))
+      ]
+    }
+  },
   ...Object.entries(layers).map(([folder, forbidden]) => ({
     files: [`${folder}/**`],
     rules: {

@@ -1,3 +1,5 @@
+import { clearTimeout, setTimeout } from './timers.js';
+
 /** A process that stood still finds its timers due before it has read what came meanwhile: this is to read it. */
 const GRACE_MS = 20;
 

@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import type { EventSink, StreamWriter } from '../engine/http/exchange.js';
+import { setImmediate } from '../timers.js';
 import { awaitedRoom, type Room } from './backpressure.js';
 
 /**

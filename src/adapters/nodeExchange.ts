@@ -6,6 +6,7 @@ import type { BodyRead, EventSink, Exchange, Reply } from '../engine/http/exchan
 import type { ReportError } from '../report.js';
 import { LazyRequestInfo, type RequestSource } from '../engine/http/requestInfo.js';
 import { endOfTurn, firstChunk, NodeEventSink } from './nodeEventSink.js';
+import { clearTimeout, setTimeout } from '../timers.js';
 
 /** How long an answered client may go on sending a body that nobody reads. */
 const UNREAD_BODY_MS = 500;

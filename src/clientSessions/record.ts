@@ -3,6 +3,7 @@ import type { OAuthClientInformationMixed, OAuthTokens } from 'mcp-sdk-upstream/
 import { isSessionId } from '../ports/sessionId.js';
 import { InvalidOptionError, SessionRecordUnreadableError } from '../errors.js';
 import { kindOf } from '../validate.js';
+import { Date } from '../timers.js';
 
 /** What a client application keeps of one user's connection to one MCP server. */
 export interface ClientSession {

@@ -1,5 +1,6 @@
 import { pause } from '../deadline.js';
 import type { ClientSession, StoredClientSession } from './record.js';
+import { performance } from '../timers.js';
 
 /** Whoever has not come back from a token request by then is taken for dead, by each who waits, on its own clock. */
 const TURN_MS = 10_000;

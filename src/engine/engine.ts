@@ -18,6 +18,7 @@ import { EngineState } from './session/sessionState.js';
 import { StoredSession } from './session/storedSession.js';
 import type { OpenRequest } from './streams/stream.js';
 import { LocalSubscriptions } from './session/localSubscriptions.js';
+import { clearInterval, setInterval } from '../timers.js';
 
 /**
  * One session's transport, free of any runtime: it turns exchanges into messages for the server, and the

@@ -1,6 +1,7 @@
 import type { Engine } from '../engine/engine.js';
 import type { ReportError } from '../report.js';
 import { closeServer, type ConnectableServer } from './serverFactory.js';
+import { Date, clearInterval, setInterval } from '../timers.js';
 
 /** A session's server on this pod. */
 export interface LiveSession {

@@ -24,6 +24,7 @@ import type { LiveSession, LiveSessions } from './liveSessions.js';
 import { closeServer, type ConnectableServer, type ServerFactory } from './serverFactory.js';
 import type { Notifier } from './notifier.js';
 import { SharedJsonSchemaValidator } from './sharedValidator.js';
+import { Date, setTimeout } from '../timers.js';
 
 /** How often a draining pod looks whether its requests have finished. */
 const DRAIN_POLL_MS = 20;

@@ -3,6 +3,7 @@ import { LockTimeoutError, SessionStoreUnavailableError } from '../errors.js';
 import type { Contenders } from './contenders.js';
 import { Lease } from './lease.js';
 import type { Terms } from './lockStore.js';
+import { performance } from '../timers.js';
 
 /** How long the store may take to answer if the caller does not wait for the lock (`timeoutMs: 0`). */
 const ONE_QUESTION_MS = 2000;

@@ -1,3 +1,5 @@
+import { clearTimeout, setTimeout } from '../timers.js';
+
 /** How often the first waiting caller of a process asks for the lock: first after the minimum, then less often. */
 const MIN_POLL_MS = 5;
 const MAX_POLL_MS = 50;

@@ -1,6 +1,7 @@
 import { unref, withDeadline } from '../deadline.js';
 import { LockLostError } from '../errors.js';
 import type { Terms } from './lockStore.js';
+import { clearTimeout, performance, setTimeout } from '../timers.js';
 
 /** A lock that is held. It is renewed while the work goes on, until it is released or lost. */
 export class Lease {

@@ -9,6 +9,7 @@ import { checkNumber, checkOptionsObject, checkString } from '../validate.js';
 import { type Backend, loaded } from './backend.js';
 import type { BackendOptions, Log } from './options.js';
 import { notEncoded, parseUrl } from './backendUrl.js';
+import { clearTimeout, setTimeout } from '../timers.js';
 
 const DEFAULT_TIMEOUT_MS = 2000;
 /** How long a goodbye may take. */

@@ -1,4 +1,5 @@
 import { checkBoolean, checkFunction, checkNumber, checkOneOf, checkOptionsObject, checkString } from '../validate.js';
+import { performance } from '../timers.js';
 
 export const STORAGE_TYPES = ['redis', 'postgres', 'file', 'memory'] as const;
 /** Where sessions are kept. */

@@ -1,5 +1,6 @@
 import { unref } from '../deadline.js';
 import { sessionServer } from './liveServers.js';
+import { clearInterval, setInterval } from '../timers.js';
 
 /** How often a pod looks whether a task of its own has ended elsewhere. */
 const LOOK_MS = 30_000;

@@ -1,5 +1,6 @@
 import type { CreateTaskOptions } from 'mcp-sdk-upstream/experimental/tasks/interfaces.js';
 import type { Task } from 'mcp-sdk-upstream/types.js';
+import { Date } from '../timers.js';
 
 /*
  * What task stores do alike, whatever keeps the tasks. Defaults and error texts are those of the SDK's own store in

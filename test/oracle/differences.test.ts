@@ -13,6 +13,7 @@ import { get, handshake, initialize, jsonHeaders, notification, post, result, ru
 import { bare, del, initializeMessage, type Script, type Step } from './script.js';
 import { oracles, type Subject, subjects } from './subjects.js';
 import { readSlowly } from './slowReader.js';
+import { useGlobalTimers } from '../support/useGlobalTimers.js';
 
 afterAll(closeNodeEndpoint);
 
@@ -386,6 +387,7 @@ const demonstrations: Record<number, () => void> = {
         Transport: typeof StockWebTransport | typeof WebStandardStreamableHTTPServerTransport
       ): Promise<unknown> {
         const setInterval = jest.spyOn(globalThis, 'setInterval');
+        const restoreTimers = useGlobalTimers();
         const eventStore = { storeEvent: async () => 'event', replayEventsAfter: async () => 'stream' };
         const transport = new Transport({ eventStore, ...options });
         transport.onmessage = message => {
@@ -395,6 +397,7 @@ const demonstrations: Record<number, () => void> = {
         const body = JSON.stringify(initializeMessage());
         const response = await transport.handleRequest(new Request('http://local', { method: 'POST', headers, body }));
         const intervals = setInterval.mock.calls.length;
+        restoreTimers();
         setInterval.mockRestore();
         return { status: response.status, text: await response.text(), intervals };
       }

@@ -6,6 +6,7 @@ import * as ourMediaType from '../../src/engine/http/mediaType.js';
 import { readRequestBody } from '../../src/adapters/webExchange.js';
 import * as ourLimits from '../../src/engine/http/requestLimits.js';
 import * as ourKeepAlive from '../../src/engine/streams/sseKeepAlive.js';
+import { useGlobalTimers } from '../support/useGlobalTimers.js';
 
 /** The SDK has both in one module. */
 const ourBody = { ...ourLimits, readRequestBody };
@@ -167,11 +168,13 @@ function armed({ armSseKeepAlive }: Pick<typeof ourKeepAlive, 'armSseKeepAlive'>
   let ticks = 0;
   const timer = { unrefs: 0, unref: () => timer.unrefs++ };
   const setting = jest.spyOn(globalThis, 'setInterval').mockReturnValue(timer as never);
+  const restoreTimers = useGlobalTimers();
   try {
     const result = armSseKeepAlive(intervalMs, () => ticks++);
     const delays = setting.mock.calls.map(([tick, delay]) => (tick(), delay));
     return { delays, ticks, unrefs: timer.unrefs, given: result === (timer as unknown) };
   } finally {
+    restoreTimers();
     setting.mockRestore();
   }
 }

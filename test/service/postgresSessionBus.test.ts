@@ -5,6 +5,7 @@ import type { Pool } from 'pg';
 import { PostgresPools } from '../support/postgresPools.js';
 import { startTcpProxy } from '../support/tcpProxy.js';
 import { until } from '../support/until.js';
+import { replaceTimers } from '../../src/timers.js';
 
 let postgres: PostgresPools;
 let admin: Pool;
@@ -113,12 +114,13 @@ test('long messages are removed after a minute, and short ones are not kept at a
   await admin.query(
     `update "${schema}".mcp_session_message set sent_at = now() - interval '61 seconds' where body like '%xx%'`
   );
-  const sweeping = jest.spyOn(performance, 'now').mockReturnValue(performance.now() + 60_000);
+  const sweeping = performance.now() + 60_000;
+  const restoreTimers = replaceTimers({ performance: { now: () => sweeping } });
   try {
     await speaker.publish('t', 'occasion');
     await until('it is removed', async () => (await count()) === 1);
   } finally {
-    sweeping.mockRestore();
+    restoreTimers();
   }
 });
 

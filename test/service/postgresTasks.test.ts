@@ -5,6 +5,7 @@ import type { QueuedMessage } from 'mcp-sdk-upstream/experimental/tasks/interfac
 import { PostgresPools } from '../support/postgresPools.js';
 import { taskStoreContract, type TwoTaskBackends } from '../support/taskStoreContract.js';
 import { until } from '../support/until.js';
+import { replaceTimers } from '../../src/timers.js';
 
 let postgres: PostgresPools;
 beforeAll(async () => void (postgres = await PostgresPools.start()));
@@ -63,7 +64,8 @@ test('what has expired is not there, and its rows are removed along the way', as
   await delay(5);
   expect(await store.getTask(taskId, 's')).toBeNull();
   expect(await queue.dequeue(taskId, 's')).toBeUndefined();
-  const later = jest.spyOn(performance, 'now').mockReturnValue(performance.now() + 120_000);
+  const later = performance.now() + 120_000;
+  const restoreTimers = replaceTimers({ performance: { now: () => later } });
   try {
     await store.createTask({}, 1, call, 's');
     await queue.enqueue('another', note(2), 's');
@@ -72,7 +74,7 @@ test('what has expired is not there, and its rows are removed along the way', as
     await until('the task is gone', async () => (await rowsOf('mcp_task')) === 0);
     await until('its message is gone', async () => (await rowsOf('mcp_task_message')) === 0);
   } finally {
-    later.mockRestore();
+    restoreTimers();
   }
 });
 

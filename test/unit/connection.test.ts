@@ -1,5 +1,5 @@
-import { jest } from '@jest/globals';
 import { Connection } from '../../src/engine/streams/connection.js';
+import { replaceTimers } from '../../src/timers.js';
 
 const MEBIBYTE = 1024 * 1024;
 
@@ -30,8 +30,9 @@ function connect(): {
 
 describe('a client that leaves much unread', () => {
   let now = 0;
-  beforeEach(() => void jest.spyOn(performance, 'now').mockImplementation(() => now));
-  afterEach(() => jest.restoreAllMocks());
+  let restoreTimers: () => void;
+  beforeEach(() => (restoreTimers = replaceTimers({ performance: { now: () => now } })));
+  afterEach(() => restoreTimers());
 
   test('has five seconds to catch up, and starts anew when it has', () => {
     const { connection, sink, reported } = connect();

@@ -8,6 +8,7 @@ import type { StreamableHTTPServerTransportOptions } from 'mcp-sdk-anypod/server
 import { Server } from 'mcp-sdk-upstream/server/index.js';
 import type { JSONRPCMessage } from 'mcp-sdk-upstream/types.js';
 import { until } from '../support/until.js';
+import { useGlobalTimers } from '../support/useGlobalTimers.js';
 
 const clientInfo = { name: 'unit', version: '1' };
 const params = { protocolVersion: '2025-11-25', capabilities: {}, clientInfo };
@@ -267,6 +268,7 @@ test.each([
   'the store is asked every 20 seconds for a session with a stream, also where it lives for %s',
   async (_how, ttlSeconds) => {
     jest.useFakeTimers({ doNotFake: ['nextTick', 'setImmediate', 'queueMicrotask', 'performance'] });
+    const restoreTimers = useGlobalTimers();
     const sessionStore = new InMemorySessionStore({ ttlSeconds });
     const { transport } = connect(sessionStore);
     try {
@@ -285,6 +287,7 @@ test.each([
       }
     } finally {
       await transport.close();
+      restoreTimers();
       jest.useRealTimers();
     }
   }

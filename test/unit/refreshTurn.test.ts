@@ -1,19 +1,25 @@
 import type { StoredClientSession } from '../../src/clientSessions/record.js';
 import { takeRefreshTurn } from '../../src/clientSessions/refreshTurn.js';
+import { useGlobalTimers } from '../support/useGlobalTimers.js';
 
 type Step = Parameters<Parameters<typeof takeRefreshTurn>[0]>[0];
 
 describe('the turn at a refresh token', () => {
   let stored: StoredClientSession;
+  let restoreTimers: () => void;
   const change = async (step: Step): Promise<StoredClientSession> =>
     (stored = { ...stored, ...step(stored) } as StoredClientSession);
 
   beforeEach(() => {
     jest.useFakeTimers();
+    restoreTimers = useGlobalTimers();
     const session = { sessionId: 'a', identity: 'alice', serverUrl: 'https://x', active: true, createdAt: 1 };
     stored = { v: 1, session: { ...session, transportType: 'sse' }, oauth: {} };
   });
-  afterEach(() => jest.useRealTimers());
+  afterEach(() => {
+    restoreTimers();
+    jest.useRealTimers();
+  });
 
   test('is given to one at a time', async () => {
     const { id } = await takeRefreshTurn(change);

@@ -1,5 +1,6 @@
 import { RunningTasks } from '../../src/tasks/runningTasks.js';
 import { type SessionServer, speaksFor, speaksNoMore } from '../../src/tasks/liveServers.js';
+import { useGlobalTimers } from '../support/useGlobalTimers.js';
 
 class FakeServer implements SessionServer {
   live = true;
@@ -16,8 +17,10 @@ class FakeServer implements SessionServer {
 describe('a running task', () => {
   let server: FakeServer;
   let tasks: RunningTasks;
+  let restoreTimers: () => void;
   beforeEach(() => {
     jest.useFakeTimers();
+    restoreTimers = useGlobalTimers();
     server = new FakeServer();
     tasks = new RunningTasks();
     speaksFor('s', server);
@@ -25,6 +28,7 @@ describe('a running task', () => {
   afterEach(() => {
     speaksNoMore('s', server);
     expect(jest.getTimerCount()).toBe(0);
+    restoreTimers();
     jest.useRealTimers();
   });
 

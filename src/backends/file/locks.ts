@@ -2,6 +2,7 @@ import { current, enter, holder, isQueue, leave, type Queue } from './lockQueue.
 import type { StoreDirectory } from './storeDirectory.js';
 import { ABANDONED_MS, Sweeper } from './sweeper.js';
 import { VersionedFile } from './versionedFile.js';
+import { Date } from '../../timers.js';
 
 /** The locks of sessions: a queue for each, in a file. A lease is by the clock of the host, which its processes share. */
 export class FileLocks {

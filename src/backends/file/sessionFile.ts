@@ -1,6 +1,7 @@
 import { SessionRecordUnreadableError } from '../../errors.js';
 import type { SessionData, SessionStateEntry } from '../../ports/sessionStore.js';
 import type { Content, Version } from './versionedFile.js';
+import { Date } from '../../timers.js';
 
 /** How long a deleted session's id stays refused, so that a write that raced the deletion brings nothing back. */
 export const TOMBSTONE_MS = 60_000;

@@ -24,6 +24,7 @@ import {
 import { ignore, StoreDirectory } from './storeDirectory.js';
 import { Sweeper } from './sweeper.js';
 import { type Version, VersionedFile } from './versionedFile.js';
+import { Date } from '../../timers.js';
 
 export interface FileSessionStoreOptions {
   /** The directory: made where there is none, on a local disk, and for nothing else. */

@@ -1,5 +1,6 @@
 import type { Dir } from 'node:fs';
 import { ignore, type Kind, type StoreDirectory } from './storeDirectory.js';
+import { Date } from '../../timers.js';
 
 /** Looked at in one go. */
 const BATCH = 8;

@@ -2,6 +2,7 @@ import type { JSONRPCMessage } from 'mcp-sdk-upstream/types.js';
 import { EventCursorError } from '../../errors.js';
 import type { FollowableEventStore } from '../../ports/eventStore.js';
 import { checkNumber, checkOptionsObject } from '../../validate.js';
+import { Date } from '../../timers.js';
 
 export interface InMemoryEventStoreOptions {
   /** Events kept of a stream at most; over it the oldest go. @default 1000 */

@@ -1,3 +1,5 @@
+import { Date } from '../../timers.js';
+
 interface Lock {
   holder: string | undefined;
   /** When the holder's lease ends, by the clock that was handed in. */
@@ -15,7 +17,7 @@ export class InMemoryLocks {
   readonly #locks = new Map<string, Lock>();
   #sweepAtSize = MIN_SWEEP_SIZE;
 
-  constructor(now: () => number = Date.now) {
+  constructor(now: () => number = () => Date.now()) {
     this.#now = now;
   }
 

@@ -11,6 +11,7 @@ import {
 import { InMemoryLocks } from './locks.js';
 import { InMemorySessionBus } from './sessionBus.js';
 import { checkNumber, checkOptionsObject } from '../../validate.js';
+import { Date } from '../../timers.js';
 
 export interface InMemorySessionStoreOptions {
   /** Seconds that a session lives without activity. @default 3600 */
@@ -55,7 +56,7 @@ export class InMemorySessionStore implements SessionStore {
     checkNumber('maxSessions', options.maxSessions, { min: 1, integer: true });
     this.ttlSeconds = options.ttlSeconds ?? 3600;
     this.#maxSessions = options.maxSessions ?? 100_000;
-    this.#now = options.now ?? Date.now;
+    this.#now = options.now ?? (() => Date.now());
     this.#locks = new InMemoryLocks(this.#now);
   }
 

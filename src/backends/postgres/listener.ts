@@ -3,6 +3,7 @@ import { BusUnavailableError } from '../../errors.js';
 import { newListenClient, type PostgresListenClient, type PostgresPool } from './client.js';
 import { type OnLog, explain } from './database.js';
 import type { Tables } from './tables.js';
+import { clearInterval, clearTimeout, setInterval, setTimeout } from '../../timers.js';
 
 const CONNECT_MS = 10_000;
 const FIRST_RETRY_MS = 50;

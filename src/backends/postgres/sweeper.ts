@@ -1,4 +1,5 @@
 import type { Database } from './database.js';
+import { performance } from '../../timers.js';
 
 /** Rows that one statement removes. */
 export const SWEEP_BATCH = 200;

@@ -16,6 +16,7 @@ import { Database, type PostgresOptions } from './database.js';
 import { Sweeper } from './sweeper.js';
 import { sessionColumn, taskSql } from './taskSql.js';
 import { toText, fromText } from './text.js';
+import { Date } from '../../timers.js';
 
 export interface PostgresTaskStoreOptions extends PostgresOptions {
   /**

@@ -1,5 +1,6 @@
 import { withoutCommand } from './redactedErrors.js';
 import type { RedisClient, RedisPipeline } from './client.js';
+import { setImmediate } from '../../timers.js';
 
 /** A command of the pipeline's, and its arguments. */
 export type Command = readonly [name: keyof Omit<RedisPipeline, 'exec'>, ...args: (string | number)[]];

@@ -1,4 +1,5 @@
 import type { RedisSubscriber } from './client.js';
+import { clearTimeout, setTimeout } from '../../timers.js';
 
 type Listener = (...args: never[]) => void;
 type OnMessage = (message: string, channel: string) => void;

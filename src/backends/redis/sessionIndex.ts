@@ -3,6 +3,7 @@ import type { SessionData, SessionFilter } from '../../ports/sessionStore.js';
 import type { RedisIndexClient } from './client.js';
 import type { RedisKeys } from './keys.js';
 import type { Trips } from './commandBatcher.js';
+import { Date } from '../../timers.js';
 
 /** Ids taken from an index in one trip. */
 const BATCH = 500;

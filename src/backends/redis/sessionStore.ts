@@ -21,6 +21,7 @@ import { RedisSessionBus } from './sessionBus.js';
 import { SessionIndex } from './sessionIndex.js';
 import { type ScriptedStateClient, withStateScripts } from './stateScripts.js';
 import { Trips } from './commandBatcher.js';
+import { Date, performance } from '../../timers.js';
 
 export interface RedisSessionStoreOptions {
   /**

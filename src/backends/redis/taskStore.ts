@@ -15,6 +15,7 @@ import { REDIS_TASK_METHODS, redisClient, type RedisTaskClient } from './client.
 import { DEFAULT_KEY_PREFIX, RedisKeys } from './keys.js';
 import type { NodeRedisClient } from './nodeRedis.js';
 import { type ScriptedTaskClient, withTaskScripts } from './taskScripts.js';
+import { Date } from '../../timers.js';
 
 export interface RedisTaskStoreOptions {
   /** A client of ioredis, iovalkey or node-redis: single, Cluster or Sentinel. It stays yours. */

@@ -4,6 +4,7 @@ import { withDeadline } from '../../deadline.js';
 import type { ReportError } from '../../report.js';
 import type { SessionBus } from '../../ports/sessionBus.js';
 import type { ResolvedOptions } from '../options.js';
+import { clearTimeout, setTimeout } from '../../timers.js';
 
 /** How long until a bus that refused a subscription is asked again. */
 const RETRY_MS = 2000;

@@ -18,6 +18,7 @@ import { ServerRequests } from './serverRequests.js';
 import { isSessionId } from '../../ports/sessionId.js';
 import type { SessionPods } from '../session/storedSession.js';
 import { parseStreamId, STANDALONE } from '../streams/streamId.js';
+import { Date, clearTimeout, setTimeout } from '../../timers.js';
 
 /** What routing needs of the engine: whom to hand what arrives, and what to do when a session changes elsewhere. */
 export interface Routed {

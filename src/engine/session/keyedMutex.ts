@@ -1,3 +1,5 @@
+import { clearTimeout, setTimeout } from '../../timers.js';
+
 const tails = new WeakMap<object, Map<string, Promise<void>>>();
 
 /**

@@ -6,6 +6,7 @@ import type { ResolvedOptions } from '../options.js';
 import { belongsTo } from './principal.js';
 import { storeFailure } from '../http/replies.js';
 import { isSessionId } from '../../ports/sessionId.js';
+import { performance } from '../../timers.js';
 
 /** What the caller has of a session already. */
 export interface KnownSession {

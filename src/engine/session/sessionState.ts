@@ -9,6 +9,7 @@ import { LazyRequestInfo, type StateAccess } from '../http/requestInfo.js';
 import type { ResolvedOptions } from '../options.js';
 import type { SessionStateEntry, StateWrite } from '../../ports/sessionStore.js';
 import { kindOf } from '../../validate.js';
+import { setTimeout } from '../../timers.js';
 
 /**
  * What an application keeps for a session: one JSON value, the same on every pod. It lives and dies with the session.

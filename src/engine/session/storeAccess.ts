@@ -14,6 +14,7 @@ import {
 import { withDeadline } from '../../deadline.js';
 import { exclusively } from './keyedMutex.js';
 import { fingerprint } from '../../ports/sessionId.js';
+import { Date } from '../../timers.js';
 
 /** A change is stored behind the look at the session, in the same exchange, so it has less time than the look. */
 const PATCH_TIMEOUT_MS = 1000;

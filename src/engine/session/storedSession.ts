@@ -19,6 +19,7 @@ import type { SessionDirectory } from './storeAccess.js';
 import type { ResolvedOptions } from '../options.js';
 import { Replay, type ReplayHost } from './handshakeReplay.js';
 import { fingerprint } from '../../ports/sessionId.js';
+import { Date, performance, setTimeout } from '../../timers.js';
 
 /** How often a session that is gone looks whether what it has been asked is answered. */
 const ANSWER_POLL_MS = 100;

@@ -5,6 +5,8 @@ import type { EventSink, StreamWriter } from '../http/exchange.js';
 import type { ReportError } from '../../report.js';
 import { messageEvent } from './sse.js';
 import type { Stream } from './stream.js';
+import type { setInterval } from '../../timers.js';
+import { clearInterval, performance } from '../../timers.js';
 
 /**
  * A client that leaves so much unread for so long is disconnected: what it does not read is held in this pod's memory. It

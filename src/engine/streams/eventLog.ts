@@ -3,6 +3,7 @@ import { EventStoreUnavailableError } from '../../errors.js';
 import type { FollowableEventStore } from '../../ports/eventStore.js';
 import { withDeadline } from '../../deadline.js';
 import type { ReportError } from '../../report.js';
+import { performance } from '../../timers.js';
 
 /** What the log keeps of a stream: its id, and the last write, because events of a stream are stored in order. */
 export interface LoggedStream {

@@ -4,6 +4,7 @@ import type { Connection } from './connection.js';
 import type { EventLog, LoggedStream } from './eventLog.js';
 import type { ReportError } from '../../report.js';
 import { isResponse } from '../http/jsonRpc.js';
+import { clearInterval, setInterval } from '../../timers.js';
 
 /** How many events a connection remembers, to know one that comes both from the log and from its sender. */
 const REMEMBERED_EVENTS = 1000;

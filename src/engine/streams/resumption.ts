@@ -8,6 +8,7 @@ import type { Outbound } from './outbound.js';
 import { primingEvent } from './sse.js';
 import type { RequestStream, Stream } from './stream.js';
 import { belongsToSession, parseStreamId, STANDALONE, streamIdOf } from './streamId.js';
+import { clearInterval, setInterval } from '../../timers.js';
 
 /** What a pod says of a stream that its server may be running. */
 export type StreamState = 'open' | 'done' | 'gone' | 'unknown';

@@ -1,3 +1,5 @@
+import { setInterval } from '../../timers.js';
+
 /** Milliseconds between two comments on a quiet stream, where `keepAliveMs` is not given. */
 export const DEFAULT_SSE_KEEP_ALIVE_MS = 15_000;
 

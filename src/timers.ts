@@ -1,0 +1,51 @@
+/*
+ * The timers and clocks of the whole package, as they were when it was loaded. Every file of src imports them from here
+ * under the names of the globals, for two reasons:
+ * - an application's tests may fake the globals (`jest.useFakeTimers()`), and requests must be answered all the same;
+ * - a simulation can replace them all at once, with `replaceTimers`.
+ */
+
+/** The timers and clocks of the package: what `replaceTimers` can replace. */
+export interface Timers {
+  setTimeout: typeof globalThis.setTimeout;
+  clearTimeout: typeof globalThis.clearTimeout;
+  setInterval: typeof globalThis.setInterval;
+  clearInterval: typeof globalThis.clearInterval;
+  setImmediate: (callback: () => void) => unknown;
+  /** The wall clock. */
+  Date: DateConstructor;
+  /** The monotonic clock, in milliseconds. */
+  performance: { now(): number };
+}
+
+const loaded: Timers = {
+  setTimeout: globalThis.setTimeout,
+  clearTimeout: globalThis.clearTimeout,
+  setInterval: globalThis.setInterval,
+  clearInterval: globalThis.clearInterval,
+  // Not every runtime has it.
+  setImmediate: globalThis.setImmediate ?? later(globalThis.setTimeout),
+  Date: globalThis.Date,
+  performance: { now: globalThis.performance.now.bind(globalThis.performance) }
+};
+
+// Bindings, and not the properties of one object: browsers and workerd refuse `timers.setTimeout()` as a method call.
+export let { setTimeout, clearTimeout, setInterval, clearInterval, setImmediate, Date, performance } = loaded;
+
+/**
+ * Replaces timers and clocks of the package; what is not given stays as it is. For simulations and tests.
+ * @returns a function that puts back what was there before
+ */
+export function replaceTimers(replacements: Partial<Timers>): () => void {
+  const before: Timers = { setTimeout, clearTimeout, setInterval, clearInterval, setImmediate, Date, performance };
+  assign({ ...before, ...replacements });
+  return () => assign(before);
+}
+
+function assign(timers: Timers): void {
+  ({ setTimeout, clearTimeout, setInterval, clearInterval, setImmediate, Date, performance } = timers);
+}
+
+function later(setTimeout: Timers['setTimeout']): Timers['setImmediate'] {
+  return callback => setTimeout(callback, 0);
+}

@@ -1,0 +1,42 @@
+import { jest } from '@jest/globals';
+import {
+  createMcpHandler,
+  InMemoryEventStore,
+  InMemorySessionStore,
+  type McpHandlerOptions,
+  McpServer
+} from 'mcp-sdk-anypod/server';
+import { listen } from '../support/listen.js';
+import { nodeListener } from '../support/nodeListener.js';
+import { RawClient } from '../support/rawClient.js';
+import { stopAfterTest } from '../support/stopAfterTest.js';
+
+beforeEach(() => void jest.useFakeTimers({ doNotFake: ['nextTick', 'queueMicrotask'] }));
+afterEach(() => void jest.useRealTimers());
+
+const settings: [string, () => McpHandlerOptions][] = [
+  ['memory mode', () => ({})],
+  [
+    'external mode with an event store',
+    () => ({ sessionStore: new InMemorySessionStore(), eventStore: new InMemoryEventStore() })
+  ]
+];
+
+describe.each(settings)('with fake timers, in %s', (_mode, options) => {
+  test.each(['node', 'fetch'] as const)('a handler answers a whole session through handler.%s', async adapter => {
+    const handler = createMcpHandler(() => {
+      const server = new McpServer({ name: 'probe', version: '1' });
+      server.registerTool('greet', {}, () => ({ content: [{ type: 'text', text: 'hello' }] }));
+      return server;
+    }, options());
+    const server = await listen(
+      adapter === 'node' ? (req, res) => void handler.node(req, res) : nodeListener(request => handler.fetch(request))
+    );
+    stopAfterTest(() => server.stop());
+    const url = `${server.origin}/mcp`;
+    const client = await new RawClient().open(url);
+    expect(await client.callTool(url, 'greet')).toBe('hello');
+    expect((await client.delete(url)).status).toBe(200);
+    await handler.close();
+  });
+});
