@@ -33,7 +33,7 @@ export const allowedDifferences: AllowedDifference[] = [
   },
   {
     number: 3,
-    title: 'Streams are stored under ids that begin with the session',
+    title: 'Stream ids in the event store begin with the session id',
     expects: stock => {
       const scope = stock.sessionId === undefined ? '' : `${stock.sessionId}:`;
       const scoped = (id: string): string => scope + (id === '_GET_stream' ? 'standalone' : id);
@@ -41,12 +41,12 @@ export const allowedDifferences: AllowedDifference[] = [
       return { ...stock, streamIds: Object.fromEntries(streamIds) as Transcript['streamIds'] };
     }
   },
-  { number: 4, title: 'A cursor that is not of this session is refused' },
-  { number: 5, title: 'An event store that fails costs the client its cursor, not its answer' },
-  { number: 6, title: 'A slow reader holds back those who write to it' },
+  { number: 4, title: 'A cursor of another session is refused' },
+  { number: 5, title: 'A failing event store costs the client its cursor, not its answer' },
+  { number: 6, title: 'A slow reader slows down those who write to it' },
   {
     number: 7,
-    title: 'In external mode the store says whether a session exists',
+    title: 'In external mode the store decides whether a session exists',
     expects: (stock, script, subject) => {
       if (subject.mode !== 'external') return stock;
       const text = 'Bad Request: Server not initialized';
@@ -66,11 +66,11 @@ export const allowedDifferences: AllowedDifference[] = [
       return { ...stock, callbacks, exchanges: answered };
     }
   },
-  { number: 8, title: 'In external mode there is always a session id, and it is of a form that clients can send' },
-  { number: 9, title: 'Options are checked where they are given' },
+  { number: 8, title: 'In external mode there is always a session id, of a form that clients can send' },
+  { number: 9, title: 'Options are checked when they are given' },
   {
     number: 10,
-    title: 'What is thrown out of a request on Node reaches onerror, and what onerror throws ends there',
+    title: 'Errors from the Node request handler are reported to `onerror`; errors thrown by `onerror` are ignored',
     expects: (stock, _, subject) => {
       if (subject.adapter !== 'node') return stock;
       const callbacks = stock.callbacks.map(entries => [...entries]);
@@ -80,12 +80,12 @@ export const allowedDifferences: AllowedDifference[] = [
       return { ...stock, callbacks };
     }
   },
-  { number: 11, title: 'A Host that makes no URL is refused whatever the method' },
-  { number: 12, title: 'An answer goes to its request whatever the result is' },
-  { number: 13, title: 'In external mode the ids of what a server asks name the pod that asks' },
+  { number: 11, title: 'A Host that does not form a URL is refused for every method' },
+  { number: 12, title: 'A response of any shape answers its request' },
+  { number: 13, title: 'In external mode the ids of server-to-client requests name the pod' },
   {
     number: 14,
-    title: 'In external mode a response that nobody asked for is dropped',
+    title: 'In external mode a response to no open request is dropped',
     expects: (stock, _, subject) => {
       if (subject.mode !== 'external') return stock;
       const asked = askedIds(stock);
@@ -100,12 +100,13 @@ export const allowedDifferences: AllowedDifference[] = [
   { number: 15, title: 'In external mode the newest GET stream wins' },
   { number: 16, title: 'In external mode a resumed stream begins with its cursor and ends with its last answer' },
   { number: 17, title: 'A transport that closes while a stream is opened answers 404' },
-  { number: 18, title: 'What is sent while a stream is replayed arrives' },
-  { number: 19, title: 'Headers and URL of a request are read when they are asked for' },
+  { number: 18, title: 'A message that is sent during a replay arrives' },
+  { number: 19, title: 'The headers and URL of a request are read on demand' },
   { number: 20, title: 'A cancelled request is over when its client leaves' },
   {
     number: 21,
-    title: 'Session id and callbacks of the web-standard transport are accessors, and nothing private is there'
+    title:
+      'The web-standard transport has accessors for its session id and callbacks, and no private members of the SDK'
   }
 ];
 

@@ -25,6 +25,33 @@ describe('the documents', () => {
   });
 });
 
+describe('src/README.md', () => {
+  const text = readFileSync('src/README.md', 'utf8');
+
+  it('names only files and folders that exist', () => {
+    const folders = readdirSync('src', { withFileTypes: true }).filter(entry => entry.isDirectory());
+    const path = new RegExp(
+      `(?<![\\w./-])(?:${folders.map(({ name }) => name).join('|')})(?:/[\\w-]+)+(?:\\.\\w+)?`,
+      'g'
+    );
+    const named = [...text.matchAll(path)].map(([name]) => name);
+    expect(named.length).toBeGreaterThan(20);
+    const missing = named.filter(name => !existsSync(join('src', name)) && !existsSync(join('src', `${name}.ts`)));
+    expect(missing).toEqual([]);
+  });
+
+  it('names every folder of src', () => {
+    const folders = readdirSync('src', { withFileTypes: true }).filter(entry => entry.isDirectory());
+    const layers = text.slice(text.indexOf('## Layers'), text.indexOf('## Five routes'));
+    expect(folders.map(({ name }) => name).filter(name => !new RegExp(`\\b${name}\\b`).test(layers))).toEqual([]);
+  });
+
+  it('shows five routes, each as a sequence diagram', () => {
+    expect(text.match(/^### \d\. /gm)).toHaveLength(5);
+    expect(text.match(/^sequenceDiagram$/gm)).toHaveLength(5);
+  });
+});
+
 /** The relative links of a document, outside of code. */
 function linksOf(document: string): string[] {
   const text = readFileSync(document, 'utf8').replace(/^```.*?^```$/gms, '');
