@@ -43,7 +43,7 @@ export default {
     {
       ...project('postgres'),
       testMatch: onPostgres.map(name => `<rootDir>/test/cluster/${name}.test.ts`),
-      setupFiles: ['<rootDir>/test/support/onPostgres.ts']
+      setupFiles: ['<rootDir>/test/support/servers/onPostgres.ts']
     }
   ],
   // Generous, because it is a limit and not a wait: two cores serve every pod, client and Redis of a run.

@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { InMemorySessionStore } from 'mcp-sdk-anypod/server';
-import { startPod } from '../../test/support/process.js';
+import { startPod } from '../../test/support/pods/process.js';
 import { anypodEndpoint, listen, stockEndpoint } from './endpoint.js';
 
 export interface Pod {

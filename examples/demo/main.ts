@@ -9,7 +9,7 @@
  */
 import { spawnSync } from 'node:child_process';
 import { parseArgs } from 'node:util';
-import { type RedisServer, startRedisServer } from '../../test/support/redisServer.js';
+import { type RedisServer, startRedisServer } from '../../test/support/servers/redisServer.js';
 import { type Balancer, startBalancer } from './balancer.js';
 import { Fleet, podsAsProcesses, podsInThisProcess, type PodStarter } from './fleet.js';
 import { print, summary, title } from './screen.js';

@@ -1,4 +1,4 @@
-import { startRedisServer, type RedisServer } from '../support/redisServer.js';
+import { startRedisServer, type RedisServer } from '../support/servers/redisServer.js';
 
 const running = new Set<RedisServer>();
 // Whoever is interrupted leaves nothing running; the processes of the bench end with this one by themselves.

@@ -1,6 +1,6 @@
 import { Redis } from 'ioredis';
-import { PostgresServer } from '../examples/postgresServer.js';
-import { startRedisServer } from '../support/redisServer.js';
+import { PostgresServer } from '../support/servers/postgresServer.js';
+import { startRedisServer } from '../support/servers/redisServer.js';
 
 /** What the pods of a cluster test share, and a look into it. */
 export interface Backend {

@@ -1,7 +1,7 @@
 import express, { Router } from 'express';
 import type { McpHandler } from 'mcp-sdk-anypod/server';
-import type { AskArguments } from '../support/askingTools.js';
-import { type Journal, ProbeServer } from '../support/probeServer.js';
+import type { AskArguments } from '../support/pods/askingTools.js';
+import { type Journal, ProbeServer } from '../support/pods/probeServer.js';
 
 /**
  * What a pod does without being asked by a client of MCP. `/journal` tells what happened, `/forget` closes every

@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { Redis } from 'ioredis';
 import type { ClientSession } from 'mcp-sdk-anypod/server';
-import { startPod, startPods, type Pod } from '../support/process.js';
-import { contentsOf } from '../support/redisContents.js';
-import { startRedisServer, type RedisServer } from '../support/redisServer.js';
+import { startPod, startPods, type Pod } from '../support/pods/process.js';
+import { contentsOf } from '../support/servers/redisContents.js';
+import { startRedisServer, type RedisServer } from '../support/servers/redisServer.js';
 
 interface Tally {
   registrations: number;

@@ -1,7 +1,7 @@
-import { startPods, type Pod } from '../support/process.js';
-import type { Asked } from '../support/askingTools.js';
-import type { Entry } from '../support/probeServer.js';
-import { startRoundRobin, type RoundRobin } from '../support/roundRobin.js';
+import { startPods, type Pod } from '../support/pods/process.js';
+import type { Asked } from '../support/pods/askingTools.js';
+import type { Entry } from '../support/pods/probeServer.js';
+import { startRoundRobin, type RoundRobin } from '../support/servers/roundRobin.js';
 import { startBackend, type Backend } from './backend.js';
 import type { BackstageArguments } from './backstage.js';
 

@@ -1,12 +1,12 @@
-import { AccountingClient } from '../support/accountingClient.js';
-import { EventStream } from '../support/eventStream.js';
-import { startPod, startPods, type Pod } from '../support/process.js';
-import { RawClient } from '../support/rawClient.js';
-import { startRedisServer, type RedisServer } from '../support/redisServer.js';
-import { startRoundRobin } from '../support/roundRobin.js';
+import { AccountingClient } from '../support/clients/accountingClient.js';
+import { EventStream } from '../support/clients/eventStream.js';
+import { startPod, startPods, type Pod } from '../support/pods/process.js';
+import { RawClient } from '../support/clients/rawClient.js';
+import { startRedisServer, type RedisServer } from '../support/servers/redisServer.js';
+import { startRoundRobin } from '../support/servers/roundRobin.js';
 import { until } from '../support/until.js';
 
-const podScript = 'test/support/busyPod.ts';
+const podScript = 'test/support/pods/busyPod.ts';
 let redis: RedisServer;
 let pods: Pod[];
 beforeAll(async () => {

@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { Redis } from 'ioredis';
-import { startPod, startPods, type Pod } from '../support/process.js';
-import { contentsOf } from '../support/redisContents.js';
-import { startRedisServer, type RedisServer } from '../support/redisServer.js';
-import { startRoundRobin, type RoundRobin } from '../support/roundRobin.js';
-import { StreamSession } from '../support/streamSession.js';
+import { startPod, startPods, type Pod } from '../support/pods/process.js';
+import { contentsOf } from '../support/servers/redisContents.js';
+import { startRedisServer, type RedisServer } from '../support/servers/redisServer.js';
+import { startRoundRobin, type RoundRobin } from '../support/servers/roundRobin.js';
+import { StreamSession } from '../support/clients/streamSession.js';
 
 const podScript = 'test/cluster/streamPod.ts';
 const [oldKey, newKey] = [randomBytes(32).toString('base64'), randomBytes(32).toString('base64')];

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Pod } from '../support/process.js';
-import { RawClient } from '../support/rawClient.js';
+import type { Pod } from '../support/pods/process.js';
+import { RawClient } from '../support/clients/rawClient.js';
 import { until } from '../support/until.js';
 import { Cluster, forgetAllOn, journalOf } from './cluster.js';
 

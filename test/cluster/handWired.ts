@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { RequestHandler } from 'express';
 import { StreamableHTTPServerTransport, type SessionStore } from 'mcp-sdk-anypod/server';
 import { isInitializeRequest } from 'mcp-sdk-upstream/types.js';
-import { ProbeServer, type Journal } from '../support/probeServer.js';
+import { ProbeServer, type Journal } from '../support/pods/probeServer.js';
 
 /**
  * A map of transports as the SDK's examples write it. All that a shared store changes: a session id that this

@@ -1,6 +1,6 @@
-import type { EventStream } from '../support/eventStream.js';
-import { startPods, type Pod } from '../support/process.js';
-import { StreamSession } from '../support/streamSession.js';
+import type { EventStream } from '../support/clients/eventStream.js';
+import { startPods, type Pod } from '../support/pods/process.js';
+import { StreamSession } from '../support/clients/streamSession.js';
 import { startBackend, type Backend } from './backend.js';
 
 const URI = 'file:///watched';

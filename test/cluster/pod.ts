@@ -14,11 +14,11 @@ import {
   type ServerContext,
   type SessionStore
 } from 'mcp-sdk-anypod/server';
-import { Journal, ProbeServer } from '../support/probeServer.js';
-import { nodeListener } from '../support/nodeListener.js';
-import { MapSessionStore } from '../support/mapSessionStore.js';
-import { PostgresStores } from '../support/postgresStores.js';
-import { PlainRedisStore } from '../support/plainRedisStore.js';
+import { Journal, ProbeServer } from '../support/pods/probeServer.js';
+import { nodeListener } from '../support/servers/nodeListener.js';
+import { MapSessionStore } from '../support/stores/mapSessionStore.js';
+import { PostgresStores } from '../support/servers/postgresStores.js';
+import { PlainRedisStore } from '../support/stores/plainRedisStore.js';
 import { authenticate } from './authenticate.js';
 import { backstage } from './backstage.js';
 import { handWired } from './handWired.js';

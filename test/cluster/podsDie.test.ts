@@ -1,8 +1,8 @@
 import { Client } from 'mcp-sdk-upstream/client/index.js';
 import { StreamableHTTPClientTransport } from 'mcp-sdk-upstream/client/streamableHttp.js';
-import type { Pod } from '../support/process.js';
-import type { WhoAmI } from '../support/probeServer.js';
-import { RawClient } from '../support/rawClient.js';
+import type { Pod } from '../support/pods/process.js';
+import type { WhoAmI } from '../support/pods/probeServer.js';
+import { RawClient } from '../support/clients/rawClient.js';
 import { until } from '../support/until.js';
 import { Cluster, journalOf } from './cluster.js';
 

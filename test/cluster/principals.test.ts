@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import type { Pod } from '../support/process.js';
-import type { WhoAmI } from '../support/probeServer.js';
-import { RawClient } from '../support/rawClient.js';
+import type { Pod } from '../support/pods/process.js';
+import type { WhoAmI } from '../support/pods/probeServer.js';
+import { RawClient } from '../support/clients/rawClient.js';
 import { Cluster, serversMadeOn } from './cluster.js';
 
 let cluster: Cluster;

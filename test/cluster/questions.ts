@@ -1,6 +1,6 @@
-import type { Asked } from '../support/askingTools.js';
-import type { EventStream } from '../support/eventStream.js';
-import type { FollowedRequest, Message } from '../support/rawClient.js';
+import type { Asked } from '../support/pods/askingTools.js';
+import type { EventStream } from '../support/clients/eventStream.js';
+import type { FollowedRequest, Message } from '../support/clients/rawClient.js';
 
 /** A request of the server. */
 export function isQuestion({ id, method }: Message): boolean {

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import type { Pod } from '../support/process.js';
-import { post, RawClient } from '../support/rawClient.js';
+import type { Pod } from '../support/pods/process.js';
+import { post, RawClient } from '../support/clients/rawClient.js';
 import { Cluster, journalOf, serversMadeOn } from './cluster.js';
 
 let cluster: Cluster;

@@ -1,6 +1,6 @@
-import type { EventStream } from '../support/eventStream.js';
-import { startPod, startPods, type Pod } from '../support/process.js';
-import { HEADERS, StreamSession as Session } from '../support/streamSession.js';
+import type { EventStream } from '../support/clients/eventStream.js';
+import { startPod, startPods, type Pod } from '../support/pods/process.js';
+import { HEADERS, StreamSession as Session } from '../support/clients/streamSession.js';
 import { startBackend, type Backend } from './backend.js';
 
 let backend: Backend;

@@ -1,10 +1,10 @@
-import { AccountingClient, type Call } from '../support/accountingClient.js';
-import { startPod, startPods, type Pod } from '../support/process.js';
-import { startRedisServer, type RedisServer } from '../support/redisServer.js';
-import { Spread } from '../support/spread.js';
+import { AccountingClient, type Call } from '../support/clients/accountingClient.js';
+import { startPod, startPods, type Pod } from '../support/pods/process.js';
+import { startRedisServer, type RedisServer } from '../support/servers/redisServer.js';
+import { Spread } from '../support/clients/spread.js';
 import { until } from '../support/until.js';
 
-const podScript = 'test/support/busyPod.ts';
+const podScript = 'test/support/pods/busyPod.ts';
 const CLIENTS = 12;
 
 /** Calls one tool after the other until it is told to stop. */

@@ -1,6 +1,6 @@
-import { CAPABILITIES } from '../support/answeringClient.js';
-import type { Pod } from '../support/process.js';
-import { type FollowedRequest, RawClient } from '../support/rawClient.js';
+import { CAPABILITIES } from '../support/clients/answeringClient.js';
+import type { Pod } from '../support/pods/process.js';
+import { type FollowedRequest, RawClient } from '../support/clients/rawClient.js';
 import { until } from '../support/until.js';
 import { backstage, Cluster, journalOf } from './cluster.js';
 import { questionOn } from './questions.js';

@@ -1,9 +1,9 @@
 import { Redis } from 'ioredis';
-import { CAPABILITIES } from '../support/answeringClient.js';
-import { startPods, type Pod } from '../support/process.js';
-import { type FollowedRequest, type Message, RawClient } from '../support/rawClient.js';
-import { startRedisServer, type RedisServer } from '../support/redisServer.js';
-import { startTcpProxy, type TcpProxy } from '../support/tcpProxy.js';
+import { CAPABILITIES } from '../support/clients/answeringClient.js';
+import { startPods, type Pod } from '../support/pods/process.js';
+import { type FollowedRequest, type Message, RawClient } from '../support/clients/rawClient.js';
+import { startRedisServer, type RedisServer } from '../support/servers/redisServer.js';
+import { startTcpProxy, type TcpProxy } from '../support/servers/tcpProxy.js';
 import { until } from '../support/until.js';
 import { backstage, errorsOn, journalOf } from './cluster.js';
 import { accept, answerOf, questionOn } from './questions.js';

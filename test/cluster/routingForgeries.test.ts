@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { Redis } from 'ioredis';
-import { CAPABILITIES } from '../support/answeringClient.js';
-import type { Pod } from '../support/process.js';
-import { RawClient } from '../support/rawClient.js';
+import { CAPABILITIES } from '../support/clients/answeringClient.js';
+import type { Pod } from '../support/pods/process.js';
+import { RawClient } from '../support/clients/rawClient.js';
 import { until } from '../support/until.js';
 import { Cluster, errorsOn, journalOf } from './cluster.js';
 import { accept, answerOf, instanceIn, questionOn } from './questions.js';

@@ -1,6 +1,6 @@
-import { AnsweringClient } from '../support/answeringClient.js';
-import type { Pod } from '../support/process.js';
-import { type FollowedRequest, RawClient } from '../support/rawClient.js';
+import { AnsweringClient } from '../support/clients/answeringClient.js';
+import type { Pod } from '../support/pods/process.js';
+import { type FollowedRequest, RawClient } from '../support/clients/rawClient.js';
 import { until } from '../support/until.js';
 import { Cluster, journalOf } from './cluster.js';
 

@@ -1,10 +1,10 @@
 import { Redis } from 'ioredis';
-import { AnsweringClient, CAPABILITIES } from '../support/answeringClient.js';
-import { QUESTIONS } from '../support/askingTools.js';
-import { startPods, type Pod } from '../support/process.js';
-import { RawClient } from '../support/rawClient.js';
-import { startRedisCluster, type RedisCluster } from '../support/redisCluster.js';
-import { startRoundRobin, type RoundRobin } from '../support/roundRobin.js';
+import { AnsweringClient, CAPABILITIES } from '../support/clients/answeringClient.js';
+import { QUESTIONS } from '../support/pods/askingTools.js';
+import { startPods, type Pod } from '../support/pods/process.js';
+import { RawClient } from '../support/clients/rawClient.js';
+import { startRedisCluster, type RedisCluster } from '../support/servers/redisCluster.js';
+import { startRoundRobin, type RoundRobin } from '../support/servers/roundRobin.js';
 import { until } from '../support/until.js';
 import { accept, answerOf, questionOn } from './questions.js';
 import { backstage } from './cluster.js';

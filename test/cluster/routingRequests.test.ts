@@ -1,7 +1,7 @@
-import { AnsweringClient, CAPABILITIES } from '../support/answeringClient.js';
-import { QUESTIONS } from '../support/askingTools.js';
-import type { Pod } from '../support/process.js';
-import { RawClient } from '../support/rawClient.js';
+import { AnsweringClient, CAPABILITIES } from '../support/clients/answeringClient.js';
+import { QUESTIONS } from '../support/pods/askingTools.js';
+import type { Pod } from '../support/pods/process.js';
+import { RawClient } from '../support/clients/rawClient.js';
 import { until } from '../support/until.js';
 import { backstage, Cluster, errorsOn, journalOf } from './cluster.js';
 import { accept, answerOf, isQuestion, questionOn } from './questions.js';

@@ -1,7 +1,7 @@
 import { LoggingMessageNotificationSchema, ToolListChangedNotificationSchema } from 'mcp-sdk-upstream/types.js';
-import { AnsweringClient } from '../support/answeringClient.js';
-import type { Pod } from '../support/process.js';
-import { type OpenStream, RawClient } from '../support/rawClient.js';
+import { AnsweringClient } from '../support/clients/answeringClient.js';
+import type { Pod } from '../support/pods/process.js';
+import { type OpenStream, RawClient } from '../support/clients/rawClient.js';
 import { until } from '../support/until.js';
 import { backstage, Cluster, journalOf } from './cluster.js';
 

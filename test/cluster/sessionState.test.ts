@@ -1,8 +1,8 @@
 import { Redis } from 'ioredis';
 import { Client } from 'mcp-sdk-upstream/client/index.js';
 import { StreamableHTTPClientTransport } from 'mcp-sdk-upstream/client/streamableHttp.js';
-import type { Pod } from '../support/process.js';
-import { RawClient } from '../support/rawClient.js';
+import type { Pod } from '../support/pods/process.js';
+import { RawClient } from '../support/clients/rawClient.js';
 import { backstage, Cluster } from './cluster.js';
 
 let cluster: Cluster;

@@ -15,7 +15,7 @@ import {
   RedisSessionStore
 } from 'mcp-sdk-anypod/server';
 import { z } from 'zod';
-import { PostgresStores } from '../support/postgresStores.js';
+import { PostgresStores } from '../support/servers/postgresStores.js';
 
 /**
  * A pod whose tools take their time and tell of it, with an event log. `count` reports its steps on its own

@@ -12,7 +12,7 @@ import {
 } from 'mcp-sdk-anypod/server';
 import type { CreateTaskRequestHandlerExtra } from 'mcp-sdk-upstream/experimental/tasks/interfaces.js';
 import { z } from 'zod';
-import { PostgresStores } from '../support/postgresStores.js';
+import { PostgresStores } from '../support/servers/postgresStores.js';
 
 /**
  * A pod whose tools are tasks. With `--forget-after <ms>` it forgets sessions that are idle for so long. `/journal` tells

@@ -1,7 +1,7 @@
-import { PostgresServer } from '../examples/postgresServer.js';
-import { startPods } from '../support/process.js';
-import { startRedisServer, type RedisServer } from '../support/redisServer.js';
-import { startRoundRobin } from '../support/roundRobin.js';
+import { PostgresServer } from '../support/servers/postgresServer.js';
+import { startPods } from '../support/pods/process.js';
+import { startRedisServer, type RedisServer } from '../support/servers/redisServer.js';
+import { startRoundRobin } from '../support/servers/roundRobin.js';
 import { differences, passed, runSuite, type SuiteLine, type SuiteResults } from './suite.js';
 
 /** What no server made with McpServer passes, whatever its transport: its schemas are draft-07. */

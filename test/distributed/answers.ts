@@ -1,4 +1,4 @@
-import type { Message } from '../support/rawClient.js';
+import type { Message } from '../support/clients/rawClient.js';
 import type { Style } from './script.js';
 
 /** What the client says to a question, message by message: nothing else but the question decides it. */

@@ -7,7 +7,7 @@ import {
   UnsubscribeRequestSchema
 } from 'mcp-sdk-upstream/types.js';
 import { z } from 'zod';
-import { ask, type AskArguments, makeProgress, type ToolExtra, untilAborted } from '../support/askingTools.js';
+import { ask, type AskArguments, makeProgress, type ToolExtra, untilAborted } from '../support/pods/askingTools.js';
 import { LEVELS } from './script.js';
 import { Signals } from './signals.js';
 

@@ -1,4 +1,4 @@
-import type { Message } from '../support/rawClient.js';
+import type { Message } from '../support/clients/rawClient.js';
 import type { Client, Id } from './client.js';
 import type { Call } from './script.js';
 

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Message } from '../support/rawClient.js';
+import type { Message } from '../support/clients/rawClient.js';
 import { answersTo, labelOf } from './answers.js';
 import { NOTIFIED } from './application.js';
 import type { Difference } from './differences.js';

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { startRedisServer, type RedisServer } from '../support/redisServer.js';
+import { startRedisServer, type RedisServer } from '../support/servers/redisServer.js';
 import { type Endpoint, startPodsHere, startStock } from './endpoints.js';
 import { play } from './player.js';
 import { scripts } from './scripts.js';

@@ -6,7 +6,7 @@ import { createMcpHandler, type McpHandler, RedisEventStore, RedisSessionStore }
 import { StreamableHTTPServerTransport } from 'mcp-sdk-upstream/server/streamableHttp.js';
 import { isInitializeRequest } from 'mcp-sdk-upstream/types.js';
 import { ProcessEventStore } from '../conformance/eventStore.js';
-import { listen } from '../support/listen.js';
+import { listen } from '../support/servers/listen.js';
 import { Application, NOTIFIED } from './application.js';
 import type { EndpointOptions } from './script.js';
 

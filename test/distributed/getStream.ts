@@ -1,4 +1,4 @@
-import type { Message } from '../support/rawClient.js';
+import type { Message } from '../support/clients/rawClient.js';
 import { callMessages } from './calls.js';
 import type { Client } from './client.js';
 import type { Action, Leaving } from './script.js';

@@ -1,4 +1,4 @@
-import type { Message } from '../support/rawClient.js';
+import type { Message } from '../support/clients/rawClient.js';
 import { GO } from './application.js';
 import type { Client } from './client.js';
 import { LogicalStream } from './logicalStream.js';

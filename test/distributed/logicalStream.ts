@@ -1,4 +1,4 @@
-import type { Message } from '../support/rawClient.js';
+import type { Message } from '../support/clients/rawClient.js';
 import type { Exchange, Received } from './wire.js';
 
 /** A stream as the client knows it: the connections that it had on it, one after another. */

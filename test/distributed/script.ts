@@ -1,4 +1,4 @@
-import type { Question } from '../support/askingTools.js';
+import type { Question } from '../support/pods/askingTools.js';
 
 /** Something that clients do, as data: what is generated, shrunk, compared, and kept when it has found something. */
 export interface Script {

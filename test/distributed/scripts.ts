@@ -1,5 +1,5 @@
 import fc, { type Arbitrary } from 'fast-check';
-import { QUESTIONS } from '../support/askingTools.js';
+import { QUESTIONS } from '../support/pods/askingTools.js';
 import {
   type Action,
   type Call,

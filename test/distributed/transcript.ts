@@ -1,4 +1,4 @@
-import type { Message } from '../support/rawClient.js';
+import type { Message } from '../support/clients/rawClient.js';
 import { labelOf } from './answers.js';
 import type { Client } from './client.js';
 import type { LogicalStream } from './logicalStream.js';

@@ -1,5 +1,5 @@
 import { createParser } from 'eventsource-parser';
-import type { Message } from '../support/rawClient.js';
+import type { Message } from '../support/clients/rawClient.js';
 import { PATIENCE_MS } from './signals.js';
 
 /** An event, or the whole of a JSON body, as it came. */

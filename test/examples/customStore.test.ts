@@ -1,7 +1,7 @@
-import { type Pod, startPods } from '../support/process.js';
-import { startRoundRobin } from '../support/roundRobin.js';
-import { PostgresServer } from './postgresServer.js';
-import { callTimes, connect } from './sdkClient.js';
+import { type Pod, startPods } from '../support/pods/process.js';
+import { startRoundRobin } from '../support/servers/roundRobin.js';
+import { PostgresServer } from '../support/servers/postgresServer.js';
+import { callTimes, connect } from '../support/clients/sdkClient.js';
 
 describe('examples/custom-store.ts', () => {
   let postgres: PostgresServer;

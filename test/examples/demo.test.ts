@@ -1,6 +1,6 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { startRedisServer } from '../support/redisServer.js';
+import { startRedisServer } from '../support/servers/redisServer.js';
 import { until } from '../support/until.js';
 
 const claims = [

@@ -1,8 +1,8 @@
-import { type Pod, startPods } from '../support/process.js';
-import { post } from '../support/rawClient.js';
-import { type RedisServer, startRedisServer } from '../support/redisServer.js';
-import { type RoundRobin, startRoundRobin } from '../support/roundRobin.js';
-import { callTimes, connect } from './sdkClient.js';
+import { type Pod, startPods } from '../support/pods/process.js';
+import { post } from '../support/clients/rawClient.js';
+import { type RedisServer, startRedisServer } from '../support/servers/redisServer.js';
+import { type RoundRobin, startRoundRobin } from '../support/servers/roundRobin.js';
+import { callTimes, connect } from '../support/clients/sdkClient.js';
 
 const fetchHost = 'test/examples/fetchHost.ts';
 

@@ -1,7 +1,7 @@
-import { type Pod, startPods } from '../support/process.js';
-import { type RedisServer, startRedisServer } from '../support/redisServer.js';
-import { startRoundRobin } from '../support/roundRobin.js';
-import { callTimes, connect } from './sdkClient.js';
+import { type Pod, startPods } from '../support/pods/process.js';
+import { type RedisServer, startRedisServer } from '../support/servers/redisServer.js';
+import { startRoundRobin } from '../support/servers/roundRobin.js';
+import { callTimes, connect } from '../support/clients/sdkClient.js';
 
 describe('examples/migrate', () => {
   let redis: RedisServer;

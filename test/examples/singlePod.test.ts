@@ -1,5 +1,5 @@
-import { type Pod, startPod } from '../support/process.js';
-import { callTimes, connect } from './sdkClient.js';
+import { type Pod, startPod } from '../support/pods/process.js';
+import { callTimes, connect } from '../support/clients/sdkClient.js';
 
 describe('examples/single-pod.ts', () => {
   let pod: Pod;

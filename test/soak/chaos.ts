@@ -1,10 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { startPod, startPods, type Pod } from '../support/process.js';
-import type { Spread } from '../support/spread.js';
-import type { TcpProxy } from '../support/tcpProxy.js';
+import { startPod, startPods, type Pod } from '../support/pods/process.js';
+import type { Spread } from '../support/clients/spread.js';
+import type { TcpProxy } from '../support/servers/tcpProxy.js';
 import type { Random } from './random.js';
 
-const podScript = 'test/support/busyPod.ts';
+const podScript = 'test/support/pods/busyPod.ts';
 const podArgs = ['--lease', '2000', '--drain', '3000'];
 
 /** Pods that are killed and paused at random, and replaced; what happened is counted. */

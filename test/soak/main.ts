@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { AccountingClient } from '../support/accountingClient.js';
-import { startRedisServer } from '../support/redisServer.js';
-import { Spread } from '../support/spread.js';
-import { startTcpProxy } from '../support/tcpProxy.js';
+import { AccountingClient } from '../support/clients/accountingClient.js';
+import { startRedisServer } from '../support/servers/redisServer.js';
+import { Spread } from '../support/clients/spread.js';
+import { startTcpProxy } from '../support/servers/tcpProxy.js';
 import { until } from '../support/until.js';
 import { Chaos } from './chaos.js';
 import { Random } from './random.js';

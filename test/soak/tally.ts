@@ -1,4 +1,4 @@
-import type { AccountingClient, Call } from '../support/accountingClient.js';
+import type { AccountingClient, Call } from '../support/clients/accountingClient.js';
 
 /** What became of everything that the clients of a run have sent. */
 export interface Tally {

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { listen } from '../support/listen.js';
+import { listen } from '../support/servers/listen.js';
 import { until } from '../support/until.js';
 import { type Application, install } from './application.js';
 import { type Registry, startRegistry } from './registry.js';

@@ -4,7 +4,7 @@ import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { listen } from '../support/listen.js';
+import { listen } from '../support/servers/listen.js';
 
 const run = promisify(execFile);
 const NPM = 'https://registry.npmjs.org';

@@ -11,7 +11,7 @@ import {
   type ClientSessionOAuthOptions,
   type NewClientSession
 } from 'mcp-sdk-anypod/server';
-import { MapSessionStore } from '../support/mapSessionStore.js';
+import { MapSessionStore } from '../support/stores/mapSessionStore.js';
 
 const serverUrl = 'https://mcp.example.com/mcp';
 const callbackUrl = 'https://app.example.com/callback';

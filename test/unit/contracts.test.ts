@@ -1,6 +1,6 @@
 import { InMemoryEventStore, InMemorySessionBus, type SessionData } from 'mcp-sdk-anypod/server';
 import { eventStoreContract, sessionBusContract, sessionStoreContract } from 'mcp-sdk-anypod/testing';
-import { MapSessionStore } from '../support/mapSessionStore.js';
+import { MapSessionStore } from '../support/stores/mapSessionStore.js';
 
 /** A runner that keeps the cases, for a look at which of them fail. */
 function collect(register: (runner: { describe: typeof describe; it: typeof it }) => void) {

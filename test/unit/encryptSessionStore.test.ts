@@ -9,7 +9,7 @@ import {
   type SessionStore
 } from 'mcp-sdk-anypod/server';
 import { sessionStoreContract } from 'mcp-sdk-anypod/testing';
-import { MapSessionStore } from '../support/mapSessionStore.js';
+import { MapSessionStore } from '../support/stores/mapSessionStore.js';
 
 const key = randomBytes(32);
 const otherKey = randomBytes(32).toString('base64');

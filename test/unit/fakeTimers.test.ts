@@ -6,9 +6,9 @@ import {
   type McpHandlerOptions,
   McpServer
 } from 'mcp-sdk-anypod/server';
-import { listen } from '../support/listen.js';
-import { nodeListener } from '../support/nodeListener.js';
-import { RawClient } from '../support/rawClient.js';
+import { listen } from '../support/servers/listen.js';
+import { nodeListener } from '../support/servers/nodeListener.js';
+import { RawClient } from '../support/clients/rawClient.js';
 import { stopAfterTest } from '../support/stopAfterTest.js';
 
 beforeEach(() => void jest.useFakeTimers({ doNotFake: ['nextTick', 'queueMicrotask'] }));

@@ -1,5 +1,5 @@
 import { sessionStoreContract } from 'mcp-sdk-anypod/testing';
-import { MapSessionStore } from '../support/mapSessionStore.js';
+import { MapSessionStore } from '../support/stores/mapSessionStore.js';
 
 sessionStoreContract({
   describe,

@@ -10,7 +10,7 @@ import {
   type SessionStore
 } from 'mcp-sdk-anypod/server';
 import { createSession } from '../../src/testing/storePair.js';
-import { MapSessionStore } from '../support/mapSessionStore.js';
+import { MapSessionStore } from '../support/stores/mapSessionStore.js';
 
 const alice = JSON.stringify(['https://issuer', 'alice']);
 const authInfo: AuthInfo = { token: 't', clientId: 'c', scopes: [], extra: { iss: 'https://issuer', sub: 'alice' } };

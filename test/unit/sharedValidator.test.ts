@@ -2,7 +2,7 @@ import { jest } from '@jest/globals';
 import { AjvJsonSchemaValidator } from 'mcp-sdk-upstream/validation/ajv-provider.js';
 import type { JsonSchemaType } from 'mcp-sdk-upstream/validation/types.js';
 import { SharedJsonSchemaValidator } from '../../src/handler/sharedValidator.js';
-import { collectGarbage } from '../support/collectGarbage.js';
+import { collectGarbage } from '../support/pods/collectGarbage.js';
 
 const object = (properties: object, more: object = {}) => ({ type: 'object', properties, ...more }) as JsonSchemaType;
 

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { InMemoryTaskMessageQueue, InMemoryTaskStore } from 'mcp-sdk-upstream/experimental/tasks/stores/in-memory.js';
-import { taskStoreContract } from '../support/taskStoreContract.js';
+import { taskStoreContract } from '../support/contracts/taskStoreContract.js';
 
 taskStoreContract(
   "the SDK's own, in memory",

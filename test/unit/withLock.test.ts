@@ -12,7 +12,7 @@ import {
 } from 'mcp-sdk-anypod/server';
 import { contendersFor } from '../../src/locks/contenders.js';
 import { InMemoryLocks } from '../../src/backends/memory/locks.js';
-import { MapSessionStore } from '../support/mapSessionStore.js';
+import { MapSessionStore } from '../support/stores/mapSessionStore.js';
 
 const never = () => Promise.reject(new Error('it has the lock'));
 const makeHandler = (options: McpHandlerOptions = {}) =>

@@ -1,0 +1,336 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { Redis } from 'ioredis';
+import { InMemorySessionStore, RedisSessionStore, StreamableHTTPServerTransport } from 'mcp-sdk-anypod/server';
+import { listen } from '../../support/servers/listen.js';
+import { Journal, ProbeServer } from '../../support/pods/probeServer.js';
+import { RawClient, type Answer } from '../../support/clients/rawClient.js';
+import { startRedisServer, type RedisServer } from '../../support/servers/redisServer.js';
+import { startTcpProxy, type TcpProxy } from '../../support/servers/tcpProxy.js';
+import { until } from '../../support/until.js';
+import { LocalPod } from '../../support/pods/localPod.js';
+
+const storeTimeoutMs = 600;
+/** What no answer may exceed while the store cannot answer. */
+const patienceMs = storeTimeoutMs + 1000;
+
+let server: RedisServer;
+let network: TcpProxy;
+let admin: Redis;
+let clients: Redis[];
+let first: LocalPod;
+let second: LocalPod;
+
+beforeAll(async () => {
+  server = await startRedisServer();
+  network = await startTcpProxy(server.port);
+  admin = connect(server.port);
+  clients = [connect(network.port), connect(network.port)];
+  const start = (redis: Redis) =>
+    LocalPod.start({ sessionStore: new RedisSessionStore({ redis, keyPrefix: '' }), storeTimeoutMs });
+  [first, second] = (await Promise.all(clients.map(start))) as [LocalPod, LocalPod];
+});
+
+afterAll(async () => {
+  await Promise.all([first.stop(), second.stop()]);
+  [admin, ...clients].forEach(client => client.disconnect());
+  await network.stop();
+  await server.stop();
+});
+
+/** Also what a test that failed has left behind. */
+afterEach(async () => {
+  network.delay(0);
+  network.restore();
+  server.resume();
+  if (server.pid === undefined) await server.restart();
+  await admin.config('SET', 'maxmemory', '0');
+});
+
+function connect(port: number): Redis {
+  return new Redis(port, '127.0.0.1').on('error', () => {});
+}
+
+const open = () => new RawClient().open(first.url);
+const echo = (pod: LocalPod, client: RawClient) => client.callTool(pod.url, 'echo', { text: 'x' });
+
+/** While the store is not back yet, a pod may say 503, and nothing else but the answer. */
+async function untilAnswered(expected: string | number, pod: LocalPod, client: RawClient): Promise<void> {
+  await until('the store has come back', async () => {
+    const answer = await echo(pod, client);
+    if (answer !== 503) expect(answer).toBe(expected);
+    return answer === expected;
+  });
+}
+
+async function untilServedAgain(client: RawClient): Promise<void> {
+  for (const pod of [first, second]) await untilAnswered('x', pod, client);
+}
+
+async function untilRedisIsBack(): Promise<void> {
+  for (const { url } of [first, second]) {
+    await until('Redis is back', async () => (await new RawClient().initialize(url)).status === 200);
+  }
+}
+
+function expectNotNow(answer: Answer, what: string): void {
+  const { status, headers, messages, ms } = answer;
+  expect({ what, status, retryAfter: headers.get('retry-after'), error: messages[0]?.error }).toEqual({
+    what,
+    status: 503,
+    retryAfter: '1',
+    error: { code: -32000, message: 'Service Unavailable: Session store is not available' }
+  });
+  expect(headers.get('mcp-session-id')).toBeNull();
+  expect(ms).toBeLessThan(patienceMs);
+}
+
+/** Ways in which the store cannot answer, and what brings it back. */
+const outages = [
+  { name: 'stands still', begin: () => server.pause(), end: () => server.resume() },
+  { name: 'answers too late', begin: () => network.delay(2 * storeTimeoutMs), end: () => network.delay(0) },
+  { name: 'cannot be reached', begin: () => network.cut(), end: () => network.restore() },
+  { name: 'is killed and comes back empty', begin: () => server.kill(), end: () => server.restart(), empties: true }
+];
+
+describe.each(outages)('while Redis $name', ({ begin, end, empties = false }) => {
+  test('every request is told to come back, in good time, and nothing is lost by it', async () => {
+    const [live, elsewhere, ended] = [await open(), await open(), await open()];
+    const stranger = new RawClient({ 'mcp-session-id': 'unknown' });
+    const newcomer = new RawClient();
+    const made = first.handler.liveSessions;
+    const dispatched = first.count('message');
+    const opened = first.count('onsessioninitialized');
+
+    await begin();
+    const answers = {
+      'a call where the session is live': live.request(first.url, 'tools/call', { name: 'echo' }),
+      'a call where it would have to be recovered': elsewhere.request(second.url, 'ping'),
+      'a notification': live.notify(first.url, 'notifications/roots/list_changed'),
+      'a log level': live.request(first.url, 'logging/setLevel', { level: 'error' }),
+      'a DELETE': ended.delete(first.url),
+      'an unknown session': stranger.request(first.url, 'ping'),
+      'an unknown session with a DELETE': stranger.delete(second.url),
+      'an initialize': newcomer.initialize(first.url),
+      'an initialize with a stale id': stranger.initialize(second.url)
+    };
+    for (const [what, answer] of Object.entries(answers)) expectNotNow(await answer, what);
+    expect((await live.stream(first.url)).status).toBe(503);
+    expect(first.count('message')).toBe(dispatched);
+    expect(first.count('onsessioninitialized')).toBe(opened);
+    expect(first.handler.liveSessions).toBe(made);
+    expect(newcomer.sessionId).toBeUndefined();
+
+    await end();
+    if (empties) {
+      // The store has answered: there is no such session any more.
+      await untilAnswered(404, first, live);
+      await untilAnswered(404, second, elsewhere);
+    } else {
+      await untilServedAgain(live);
+      await untilServedAgain(elsewhere);
+    }
+    await untilRedisIsBack();
+  });
+
+  test.each([
+    ['that has sessions', true],
+    ['that never had one', false]
+  ])('a pod %s can leave', async (_which, hadSessions) => {
+    const redis = connect(network.port);
+    const pod = await LocalPod.start({ sessionStore: new RedisSessionStore({ redis, keyPrefix: '' }), storeTimeoutMs });
+    const client = new RawClient();
+    if (hadSessions) await client.open(pod.url);
+    await begin();
+    if (!hadSessions) expect((await client.initialize(pod.url)).status).toBe(503);
+    const closed = pod.handler.close({ drainMs: 0 }).then(() => 'closed');
+    expect(await Promise.race([closed, delay(10_000, 'hangs', { ref: false })])).toBe('closed');
+    await end();
+    await pod.stop();
+    redis.disconnect();
+    await untilRedisIsBack();
+  });
+
+  test('a tool that was called before it gives its answer', async () => {
+    const client = await open();
+    const calls = first.count('tool');
+    const slow = client.request(first.url, 'tools/call', { name: 'slow', arguments: { ms: 300 } });
+    await until('the tool runs', () => first.count('tool') > calls);
+    await begin();
+    const { status, messages, ms } = await slow;
+    expect([status, messages[0]?.result?.content]).toEqual([200, [{ type: 'text', text: 'done' }]]);
+    expect(ms).toBeLessThan(patienceMs);
+    await end();
+    await untilRedisIsBack();
+  });
+});
+
+describe('while Redis is full', () => {
+  const fill = () => admin.config('SET', 'maxmemory', '1');
+  const empty = () => admin.config('SET', 'maxmemory', '0');
+
+  test('open sessions go on, everywhere; none is opened, and none ends', async () => {
+    const client = await open();
+    const halfOpen = new RawClient();
+    await halfOpen.initialize(first.url);
+    const dispatched = first.count('message');
+    await fill();
+    expectNotNow(await new RawClient().initialize(first.url), 'an initialize');
+    expectNotNow(await halfOpen.notify(first.url, 'notifications/initialized'), 'the end of a handshake');
+    expect(first.count('message')).toBe(dispatched);
+
+    expect(await echo(first, client)).toBe('x');
+    expect(await echo(second, client)).toBe('x');
+    await empty();
+    expect((await halfOpen.notify(first.url, 'notifications/initialized')).status).toBe(202);
+    expect(await echo(second, halfOpen)).toBe('x');
+  });
+
+  test('a session can be ended', async () => {
+    const client = await open();
+    await fill();
+    expect((await client.delete(second.url)).status).toBe(200);
+    expect(await echo(first, client)).toBe(404);
+  });
+
+  test('what the server has accepted is answered, and stored as soon as there is room', async () => {
+    const client = await open();
+    await echo(second, client);
+    await fill();
+    const reported = first.errors.length;
+    for (const [method, params] of [
+      ['logging/setLevel', { level: 'error' }],
+      ['resources/subscribe', { uri: 'file:///kept' }]
+    ] as const) {
+      const { status, messages, ms } = await client.request(first.url, method, params);
+      expect([status, messages[0]?.result]).toEqual([200, {}]);
+      expect(ms).toBeLessThan(patienceMs);
+    }
+    const reports = first.errors.slice(reported);
+    expect(reports.length).toBeGreaterThanOrEqual(2);
+    for (const report of reports) expect(report).toMatch(/patchSession failed .* OOM/);
+
+    await empty();
+    expect(await echo(first, client)).toBe('x');
+    expect(JSON.parse(String(await client.callTool(second.url, 'whoami')))).toMatchObject({
+      subscriptions: ['file:///kept']
+    });
+    expect(await admin.hget(`{${client.sessionId}}:record`, 'l')).toBe('error');
+  });
+});
+
+test('a log level is answered when the store dies between the look and the write', async () => {
+  const client = await open();
+  // The pod has looked when the server sees the message.
+  const level = client.request(first.url, 'logging/setLevel', { level: 'error' });
+  const seen = () => first.journal.entries.some(e => e.sessionId === client.sessionId && e.name === 'logging/setLevel');
+  for (const deadline = Date.now() + 5_000; !seen() && Date.now() < deadline;) await new Promise(setImmediate);
+  expect(seen()).toBe(true);
+  server.pause();
+  const { status, messages, ms } = await level;
+  expect([status, messages[0]?.result]).toEqual([200, {}]);
+  expect(ms).toBeLessThan(patienceMs);
+  server.resume();
+  await untilServedAgain(client);
+});
+
+// Fails: what could not be stored is tried again before each next request, one change after the other.
+test('a store that takes no changes holds no request up for longer than one of them', async () => {
+  const sessionStore = new InMemorySessionStore();
+  const pod = await LocalPod.start({ sessionStore, storeTimeoutMs: 50 });
+  try {
+    const client = await new RawClient().open(pod.url);
+    sessionStore.patchSession = () => new Promise(() => {});
+    for (let i = 0; i < 8; i++) {
+      const { status, ms } = await client.request(pod.url, 'resources/subscribe', { uri: `test://${i}` });
+      expect(status).toBe(200);
+      expect(ms).toBeLessThan(250);
+    }
+  } finally {
+    await pod.stop();
+  }
+});
+
+test('an event store that does not answer holds an answer up once, not once for each event before it', async () => {
+  const never = () => new Promise<never>(() => {});
+  const eventStore = { storeEvent: never, replayEventsAfter: never };
+  const pod = await LocalPod.start({ sessionStore: new InMemorySessionStore(), eventStore, storeTimeoutMs: 150 });
+  try {
+    const client = await new RawClient().open(pod.url);
+    const params = { name: 'progress', arguments: { steps: 20 }, _meta: { progressToken: 'p' } };
+    const { messages, ms } = await client.request(pod.url, 'tools/call', params);
+    expect(messages).toHaveLength(21);
+    expect(ms).toBeLessThan(1500);
+  } finally {
+    await pod.stop();
+  }
+});
+
+test('a record that cannot be read is a matter for its operators: 503, a report without the id, the record kept', async () => {
+  const client = await open();
+  await admin.hset(`{${client.sessionId}}:record`, 'm', '{"mcp": garbage');
+  const made = second.count('factory');
+  for (const ask of [
+    () => client.request(second.url, 'ping'),
+    () => client.delete(second.url),
+    () => new RawClient({ 'mcp-session-id': client.sessionId! }).initialize(second.url)
+  ]) {
+    const { status, headers, messages } = await ask();
+    expect([status, headers.get('retry-after'), messages[0]?.error]).toEqual([
+      503,
+      '1',
+      { code: -32000, message: 'Service Unavailable: Session cannot be read' }
+    ]);
+    expect(second.errors.at(-1)).toContain('SessionRecordUnreadableError');
+  }
+  expect(second.count('factory')).toBe(made);
+  expect(await admin.hget(`{${client.sessionId}}:record`, 'm')).toBe('{"mcp": garbage');
+});
+
+test('a transport that is wired by hand says so too, and opens or recovers once the store is back', async () => {
+  const sessionStore = new RedisSessionStore({ redis: clients[0]!, keyPrefix: '' });
+  const start = async () => {
+    const transport = new StreamableHTTPServerTransport({ sessionStore, storeTimeoutMs });
+    const probe = new ProbeServer(new Journal(), 'Server');
+    await probe.connect(transport);
+    const { origin: url, stop } = await listen((req, res) => void transport.handleRequest(req, res));
+    return { transport, url, stop: () => Promise.all([stop(), probe.close()]) };
+  };
+  const [opening, recovering] = [await start(), await start()];
+  const [newcomer, known] = [new RawClient(), await open()];
+
+  server.pause();
+  expectNotNow(await newcomer.initialize(opening.url), 'an initialize');
+  expectNotNow(await known.request(recovering.url, 'ping'), 'a recovery');
+  expect([opening.transport.sessionId, recovering.transport.sessionId]).toEqual([undefined, undefined]);
+  server.resume();
+
+  expect(await (await newcomer.open(opening.url)).callTool(opening.url, 'echo', { text: 'x' })).toBe('x');
+  expect(await known.callTool(recovering.url, 'echo', { text: 'x' })).toBe('x');
+  await Promise.all([opening.stop(), recovering.stop()]);
+  await sessionStore.close();
+});
+
+test('a stream stays open through an outage, and its session stays in the store', async () => {
+  const redis = connect(network.port);
+  const sessionStore = new RedisSessionStore({ redis, keyPrefix: 'brief:', ttlSeconds: 3 });
+  const pod = await LocalPod.start({ sessionStore, storeTimeoutMs: 200 });
+  const client = await new RawClient().open(pod.url);
+  const stream = await client.stream(pod.url);
+  server.pause();
+  await until('the pod has missed the store', () => pod.errors.some(error => error.includes('touchSession')));
+  server.resume();
+  const key = `brief:{${client.sessionId}}`;
+  await until('the pod has reached the store again', async () => (await admin.pttl(key)) > 2_500);
+  expect(await client.callTool(pod.url, 'log', { text: 'x' })).toBe('logged');
+  await until('the stream has brought it', () => stream.messages.length > 0);
+  stream.close();
+  await pod.stop();
+  redis.disconnect();
+});
+
+test('no report of all these faults names a session', () => {
+  const sessionIds = first.journal.entries.flatMap(({ sessionId }) => sessionId ?? []);
+  const reports = [...first.errors, ...second.errors].join('\n');
+  expect(reports.length).toBeGreaterThan(0);
+  expect(sessionIds.filter(sessionId => reports.includes(sessionId))).toEqual([]);
+});

@@ -1,0 +1,78 @@
+import { Redis } from 'ioredis';
+import { RedisSessionStore } from 'mcp-sdk-anypod/server';
+import { startRedisServer, type RedisServer } from '../../support/servers/redisServer.js';
+import { spentOn } from '../../support/servers/redisStats.js';
+import { startTcpProxy } from '../../support/servers/tcpProxy.js';
+
+let server: RedisServer;
+let admin: Redis;
+let redis: Redis;
+let store: RedisSessionStore;
+
+beforeAll(async () => {
+  server = await startRedisServer();
+  admin = new Redis(server.url);
+  // Without auto-pipelining: each command of this client is a write of its own.
+  redis = new Redis(server.url);
+  store = new RedisSessionStore({ redis, keyPrefix: 'touched:' });
+});
+
+afterAll(async () => {
+  [admin, redis].forEach(client => client.disconnect());
+  await server.stop();
+});
+
+async function open(sessionId: string): Promise<NonNullable<Awaited<ReturnType<typeof store.touchSession>>>> {
+  const now = Date.now();
+  await store.storeSession(sessionId, { sessionId, initialized: true, createdAt: now, lastActivity: now });
+  return (await store.touchSession(sessionId))!;
+}
+
+test('the sessions of one turn of the event loop are validated in one trip', async () => {
+  const records = await Promise.all(Array.from({ length: 20 }, (_, index) => open(`s${index}`)));
+  const touch = () => Promise.all(records.map(record => store.touchSession(record.sessionId, record)));
+  expect(await spentOn(admin, touch)).toEqual({ commands: { getex: 20 }, trips: 1 });
+  expect(await touch()).toEqual(records);
+});
+
+test('one that fails, or is not there, is alone in that', async () => {
+  const [good, gone, broken] = await Promise.all(['good', 'gone', 'broken'].map(open));
+  await admin.del('touched:{gone}', 'touched:{broken}');
+  await admin.lpush('touched:{broken}', 'no string');
+  const touched = [good!, gone!, broken!].map(record => store.touchSession(record.sessionId, record));
+  const [first, second, third] = await Promise.allSettled(touched);
+  expect(first).toEqual({ status: 'fulfilled', value: good });
+  expect(second).toEqual({ status: 'fulfilled', value: null });
+  expect(third).toMatchObject({
+    status: 'rejected',
+    reason: { message: expect.stringContaining('WRONGTYPE') as string }
+  });
+  // ioredis hangs the command, with its key, on the error.
+  expect((third as PromiseRejectedResult).reason).not.toHaveProperty('command');
+});
+
+test('a connection that breaks within an answer fails none of those that wait for it', async () => {
+  const network = await startTcpProxy(server.port);
+  const client = new Redis(network.port).on('error', () => {});
+  const other = new RedisSessionStore({ redis: client, keyPrefix: 'touched:' });
+  try {
+    const records = await Promise.all(Array.from({ length: 20 }, (_, index) => open(`cut${index}`)));
+    const touch = () => Promise.all(records.map(record => other.touchSession(record.sessionId, record)));
+    await touch();
+    network.cutWithin('$1\r\n1\r\n'.length * 3);
+    expect((await touch()).map(record => record?.sessionId)).toEqual(records.map(({ sessionId }) => sessionId));
+  } finally {
+    client.disconnect();
+    await network.stop();
+  }
+});
+
+test('a client that is closed makes each fail', async () => {
+  const closed = new Redis(server.url);
+  const other = new RedisSessionStore({ redis: closed, keyPrefix: 'touched:' });
+  const record = await open('known');
+  await other.touchSession('known');
+  closed.disconnect();
+  const both = await Promise.allSettled([other.touchSession('known', record), other.touchSession('known', record)]);
+  expect(both.map(({ status }) => status)).toEqual(['rejected', 'rejected']);
+});

@@ -1,0 +1,140 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { Cluster, Redis } from 'ioredis';
+import { Cluster as Cluster5, Redis as Redis5 } from 'ioredis5';
+import { RedisSessionBus } from 'mcp-sdk-anypod/server';
+import { sessionBusContract } from 'mcp-sdk-anypod/testing';
+import { startRedisCluster, type RedisCluster } from '../../support/servers/redisCluster.js';
+import { startRedisServer, type RedisServer } from '../../support/servers/redisServer.js';
+import { until } from '../../support/until.js';
+
+let server: RedisServer;
+let cluster: RedisCluster;
+let admins: Redis[];
+beforeAll(async () => {
+  [server, cluster] = await Promise.all([startRedisServer(), startRedisCluster()]);
+  admins = [server, ...cluster.masters].map(({ url }) => new Redis(url));
+});
+afterAll(async () => {
+  admins.forEach(admin => admin.disconnect());
+  await Promise.all([server.stop(), cluster.stop()]);
+});
+
+interface Options {
+  keyPrefix?: string;
+  enableOfflineQueue?: boolean;
+  lazyConnect?: boolean;
+  enableAutoPipelining?: boolean;
+  /** Of each connection. */
+  redisOptions?: { autoResubscribe?: boolean; maxRetriesPerRequest?: number; commandTimeout?: number };
+}
+
+/** What someone may have good reasons to give the client that the pod uses for everything else. */
+const settings: [string, Options][] = [
+  ['no options', {}],
+  [
+    'a key prefix, auto pipelining and a lazy connection',
+    { keyPrefix: 'app:', enableAutoPipelining: true, lazyConnect: true }
+  ],
+  [
+    'options to fail fast',
+    {
+      enableOfflineQueue: false,
+      redisOptions: { autoResubscribe: false, maxRetriesPerRequest: 1, commandTimeout: 300 }
+    }
+  ]
+];
+
+/** They tell of outages that the tests bring about. */
+const ignore = () => {};
+
+const kinds = {
+  'Redis of ioredis 6': ({ redisOptions, ...own }: Options) =>
+    new Redis(server.url, { ...own, ...redisOptions }).on('error', ignore),
+  'Redis of ioredis 5': ({ redisOptions, ...own }: Options) =>
+    new Redis5(server.url, { ...own, ...redisOptions }).on('error', ignore),
+  'Cluster of ioredis 6': (options: Options) => new Cluster([...cluster.nodes], options).on('error', ignore),
+  'Cluster of ioredis 5': (options: Options) => new Cluster5([...cluster.nodes], options).on('error', ignore)
+};
+
+/** Two buses over clients of their own. */
+async function makeTwo(make: (options: Options) => Redis | Redis5 | Cluster | Cluster5, options: Options = {}) {
+  const clients = [make(options), make(options)] as const;
+  if (!options.lazyConnect) await until('they are ready', () => clients.every(({ status }) => status === 'ready'));
+  const [speaker, listener] = [new RedisSessionBus({ redis: clients[0] }), new RedisSessionBus({ redis: clients[1] })];
+  const close = async () => {
+    await Promise.all([speaker.close(), listener.close()]);
+    clients.forEach(client => client.disconnect());
+  };
+  return { speaker, listener, close };
+}
+
+for (const [kind, make] of Object.entries(kinds)) {
+  sessionBusContract({
+    describe,
+    it,
+    name: `RedisSessionBus over ${kind}`,
+    makeTwo: async () => {
+      const { speaker, listener, close } = await makeTwo(make);
+      return { first: speaker, second: listener, close };
+    }
+  });
+}
+
+describe.each(Object.entries(kinds))('over %s', (kind, make) => {
+  test.each(settings)('with %s: what is published arrives, also after the connection was dropped', async (...each) => {
+    const { speaker, listener, close } = await makeTwo(make, each[1]);
+    const topics = Array.from({ length: 6 }, (_, i) => `${i} with ${each[0]}`);
+    const heard: string[] = [];
+    await Promise.all(topics.map(topic => listener.subscribe(topic, text => heard.push(`${topic}: ${text}`))));
+    await Promise.all(topics.map(topic => speaker.publish(topic, 'first')));
+    await until('all is heard', () => heard.length === topics.length);
+
+    for (const admin of admins) await admin.call('CLIENT', 'KILL', 'TYPE', 'pubsub');
+    await untilHeard(speaker, 'again', topics, topic => heard.includes(`${topic}: again`));
+    await close();
+  });
+
+  test('subscriptions from before an outage, and from during it, are in effect after it', async () => {
+    const { speaker, listener, close } = await makeTwo(make, { redisOptions: { commandTimeout: 50 } });
+    const heard = new Set<string>();
+    const subscribe = (topic: string) => listener.subscribe(topic, () => heard.add(topic));
+    const topics = Array.from({ length: 12 }, (_, i) => `${i} in the outage`);
+    await Promise.all(topics.slice(6).map(subscribe));
+    const victim = kind.startsWith('Cluster') ? cluster.masters[1]! : server;
+    await victim.kill();
+    const subscribed = Promise.all(topics.slice(0, 6).map(subscribe));
+    await victim.restart();
+    await subscribed;
+    await untilHeard(speaker, 'back', topics, topic => heard.has(topic));
+    await close();
+  });
+});
+
+test('a listener that throws harms neither the others nor what comes next', async () => {
+  const { speaker, listener, close } = await makeTwo(kinds['Redis of ioredis 6']);
+  const heard: string[] = [];
+  await listener.subscribe('t', () => {
+    throw new Error('of the application');
+  });
+  await listener.subscribe('t', text => heard.push(text));
+  await speaker.publish('t', 'x');
+  await speaker.publish('t', 'y');
+  await until('both are heard', () => heard.length === 2);
+  expect(heard).toEqual(['x', 'y']);
+  await close();
+});
+
+/** Publishes until each topic has been heard: the listener's connection may be on its way back. */
+async function untilHeard(
+  speaker: RedisSessionBus,
+  text: string,
+  topics: string[],
+  isHeard: (topic: string) => boolean
+): Promise<void> {
+  await until(`all is heard ${text}`, async () => {
+    const open = topics.filter(topic => !isHeard(topic));
+    await Promise.allSettled(open.map(topic => speaker.publish(topic, text)));
+    await delay(20);
+    return open.length === 0;
+  });
+}

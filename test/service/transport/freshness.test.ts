@@ -1,0 +1,166 @@
+import { Redis } from 'ioredis';
+import { RedisSessionStore } from 'mcp-sdk-anypod/server';
+import type { AuthInfo } from 'mcp-sdk-upstream/server/auth/types.js';
+import { listen } from '../../support/servers/listen.js';
+import { RawClient } from '../../support/clients/rawClient.js';
+import { startRedisServer, type RedisServer } from '../../support/servers/redisServer.js';
+import { spentOn } from '../../support/servers/redisStats.js';
+import { startTcpProxy, type TcpProxy } from '../../support/servers/tcpProxy.js';
+import { until } from '../../support/until.js';
+import { LocalPod } from '../../support/pods/localPod.js';
+
+const ttlSeconds = 600;
+const sessionFreshnessMs = 60_000;
+const storeTimeoutMs = 500;
+
+let server: RedisServer;
+let network: TcpProxy;
+let admin: Redis;
+let clients: Redis[];
+/** Trusts what it has seen; its network can fail. */
+let trusting: LocalPod;
+/** Asks every time. */
+let asking: LocalPod;
+
+beforeAll(async () => {
+  server = await startRedisServer();
+  network = await startTcpProxy(server.port);
+  admin = new Redis(server.url);
+  clients = [network.port, server.port].map(port => new Redis(port, '127.0.0.1').on('error', () => {}));
+  const store = (index: number) => new RedisSessionStore({ redis: clients[index]!, ttlSeconds });
+  trusting = await LocalPod.start({ sessionStore: store(0), storeTimeoutMs, sessionFreshnessMs });
+  asking = await LocalPod.start({ sessionStore: store(1), storeTimeoutMs });
+});
+
+afterAll(async () => {
+  await Promise.all([trusting.stop(), asking.stop()]);
+  [admin, ...clients].forEach(client => client.disconnect());
+  await network.stop();
+  await server.stop();
+});
+
+afterEach(() => {
+  network.delay(0);
+  server.resume();
+});
+
+const open = () => new RawClient().open(trusting.url);
+const echo = (pod: LocalPod, client: RawClient) => client.callTool(pod.url, 'echo', { text: 'x' });
+const keyOf = (client: RawClient) => `mcp:session:{${client.sessionId}}`;
+
+test('a request of a session that was seen a moment ago does not wait for the store', async () => {
+  const client = await open();
+  server.pause();
+  expect(await echo(trusting, client)).toBe('x');
+  expect(await echo(asking, client)).toBe(503);
+});
+
+test('each request refreshes the time to live all the same, those of one moment together', async () => {
+  const client = await open();
+  await admin.expire(keyOf(client), 5);
+  await echo(trusting, client);
+  await until('the time to live is refreshed', async () => (await admin.ttl(keyOf(client))) > 5);
+
+  await echo(trusting, client);
+  const many = () => Promise.all(Array.from({ length: 50 }, () => echo(trusting, client)));
+  const { commands } = await spentOn(admin, many);
+  expect(commands.getex ?? 0).toBeLessThan(50);
+});
+
+test('a session that is deleted on another pod is gone here, server and all', async () => {
+  const client = await open();
+  expect(await echo(asking, client)).toBe('x');
+  expect(await echo(trusting, client)).toBe('x');
+  expect((await client.delete(asking.url)).status).toBe(200);
+  await until('the bus has told', async () => (await echo(trusting, client)) === 404);
+  expect(trusting.count('server closed', client.sessionId)).toBe(1);
+});
+
+test('a session that ended without a word is gone with the first answer of the store', async () => {
+  const client = await open();
+  await admin.del(keyOf(client));
+  expect(await echo(trusting, client)).toBe('x');
+  await until('the store has answered', async () => (await echo(trusting, client)) === 404);
+});
+
+test('what was let through is answered, though the store says meanwhile that the session is gone', async () => {
+  const client = await open();
+  await admin.del(keyOf(client));
+  expect(await client.callTool(trusting.url, 'slow', { ms: 100 })).toBe('done');
+  expect(await echo(trusting, client)).toBe(404);
+});
+
+test('a session that is gone does not stay here for want of another request, with a stream or without', async () => {
+  const [quiet, listening] = [await open(), await open()];
+  const stream = await listening.stream(trusting.url);
+  await admin.del(keyOf(quiet), keyOf(listening));
+  for (const client of [quiet, listening]) expect(await echo(trusting, client)).toBe('x');
+  await stream.ended;
+  for (const { sessionId } of [quiet, listening]) {
+    await until('its server is closed', () => trusting.count('server closed', sessionId) === 1);
+  }
+});
+
+test('a stranger waits for the store as for a session that is not there', async () => {
+  const logIn = await listen((req, res) => {
+    const auth: AuthInfo = { token: 'token', clientId: String(req.headers['x-user']), scopes: [] };
+    void trusting.handler.node(Object.assign(req, { auth }), res);
+  });
+  try {
+    const client = await new RawClient({ 'x-user': 'alice' }).open(logIn.origin);
+    const strangers = [client.sessionId!, 'unknown'].map(sessionId => {
+      return new RawClient({ 'x-user': 'mallory', 'mcp-session-id': sessionId });
+    });
+    const answered = () => Promise.all(strangers.map(async each => (await each.request(logIn.origin, 'ping')).status));
+    expect(await answered()).toEqual([404, 404]);
+    server.pause();
+    expect((await client.request(logIn.origin, 'ping')).status).toBe(200);
+    expect(await answered()).toEqual([503, 503]);
+  } finally {
+    await logIn.stop();
+  }
+});
+
+test('nothing is taken on trust where a client ends its session', async () => {
+  const client = await open();
+  expect(await echo(trusting, client)).toBe('x');
+  await admin.del(keyOf(client));
+  expect((await client.delete(trusting.url)).status).toBe(404);
+});
+
+test('the end of a session is told as ever: to the application, then to the server', async () => {
+  const client = await open();
+  expect(await echo(trusting, client)).toBe('x');
+  expect((await client.delete(trusting.url)).status).toBe(200);
+  const ends = trusting.journal.entries.filter(entry => entry.sessionId === client.sessionId).map(({ what }) => what);
+  expect(ends.slice(-2)).toEqual(['onsessionclosed', 'server closed']);
+});
+
+test('what a client has changed on another pod is known here without waiting for it', async () => {
+  const client = await open();
+  expect(await echo(trusting, client)).toBe('x');
+  await client.request(asking.url, 'logging/setLevel', { level: 'error' });
+  await until('the level has arrived', async () => {
+    await echo(trusting, client);
+    return trusting.journal.entries.some(({ name, sessionId }) => {
+      return name === 'logging/setLevel' && sessionId === client.sessionId;
+    });
+  });
+});
+
+test('a session that has been trusted long enough waits for the store again', async () => {
+  const brief = await LocalPod.start({
+    sessionStore: new RedisSessionStore({ redis: clients[0]!, ttlSeconds }),
+    storeTimeoutMs,
+    sessionFreshnessMs: 1
+  });
+  try {
+    const client = await new RawClient().open(brief.url);
+    expect(await echo(brief, client)).toBe('x');
+    server.pause();
+    await until('the trust has run out', async () => (await echo(brief, client)) === 503);
+  } finally {
+    server.resume();
+    await brief.stop();
+  }
+});
