@@ -19,7 +19,7 @@ let path: string;
 let store: FileSessionStore;
 
 beforeAll(async () => {
-  compiled = await compile(['src', 'src/backends/file', 'test/support/pods/fileStoreWriter.ts']);
+  compiled = await compile('test/support/pods/fileStoreWriter.ts');
   await chmod(compiled.directory, 0o755);
 });
 afterAll(() => compiled.remove());
