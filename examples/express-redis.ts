@@ -22,6 +22,8 @@ const handler = createMcpHandler(createMcpServer, {
 });
 
 const app = express();
+// For the balancer's probe: from SIGTERM on no new client should come here.
+app.get('/ready', (_, res) => void res.sendStatus(handler.ready ? 200 : 503));
 app.use(express.json({ limit: '4mb' }));
 app.all('/mcp', (req, res) => handler.node(req, res, req.body));
 const listener = app.listen(Number(process.env.PORT ?? 3000), '127.0.0.1', () => {
@@ -30,10 +32,13 @@ const listener = app.listen(Number(process.env.PORT ?? 3000), '127.0.0.1', () =>
 
 process.once('SIGTERM', () => void shutDown());
 
-/** A deploy loses nothing: what is in flight is answered here, and the sessions go on, on the other pods. */
+/**
+ * A deploy loses nothing: this pod serves requests until the balancer has noticed, answers what is in flight, and its
+ * sessions go on, on the other pods. The listener is closed last: until then the balancer may still send requests here.
+ */
 async function shutDown(): Promise<void> {
+  await handler.close({ delayMs: Number(process.env.SHUTDOWN_DELAY_MS ?? 5000), drainMs: 10_000 });
   listener.close();
-  await handler.close({ drainMs: 10_000 });
   listener.closeAllConnections();
   await redis.quit();
 }

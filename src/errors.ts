@@ -53,6 +53,11 @@ export class BusUnavailableError extends AnypodError {
   readonly code = 'ANYPOD_BUS_UNAVAILABLE';
 }
 
+/** A message is over `maxBusMessageBytes` and was not sent to other pods. */
+export class BusMessageTooLargeError extends AnypodError {
+  readonly code = 'ANYPOD_BUS_MESSAGE_TOO_LARGE';
+}
+
 /** A client does not read its stream; the stream was closed rather than buffered without end. */
 export class SlowClientError extends AnypodError {
   readonly code = 'ANYPOD_SLOW_CLIENT';

@@ -2,7 +2,7 @@ export * from './errors.js';
 export { createMcpHandler } from './handler/mcpHandler.js';
 export { enableResourceSubscriptions } from './handler/resourceSubscriptions.js';
 export type { Notify } from './handler/notifier.js';
-export type { McpHandler, McpHandlerOptions } from './handler/mcpHandler.js';
+export type { CloseOptions, McpHandler, McpHandlerOptions } from './handler/mcpHandler.js';
 export type { ConnectableServer, ServerContext, ServerFactory } from './handler/serverFactory.js';
 export { InMemorySessionStore } from './backends/memory/sessionStore.js';
 export type { InMemorySessionStoreOptions } from './backends/memory/sessionStore.js';
@@ -28,6 +28,7 @@ export type {
   RedisTaskClient,
   RedisTaskQueueClient
 } from './backends/redis/client.js';
+export type { OpeningLimitOptions, OpenRateLimit } from './handler/openingLimits.js';
 export { MAX_SUBSCRIPTIONS } from './ports/sessionStore.js';
 export type {
   McpSessionState,
@@ -71,6 +72,7 @@ export type { RequestExtra, SessionState } from './engine/session/sessionState.j
 export { FileSessionStore } from './backends/file/sessionStore.js';
 export type { FileSessionStoreOptions } from './backends/file/sessionStore.js';
 export { encryptSessionStore } from './encryption/sessionStore.js';
+export { signSessionBus, type SignSessionBusOptions } from './encryption/signedSessionBus.js';
 export type { EncryptSessionStoreOptions } from './encryption/sessionStore.js';
 export type { EncryptionKey } from './encryption/keyring.js';
 export type { NodeRedisClient } from './backends/redis/nodeRedis.js';

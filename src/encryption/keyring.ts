@@ -42,14 +42,7 @@ export class Keyring {
 
   /** @throws InvalidOptionError that never shows a key */
   constructor(keys: readonly EncryptionKey[]) {
-    if (!Array.isArray(keys) || keys.length === 0) {
-      const kind = Array.isArray(keys) ? 'an empty array' : kindOf(keys);
-      throw new InvalidOptionError('keys', kind, 'an array of at least one key');
-    }
-    const parsed = keys.map((key, index) => parseKey(key as unknown, `keys[${index}]`));
-    const ids = parsed.flatMap(({ id }) => (id === undefined ? [] : [id]));
-    if (new Set(ids).size < ids.length) throw new InvalidOptionError('keys', 'two keys of one id', 'an id for each');
-    this.#keys = Promise.all(parsed.map(derive));
+    this.#keys = Promise.all(parseKeys(keys).map(derive));
   }
 
   /** Never the same twice. */
@@ -111,9 +104,21 @@ async function encrypt(
   return `sealed:v1:${ids[0]}:${toBase64Url(bytes)}`;
 }
 
-interface ParsedKey {
+export interface ParsedKey {
   id: string | undefined;
   bytes: Uint8Array<ArrayBuffer>;
+}
+
+/** @throws InvalidOptionError that never shows a key */
+export function parseKeys(keys: readonly EncryptionKey[]): ParsedKey[] {
+  if (!Array.isArray(keys) || keys.length === 0) {
+    const kind = Array.isArray(keys) ? 'an empty array' : kindOf(keys);
+    throw new InvalidOptionError('keys', kind, 'an array of at least one key');
+  }
+  const parsed = keys.map((key, index) => parseKey(key as unknown, `keys[${index}]`));
+  const ids = parsed.flatMap(({ id }) => (id === undefined ? [] : [id]));
+  if (new Set(ids).size < ids.length) throw new InvalidOptionError('keys', 'two keys of one id', 'an id for each');
+  return parsed;
 }
 
 function parseKey(given: unknown, option: string): ParsedKey {
@@ -146,13 +151,29 @@ function bytesOf(base64: string): Uint8Array | undefined {
   }
 }
 
-async function derive({ id, bytes }: ParsedKey): Promise<DerivedKeys> {
+/** Derives bytes for one use from a key (HKDF, RFC 5869). */
+async function derivation({ bytes }: ParsedKey): Promise<(use: string, length: number) => Promise<ArrayBuffer>> {
   const { subtle } = crypto;
   const key = await subtle.importKey('raw', bytes, 'HKDF', false, ['deriveBits']);
-  const bits = (use: string, length: number): Promise<ArrayBuffer> => {
+  return (use, length) => {
     const info = encoder.encode(`mcp-sdk-anypod v1 ${use}`);
     return subtle.deriveBits({ name: 'HKDF', hash: 'SHA-256', salt: new Uint8Array(), info }, key, length * 8);
   };
+}
+
+/** What signs messages between pods, and the name under which others find the key. */
+export async function signingKey(parsed: ParsedKey): Promise<{ id: string; key: CryptoKey }> {
+  const bits = await derivation(parsed);
+  const hmac = { name: 'HMAC', hash: 'SHA-256' };
+  const key = await crypto.subtle.importKey('raw', await bits('bus', KEY_BYTES), hmac, false, ['sign', 'verify']);
+  // Derived, so that the same key has one name whether it was given with one or without.
+  return { id: toBase64Url(new Uint8Array(await bits('id', 6))), key };
+}
+
+async function derive(parsed: ParsedKey): Promise<DerivedKeys> {
+  const { id } = parsed;
+  const { subtle } = crypto;
+  const bits = await derivation(parsed);
   const aes = async (use: string): Promise<CryptoKey> =>
     subtle.importKey('raw', await bits(use, KEY_BYTES), 'AES-GCM', false, ['encrypt', 'decrypt']);
   const hmac = { name: 'HMAC', hash: 'SHA-256' };

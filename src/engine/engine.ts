@@ -56,7 +56,7 @@ export class Engine implements Transport {
       this.routing = this.outbound.elsewhere = new Routing(this, this.outbound, options);
       this.stored = new StoredSession(options.directory, this, this.routing);
     } else {
-      this.#subscriptions = new LocalSubscriptions();
+      this.#subscriptions = new LocalSubscriptions(options.maxSubscriptionBytes);
     }
     const { log } = this.outbound;
     this.resumption = log && new Resumption(this.outbound, log, this.routing, options, this.report);
@@ -93,6 +93,11 @@ export class Engine implements Transport {
   /** What to note when the server has accepted this request. */
   onresult(request: JSONRPCRequest): OpenRequest['onresult'] {
     return (this.stored ?? this.#subscriptions)?.onresult(request);
+  }
+
+  /** Why a request is refused before the server sees it. */
+  problemOf({ method, params }: JSONRPCRequest): string | undefined {
+    return method === 'resources/subscribe' ? this.stored?.subscriptionProblem(String(params?.uri)) : undefined;
   }
 
   /** Counts as an exchange until the returned function is called. */

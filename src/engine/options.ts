@@ -6,7 +6,7 @@ import type {
 import { InvalidOptionError } from '../errors.js';
 import { SESSION_BUS_METHODS, type SessionBus } from '../ports/sessionBus.js';
 import { SESSION_STORE_METHODS, type SessionStorageMode, type SessionStore } from '../ports/sessionStore.js';
-import { checkFunction, checkMethods, checkNumber, checkOneOf, checkOptionsObject } from '../validate.js';
+import { checkFunction, checkMethods, checkNumber, checkOneOf, checkOptionsObject, kindOf } from '../validate.js';
 import { DEFAULT_SSE_KEEP_ALIVE_MS } from './streams/sseKeepAlive.js';
 import { resolveMaxRequestBodySize } from './http/requestLimits.js';
 import { SessionDirectory } from './session/storeAccess.js';
@@ -68,11 +68,41 @@ export interface TransportOptions extends UpstreamOptions {
   sessionFreshnessMs?: number;
   /** What `sessionState` may keep for one session, in bytes of JSON. @default 65536 */
   maxStateBytes?: number;
+  /**
+   * The name of this MCP server among those that share the store, 1 to 64 letters, digits and `._-`. A session belongs to
+   * the namespace in which it was opened: in every other one it does not exist (404), and `notify` does not reach it.
+   * Without a namespace, here or in the session's record, nothing is compared. External mode only.
+   * @default none: all servers on one store serve each other's sessions
+   */
+  namespace?: string;
+  /**
+   * How large a client's handshake may be, in bytes of JSON: the `params` of its `initialize` request, which are kept with
+   * the session. A larger one is answered 413. External mode only.
+   * @default 65536
+   */
+  maxHandshakeBytes?: number;
+  /**
+   * How much the subscriptions of one session may take, in bytes of their URIs. A `resources/subscribe` beyond it, or beyond
+   * `MAX_SUBSCRIPTIONS`, is answered with a JSON-RPC error (-32602). External mode only.
+   * @default 65536
+   */
+  maxSubscriptionBytes?: number;
+  /**
+   * How large a message between pods may be, in bytes. A larger one of a client is answered 413; a larger one of a server is
+   * not delivered to another pod, and reported. Redis disconnects a subscriber that has 8 MB waiting for a minute.
+   * External mode only.
+   * @default 1048576 (1 MiB)
+   */
+  maxBusMessageBytes?: number;
 }
 
 const DEFAULT_STORE_TIMEOUT_MS = 2000;
 const DEFAULT_LEASE_MS = 5000;
 const DEFAULT_MAX_STATE_BYTES = 65_536;
+const DEFAULT_MAX_HANDSHAKE_BYTES = 65_536;
+const DEFAULT_MAX_SUBSCRIPTION_BYTES = 65_536;
+const DEFAULT_MAX_BUS_MESSAGE_BYTES = 1_048_576;
+const NAMESPACE = /^[A-Za-z0-9._-]{1,64}$/;
 
 /** The options of a transport, checked and with their defaults: made once, shared by all sessions of a host. */
 export class ResolvedOptions {
@@ -97,6 +127,10 @@ export class ResolvedOptions {
   readonly leaseMs: number;
   readonly sessionFreshnessMs: number;
   readonly maxStateBytes: number;
+  readonly namespace: string | undefined;
+  readonly maxHandshakeBytes: number;
+  readonly maxSubscriptionBytes: number;
+  readonly maxBusMessageBytes: number;
   readonly principalOf: (authInfo: AuthInfo) => string | undefined;
   readonly onsessioninitialized: TransportOptions['onsessioninitialized'];
   readonly onsessionclosed: TransportOptions['onsessionclosed'];
@@ -132,6 +166,10 @@ export class ResolvedOptions {
     this.keepAliveMs = options.keepAliveMs ?? DEFAULT_SSE_KEEP_ALIVE_MS;
     this.maxRequestBodySize = resolveMaxRequestBodySize(options.maxRequestBodySize);
     this.maxStateBytes = options.maxStateBytes ?? DEFAULT_MAX_STATE_BYTES;
+    this.namespace = options.namespace;
+    this.maxHandshakeBytes = options.maxHandshakeBytes ?? DEFAULT_MAX_HANDSHAKE_BYTES;
+    this.maxSubscriptionBytes = options.maxSubscriptionBytes ?? DEFAULT_MAX_SUBSCRIPTION_BYTES;
+    this.maxBusMessageBytes = options.maxBusMessageBytes ?? DEFAULT_MAX_BUS_MESSAGE_BYTES;
     this.principalOf = options.principalOf ?? defaultPrincipalOf;
     this.onsessioninitialized = options.onsessioninitialized;
     this.onsessionclosed = options.onsessionclosed;
@@ -193,6 +231,19 @@ function check(options: TransportOptions): void {
   const maxFreshnessMs = ttlSeconds === undefined ? undefined : ttlSeconds * 1000 - 1;
   checkNumber('sessionFreshnessMs', options.sessionFreshnessMs, { min: 0, max: maxFreshnessMs });
   checkNumber('maxStateBytes', options.maxStateBytes, { min: 1, integer: true });
+  checkNumber('maxHandshakeBytes', options.maxHandshakeBytes, { min: 1, integer: true });
+  checkNumber('maxSubscriptionBytes', options.maxSubscriptionBytes, { min: 1, integer: true });
+  checkNumber('maxBusMessageBytes', options.maxBusMessageBytes, { min: 1024, integer: true });
+  if (
+    options.namespace !== undefined &&
+    !(typeof options.namespace === 'string' && NAMESPACE.test(options.namespace))
+  ) {
+    throw new InvalidOptionError(
+      'namespace',
+      kindOf(options.namespace),
+      '1 to 64 letters, digits, dots, dashes or underscores'
+    );
+  }
   checkFunction('sessionIdGenerator', options.sessionIdGenerator);
   checkFunction('onsessioninitialized', options.onsessioninitialized);
   checkFunction('onsessionclosed', options.onsessionclosed);

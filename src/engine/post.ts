@@ -6,6 +6,7 @@ import {
   type MessageExtraInfo,
   type RequestId
 } from 'mcp-sdk-upstream/types.js';
+import { BusMessageTooLargeError } from '../errors.js';
 import type { SessionData } from '../ports/sessionStore.js';
 import type { EventSink, Exchange, Reply } from './http/exchange.js';
 import type { ReportError } from '../report.js';
@@ -19,7 +20,9 @@ import {
   emptyReply,
   errorReply,
   eventStreamReply,
+  INVALID_PARAMS,
   PARSE_ERROR,
+  payloadTooLarge,
   serviceUnavailable,
   sessionNotFound
 } from './http/replies.js';
@@ -43,6 +46,9 @@ export interface PostHost {
   dispatch(message: JSONRPCMessage, extra: MessageExtraInfo): void;
   /** What to note when the server has accepted a request. */
   onresult(request: JSONRPCRequest): OpenRequest['onresult'];
+  /** Why a request is refused before the server sees it. */
+  problemOf(request: JSONRPCRequest): string | undefined;
+  send(message: JSONRPCMessage): Promise<void>;
   closeSSEStream(requestId: RequestId): void;
   closeStandaloneSSEStream(): void;
 }
@@ -97,6 +103,10 @@ async function route(host: PostHost, routing: Routing, messages: JSONRPCMessage[
     return routed.filter(own => own !== undefined);
   } catch (error) {
     host.report(error as Error);
+    if (error instanceof BusMessageTooLargeError) {
+      const { maxBusMessageBytes } = host.options;
+      return payloadTooLarge(`A message to another pod must not exceed ${maxBusMessageBytes} bytes`);
+    }
     return serviceUnavailable('The message could not be routed');
   }
 }
@@ -155,8 +165,14 @@ function emit(
       host.dispatch(message, extra);
       continue;
     }
-    request.onresult = host.onresult(request.message);
     request.state = 'asked';
+    const problem = host.problemOf(request.message);
+    if (problem !== undefined) {
+      const error = { code: INVALID_PARAMS, message: problem };
+      host.send({ jsonrpc: '2.0', id: request.id, error }).catch(host.report);
+      continue;
+    }
+    request.onresult = host.onresult(request.message);
     const inbound = request.id === request.message.id ? request.message : { ...request.message, id: request.id };
     host.dispatch(inbound, polls ? { ...extra, ...pollingCallbacks(host, request.id) } : extra);
   }

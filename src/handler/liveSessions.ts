@@ -1,12 +1,13 @@
 import type { Engine } from '../engine/engine.js';
 import type { ReportError } from '../report.js';
 import { closeServer, type ConnectableServer } from './serverFactory.js';
-import { Date, clearInterval, setInterval } from '../timers.js';
+import { clearInterval, performance, setInterval } from '../timers.js';
 
 /** A session's server on this pod. */
 export interface LiveSession {
   readonly engine: Engine;
   readonly server: ConnectableServer;
+  /** By `performance.now()`. */
   lastUsed: number;
 }
 
@@ -50,7 +51,7 @@ export class LiveSessions {
   use(sessionId: string): LiveSession | undefined {
     const session = this.#sessions.get(sessionId);
     if (!session) return undefined;
-    session.lastUsed = Date.now();
+    session.lastUsed = performance.now();
     this.#sessions.delete(sessionId);
     this.#sessions.set(sessionId, session);
     return session;
@@ -72,7 +73,7 @@ export class LiveSessions {
 
   /** Keeps a session until it is forgotten or its transport closes. */
   add(sessionId: string, engine: Engine, server: ConnectableServer): LiveSession {
-    const session = { engine, server, lastUsed: Date.now() };
+    const session = { engine, server, lastUsed: performance.now() };
     this.#sessions.set(sessionId, session);
     const onclose = engine.onclose;
     engine.onclose = () => {
@@ -98,7 +99,7 @@ export class LiveSessions {
   }
 
   #sweep(): void {
-    const idleSince = Date.now() - this.#options.idleTimeoutMs;
+    const idleSince = performance.now() - this.#options.idleTimeoutMs;
     for (const [sessionId, session] of [...this.#sessions]) {
       // A session begins to be idle when its last stream or request has ended, as far as this look can tell.
       if (session.engine.busy) this.use(sessionId);

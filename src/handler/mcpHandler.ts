@@ -12,11 +12,12 @@ import { InMemoryLocks } from '../backends/memory/locks.js';
 import { checkInstallation } from '../installation.js';
 import { Notifier, type Notify } from './notifier.js';
 import { LiveSessions } from './liveSessions.js';
+import { OpeningLimits, type OpeningLimitOptions } from './openingLimits.js';
 import type { ServerFactory } from './serverFactory.js';
 import { SessionHost } from './sessionHost.js';
 import { PrincipalSessions } from './principalSessions.js';
 
-export interface McpHandlerOptions extends TransportOptions {
+export interface McpHandlerOptions extends TransportOptions, OpeningLimitOptions {
   /**
    * Milliseconds after which a session without an attached stream, and with nothing in flight, is forgotten on this
    * pod. In external mode its next request recovers it; in memory mode it ends. 0 means never.
@@ -31,6 +32,18 @@ export interface McpHandlerOptions extends TransportOptions {
   maxLiveSessions?: number;
   /** Told of everything that goes wrong and is not thrown. What it throws itself is dropped. @default nothing */
   onerror?: (error: Error) => void;
+}
+
+/** How `handler.close` shuts a pod down. */
+export interface CloseOptions {
+  /**
+   * How long the pod goes on serving new requests, in milliseconds: longer than the balancer takes to see that `ready`
+   * is false.
+   * @default 0: new requests are turned away at once
+   */
+  delayMs?: number;
+  /** How long requests in flight may take to finish after that, in milliseconds. @default 10000 */
+  drainMs?: number;
 }
 
 /** Serves MCP sessions on this pod. Its methods may be passed around unbound. */
@@ -72,11 +85,19 @@ export interface McpHandler {
     options?: LockOptions
   ) => Promise<T>;
   /**
-   * Takes the pod out: new work is answered 503, streams that clients can resume elsewhere are closed, what is in flight
-   * may finish within `drainMs` (default 10000), then every session is forgotten here. In external mode other pods go on
-   * with them.
+   * Shuts this pod down without a failed request. In external mode other pods go on with its sessions. In this order:
+   *
+   * 1. For `delayMs` it serves everything as before, while `ready` is false and every reply has `Connection: close`.
+   * 2. It answers new requests with 503, closes the streams that clients can resume on another pod, and lets requests
+   *    in flight finish for at most `drainMs`.
+   * 3. It forgets every session here.
+   *
+   * A second call waits for the first; its options have no effect.
+   * @throws InvalidOptionError
    */
-  readonly close: (options?: { drainMs?: number }) => Promise<void>;
+  readonly close: (options?: CloseOptions) => Promise<void>;
+  /** False from the moment when `close` is called: for the readiness probe of a balancer. */
+  readonly ready: boolean;
   /** Tells many sessions, from any one pod. */
   readonly notify: Notify;
   /** How many sessions are live on this pod. */
@@ -112,7 +133,8 @@ export function createMcpHandler(serverFactory: ServerFactory, options: McpHandl
     report
   });
   const notifier = new Notifier(resolved, sessions, report);
-  const host = new SessionHost(serverFactory, resolved, sessions, notifier, report);
+  const openings = new OpeningLimits(options, resolved, report);
+  const host = new SessionHost(serverFactory, resolved, sessions, notifier, openings, report);
   const principals = new PrincipalSessions(resolved, sessionId => host.terminateSession(sessionId), report);
   const lockStore = resolved.store ?? new InMemoryLocks();
 
@@ -134,9 +156,13 @@ export function createMcpHandler(serverFactory: ServerFactory, options: McpHandl
     withLock: (sessionId, fn, lockOptions) => withLock(lockStore, sessionId, fn, lockOptions),
     async close(closeOptions = {}) {
       checkOptionsObject('options', closeOptions);
-      const { drainMs = DEFAULT_DRAIN_MS } = closeOptions;
+      const { delayMs = 0, drainMs = DEFAULT_DRAIN_MS } = closeOptions;
+      checkNumber('delayMs', delayMs, { min: 0 });
       checkNumber('drainMs', drainMs, { min: 0 });
-      await host.close(drainMs);
+      await host.close(delayMs, drainMs);
+    },
+    get ready() {
+      return host.ready;
     },
     get liveSessions() {
       return sessions.size;

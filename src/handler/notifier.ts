@@ -1,8 +1,10 @@
 import { type JSONRPCMessage, JSONRPCNotificationSchema, type ServerNotification } from 'mcp-sdk-upstream/types.js';
 import { Engine } from '../engine/engine.js';
+import { isUnattended } from '../engine/unattended.js';
 import type { ReportError } from '../report.js';
 import type { ResolvedOptions } from '../engine/options.js';
-import { askBus } from '../engine/pods/peers.js';
+import { isInNamespace } from '../engine/session/principal.js';
+import { askBus, checkBusMessage } from '../engine/pods/peers.js';
 import { isSessionId } from '../ports/sessionId.js';
 import { BusUnavailableError, InvalidOptionError } from '../errors.js';
 import type { SessionStore } from '../ports/sessionStore.js';
@@ -23,6 +25,7 @@ export interface Notify {
    * Any notification of a server, to these sessions or, without `sessions`, to all.
    * @throws InvalidOptionError where it is no notification
    * @throws BusUnavailableError where one message tells all pods, and the bus did not take it
+   * @throws BusMessageTooLargeError where one message tells all pods, and is over `maxBusMessageBytes`
    */
   send(notification: ServerNotification, options?: { sessions?: readonly string[] }): Promise<void>;
 }
@@ -30,6 +33,15 @@ export interface Notify {
 /** The topic that every pod's host listens to. */
 const HOSTS_TOPIC = 'hosts';
 const HOSTS_VERSION = 1;
+/** What one pod tells all sessions, through every pod. */
+interface HostsMessage {
+  v: unknown;
+  message: unknown;
+  subscribedTo?: string;
+  /** Of the sender: pods of another one do not hear it. */
+  namespace?: string;
+}
+
 /** Sessions that are told at the same time. */
 const CONCURRENCY = 100;
 
@@ -119,13 +131,27 @@ export class Notifier implements Notify {
   async #tell(sessionId: string, message: JSONRPCMessage): Promise<void> {
     let engine = this.#sessions.peek(sessionId)?.engine;
     if (!engine) {
-      if (this.#options.mode === 'memory') return;
+      if (!(await this.#isOurs(sessionId))) return;
       // Speaks for a session that is not live here: it logs, and publishes to whoever has the client attached.
       engine = new Engine(this.#options);
       engine.onerror = this.#report;
       engine.sessionId = sessionId;
     }
-    await engine.send(message).catch(this.#report);
+    const telling = (await isUnattended(engine)) ? engine.routing?.toStandaloneUnlogged(message) : engine.send(message);
+    await telling?.catch(this.#report);
+  }
+
+  /** Whether a session that is not live here may be told: the index has the sessions of every server on the store. */
+  async #isOurs(sessionId: string): Promise<boolean> {
+    const { directory, namespace } = this.#options;
+    if (!directory || namespace === undefined) return directory !== undefined;
+    try {
+      const record = await directory.read(sessionId);
+      return record !== null && isInNamespace(record, namespace);
+    } catch (error) {
+      this.#report(error as Error);
+      return false;
+    }
   }
 
   /** One message for all pods: each tells the clients that are attached to it. */
@@ -135,7 +161,8 @@ export class Notifier implements Notify {
     this.listen();
     // This pod hears itself, as the others do.
     await askBus('subscribe', this.#options, async () => this.#subscription);
-    const text = JSON.stringify({ v: HOSTS_VERSION, message, subscribedTo });
+    const text = JSON.stringify({ v: HOSTS_VERSION, message, subscribedTo, namespace: this.#options.namespace });
+    checkBusMessage(text, this.#options);
     await askBus('publish', this.#options, () => bus.publish(HOSTS_TOPIC, text));
   }
 
@@ -150,8 +177,10 @@ export class Notifier implements Notify {
 
   #hear(text: string): void {
     try {
-      const { v, message, subscribedTo } = JSON.parse(text) as { v: unknown; message: unknown; subscribedTo?: string };
+      const { v, message, subscribedTo, namespace } = JSON.parse(text) as HostsMessage;
       if (v !== HOSTS_VERSION) throw new Error(`it is of version ${String(v)}, this pod speaks ${HOSTS_VERSION}`);
+      const own = this.#options.namespace;
+      if (own !== undefined && namespace !== undefined && namespace !== own) return;
       void this.#tellAttachedHere(JSONRPCNotificationSchema.parse(message), subscribedTo);
     } catch (error) {
       this.#report(new BusUnavailableError(`Dropped a message of another pod: ${(error as Error).message}`));

@@ -1,6 +1,7 @@
 import type { AuthInfo } from 'mcp-sdk-upstream/server/auth/types.js';
 import type { ReportError } from '../report.js';
 import type { ResolvedOptions } from '../engine/options.js';
+import { isInNamespace } from '../engine/session/principal.js';
 import { InvalidOptionError, SessionStoreUnavailableError, SessionStoreUnsupportedError } from '../errors.js';
 import { kindOf } from '../validate.js';
 
@@ -52,7 +53,10 @@ export class PrincipalSessions {
         const sessionIds = batch.value.slice(i, i + CONCURRENCY);
         const records = await Promise.all(sessionIds.map(sessionId => directory.read(sessionId)));
         // The index is only a hint: the record says whose the session is, also where an id is another's by now.
-        yield sessionIds.filter((_, index) => records[index]?.metadata?.mcp?.principal === principal);
+        yield sessionIds.filter((_, index) => {
+          const record = records[index];
+          return record?.metadata?.mcp?.principal === principal && isInNamespace(record, this.#options.namespace);
+        });
       }
     }
   }

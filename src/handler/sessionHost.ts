@@ -13,6 +13,7 @@ import {
   sessionNotFound,
   TRANSPORT_ERROR
 } from '../engine/http/replies.js';
+import { isInNamespace } from '../engine/session/principal.js';
 import { isSessionId } from '../ports/sessionId.js';
 import { InvalidOptionError, PodUnavailableError } from '../errors.js';
 import { endOfTurn } from '../adapters/nodeEventSink.js';
@@ -23,8 +24,9 @@ import { kindOf } from '../validate.js';
 import type { LiveSession, LiveSessions } from './liveSessions.js';
 import { closeServer, type ConnectableServer, type ServerFactory } from './serverFactory.js';
 import type { Notifier } from './notifier.js';
+import type { OpeningLimits } from './openingLimits.js';
 import { SharedJsonSchemaValidator } from './sharedValidator.js';
-import { Date, setTimeout } from '../timers.js';
+import { performance, setTimeout } from '../timers.js';
 
 /** How often a draining pod looks whether its requests have finished. */
 const DRAIN_POLL_MS = 20;
@@ -35,6 +37,7 @@ export class SessionHost {
   readonly #options: ResolvedOptions;
   readonly #sessions: LiveSessions;
   readonly #notifier: Notifier;
+  readonly #openings: OpeningLimits;
   readonly #report: ReportError;
   /** Recoveries under way: whoever asks for the same session waits for the same one. */
   readonly #recoveries = new Map<string, Promise<LiveSession | Reply>>();
@@ -42,6 +45,8 @@ export class SessionHost {
   readonly #jsonSchemaValidator = new SharedJsonSchemaValidator();
   #exchanges = 0;
   #closing: Promise<void> | undefined;
+  /** Whether new work is turned away: some time after the pod has begun to close. */
+  #draining = false;
   /** Whether the sessions here have been closed: nothing may begin any more. */
   #left = false;
 
@@ -50,9 +55,11 @@ export class SessionHost {
     options: ResolvedOptions,
     sessions: LiveSessions,
     notifier: Notifier,
+    openings: OpeningLimits,
     report: ReportError
   ) {
     this.#notifier = notifier;
+    this.#openings = openings;
     this.#factory = factory;
     this.#options = options;
     this.#sessions = sessions;
@@ -64,23 +71,36 @@ export class SessionHost {
     this.#exchanges++;
     try {
       const intake = await takeIn(exchange, this.#options, this.#report);
-      if (isReply(intake)) return intake;
-      if (this.#closing && !this.#finishesWork(exchange, intake)) return this.#unavailable('The pod is shutting down');
-      return await this.#route(exchange, intake);
+      if (isReply(intake)) return this.#sendingAway(intake);
+      if (this.#draining && !this.#finishesWork(exchange, intake)) return this.#unavailable('The pod is shutting down');
+      return this.#sendingAway(await this.#route(exchange, intake));
     } finally {
       this.#exchanges--;
     }
   }
 
   async terminateSession(sessionId: string): Promise<void> {
-    if (!isSessionId(sessionId)) return;
+    if (!isSessionId(sessionId) || !(await this.#isOurs(sessionId))) return;
     const engine = this.#sessions.peek(sessionId)?.engine ?? this.#bareEngine();
     engine.sessionId ??= sessionId;
     await engine.terminate();
   }
 
-  close(drainMs: number): Promise<void> {
-    this.#closing ??= this.#drain(drainMs);
+  /** A session of another server on the same store is not this one's to end. */
+  async #isOurs(sessionId: string): Promise<boolean> {
+    const { directory, namespace } = this.#options;
+    if (!directory || namespace === undefined || this.#sessions.peek(sessionId)) return true;
+    const record = await directory.read(sessionId);
+    return record === null || isInNamespace(record, namespace);
+  }
+
+  /** Whether a balancer should send requests here. */
+  get ready(): boolean {
+    return this.#closing === undefined;
+  }
+
+  close(delayMs: number, drainMs: number): Promise<void> {
+    this.#closing ??= this.#leave(delayMs, drainMs);
     return this.#closing;
   }
 
@@ -105,15 +125,11 @@ export class SessionHost {
     // Recovered here meanwhile, and changed: what was read may lack the change, so the session itself reads it again.
     const isOutdated = live !== known && live?.engine.stored?.ownChanges;
     const record = found === 'live' || isOutdated ? undefined : found;
-    if (live) return await this.#serve(live.engine, exchange, intake, record);
+    if (live) return live.engine.serve(exchange, intake, record);
     // Ending a session needs no server.
     if (intake.kind === 'delete') return this.#bareEngine().serve(exchange, intake, record);
     const recovered = await this.#recover(sessionId, exchange);
-    return isReply(recovered) ? recovered : this.#serve(recovered.engine, exchange, intake, record);
-  }
-
-  async #serve(engine: Engine, exchange: Exchange, intake: Intake, record: SessionData | undefined): Promise<Reply> {
-    return this.#sendingAway(await engine.serve(exchange, intake, record));
+    return isReply(recovered) ? recovered : recovered.engine.serve(exchange, intake, record);
   }
 
   /** The session's record, 'live' in memory mode, undefined where there is none, or the answer when nobody can tell. */
@@ -135,7 +151,12 @@ export class SessionHost {
   }
 
   async #open(exchange: Exchange, intake: Intake): Promise<Reply> {
-    if (!this.#sessions.reserve()) return this.#full();
+    const opened = await this.#openings.begin(exchange);
+    if (isReply(opened)) return opened;
+    if (!this.#sessions.reserve()) {
+      opened();
+      return this.#full();
+    }
     try {
       const built = await this.#build(exchange, undefined);
       if (isReply(built)) return built;
@@ -151,6 +172,7 @@ export class SessionHost {
       await closeServer(server, this.#report);
       return this.#left ? this.#unavailable('The pod is shutting down') : reply;
     } finally {
+      opened();
       this.#sessions.release();
     }
   }
@@ -214,10 +236,14 @@ export class SessionHost {
     return engine;
   }
 
-  async #drain(drainMs: number): Promise<void> {
-    const deadline = Date.now() + drainMs;
+  /** Serves as before until the balancer has noticed, then finishes what is in flight, then closes. */
+  async #leave(delayMs: number, drainMs: number): Promise<void> {
+    if (delayMs > 0) await new Promise(resolve => setTimeout(resolve, delayMs));
+    this.#draining = true;
+    // Not Date.now(): a clock that is set meanwhile must not cut requests off, or hold the pod up.
+    const deadline = performance.now() + drainMs;
     for (const { engine } of this.#sessions) engine.handOver();
-    while (this.#inFlight() > 0 && Date.now() < deadline) {
+    while (this.#inFlight() > 0 && performance.now() < deadline) {
       await new Promise(resolve => setTimeout(resolve, DRAIN_POLL_MS));
     }
     // What has been answered is written at the end of its turn.
@@ -250,10 +276,9 @@ export class SessionHost {
     return this.#sendingAway(serviceUnavailable(message));
   }
 
-  /** Who is to come back must not come to a pod that shuts down, on the connection that it has. */
+  /** A client must not send its next request to a pod that shuts down, on the connection that it has open. */
   #sendingAway(reply: Reply): Reply {
-    const sendsAway = this.#closing && reply.status === 503;
-    return sendsAway ? { ...reply, headers: { connection: 'close', ...reply.headers } } : reply;
+    return this.#closing ? { ...reply, headers: { ...reply.headers, connection: 'close' } } : reply;
   }
 
   #notFound(): Reply {

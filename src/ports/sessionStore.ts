@@ -21,6 +21,8 @@ export interface McpSessionState {
   logLevel?: LoggingLevel;
   /** The URIs of `resources/subscribe` that were not unsubscribed. */
   subscriptions?: string[];
+  /** The `namespace` in which the session was opened; absent when the server had none. */
+  namespace?: string;
   /** The application's state, in a store with the five required methods alone. */
   state?: SessionStateEntry;
 }

@@ -2,6 +2,7 @@ import { type Pod, startPods } from '../support/pods/process.js';
 import { type RedisServer, startRedisServer } from '../support/servers/redisServer.js';
 import { startRoundRobin } from '../support/servers/roundRobin.js';
 import { callTimes, connect } from '../support/clients/sdkClient.js';
+import { until } from '../support/until.js';
 
 describe('examples/express-redis.ts', () => {
   let redis: RedisServer;
@@ -9,7 +10,9 @@ describe('examples/express-redis.ts', () => {
 
   beforeAll(async () => {
     redis = await startRedisServer();
-    pods = await startPods(2, 'examples/express-redis.ts', [], { env: { PORT: '0', REDIS_URL: redis.url } });
+    pods = await startPods(2, 'examples/express-redis.ts', [], {
+      env: { PORT: '0', REDIS_URL: redis.url, SHUTDOWN_DELAY_MS: '3000' }
+    });
   });
 
   afterAll(async () => {
@@ -26,17 +29,20 @@ describe('examples/express-redis.ts', () => {
     await balancer.stop();
   });
 
-  test('on SIGTERM a pod answers what is in flight, and the session goes on, on another pod', async () => {
+  test('on SIGTERM a pod is not ready, serves until its balancer has noticed, and its sessions go on, on another pod', async () => {
     const [first, second] = pods as [Pod, Pod];
     const client = await connect(first.origin);
     const inFlight = await beginWork(first, client.sessionId);
     const exitCode = first.stop('SIGTERM');
+    await until('the pod is not ready', async () => (await fetch(`${first.origin}/ready`)).status === 503);
+    const late = await connect(first.origin);
+    expect(await late.call('whoami')).toBe(`Ada on pod ${first.pid}`);
     expect(await inFlight.text()).toContain(`done on pod ${first.pid}`);
     expect(await exitCode).toBe(0);
 
     const moved = await connect(second.origin, client.sessionId);
     expect(await moved.call('whoami')).toBe(`Ada on pod ${second.pid}`);
-    await Promise.all([client.close(), moved.close()]);
+    await Promise.all([client.close(), late.close(), moved.close()]);
   });
 });
 

@@ -107,7 +107,8 @@ export const allowedDifferences: AllowedDifference[] = [
     number: 21,
     title:
       'The web-standard transport has accessors for its session id and callbacks, and no private members of the SDK'
-  }
+  },
+  { number: 22, title: 'In external mode a large handshake, subscription or message between pods is refused' }
 ];
 
 /** The ids, as JSON, of what the server has asked the client. */

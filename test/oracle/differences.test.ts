@@ -10,7 +10,7 @@ import { play, type Transcript } from './harness.js';
 import { normalise } from './normalise.js';
 import { FOREIGN_EVENT } from './recordedEventStore.js';
 import { get, handshake, initialize, jsonHeaders, notification, post, result, run } from './script.js';
-import { bare, del, initializeMessage, type Script, type Step } from './script.js';
+import { bare, del, initializeMessage, request, type Script, type Step } from './script.js';
 import { oracles, type Subject, subjects } from './subjects.js';
 import { readSlowly } from './slowReader.js';
 import { useGlobalTimers } from '../support/useGlobalTimers.js';
@@ -703,6 +703,22 @@ const demonstrations: Record<number, () => void> = {
       markAsOpen(new StockNodeTransport({ sessionIdGenerator: () => 'x' }));
       expect(() => markAsOpen(new StreamableHTTPServerTransport({ sessionIdGenerator: () => 'x' }))).toThrow(TypeError);
     });
+  },
+  22() {
+    const clientInfo = { name: 'x'.repeat(70_000), version: '1' };
+    const large = request('init', 'initialize', { protocolVersion: '2025-11-25', capabilities: {}, clientInfo });
+    shows(
+      'and nothing is stored of it',
+      { steps: [post(large, { session: null }), post(run(1, 'answer'))] },
+      { modes: 'external' },
+      {
+        stock: ({ exchanges }) => expect(exchanges.map(({ status }) => status)).toEqual([200, 200]),
+        ours: ({ exchanges }) => {
+          expect(exchanges.map(({ status }) => status)).toEqual([413, 404]);
+          expect(exchanges[0]!.body).toContain('Payload Too Large: The handshake must not exceed 65536 bytes');
+        }
+      }
+    );
   }
 };
 

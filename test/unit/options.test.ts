@@ -58,11 +58,24 @@ describe('a bad option is refused where it is given, by its name', () => {
         })
     ],
     ['maxStateBytes', () => new StreamableHTTPServerTransport({ maxStateBytes: 0 })],
+    ['namespace', () => new StreamableHTTPServerTransport({ namespace: 'secret/x' })],
+    ['namespace', () => new StreamableHTTPServerTransport({ namespace: '' })],
+    ['maxHandshakeBytes', () => new StreamableHTTPServerTransport({ maxHandshakeBytes: 0 })],
+    ['maxSubscriptionBytes', () => new StreamableHTTPServerTransport({ maxSubscriptionBytes: 1.5 })],
+    ['maxBusMessageBytes', () => new StreamableHTTPServerTransport({ maxBusMessageBytes: 10 })],
     ['options', () => new StreamableHTTPServerTransport(null as never)],
     ['maxRequestBodySize', () => new StreamableHTTPServerTransport({ maxRequestBodySize: -1 })],
     ['serverFactory', () => createMcpHandler({} as never)],
     ['idleTimeoutMs', () => createMcpHandler(server, { idleTimeoutMs: -1 })],
     ['maxLiveSessions', () => createMcpHandler(server, { maxLiveSessions: 1.5 })],
+    ['maxSessionsPerPrincipal', () => createMcpHandler(server, { maxSessionsPerPrincipal: 1 })],
+    [
+      'maxSessionsPerPrincipal',
+      () => createMcpHandler(server, { sessionStore: new InMemorySessionStore(), maxSessionsPerPrincipal: 0 })
+    ],
+    ['openRateLimit', () => createMcpHandler(server, { openRateLimit: 5 as never })],
+    ['openRateLimit.limit', () => createMcpHandler(server, { openRateLimit: {} as never })],
+    ['openRateLimit.windowMs', () => createMcpHandler(server, { openRateLimit: { limit: 1, windowMs: 0 } })],
     ['onerror', () => createMcpHandler(server, { onerror: 'log' as never })],
     ['mcpServer', () => enableResourceSubscriptions({} as never)],
     ['mcpServer', () => enableResourceSubscriptions(undefined as never)],
@@ -92,6 +105,7 @@ describe('a bad option is refused where it is given, by its name', () => {
 
 test.each<[string, (handler: McpHandler) => Promise<unknown>]>([
   ['drainMs', handler => handler.close({ drainMs: -1 })],
+  ['delayMs', handler => handler.close({ delayMs: -1 })],
   ['options', handler => handler.close(null as never)],
   ['sessionId', handler => handler.terminateSession(undefined as never)]
 ])('a method of the handler rejects for a bad %s', async (name, call) => {

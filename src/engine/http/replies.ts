@@ -4,6 +4,7 @@ import type { EventSink, Reply } from './exchange.js';
 
 /** Error codes of the transport itself; the JSON-RPC ones are those of the specification. */
 export const INVALID_REQUEST = -32600;
+export const INVALID_PARAMS = -32602;
 export const INTERNAL_ERROR = -32603;
 export const PARSE_ERROR = -32700;
 export const TRANSPORT_ERROR = -32000;
@@ -32,6 +33,11 @@ export function sessionNotFound(): Reply {
   return errorReply(404, SESSION_NOT_FOUND, 'Session not found');
 }
 
+/** The same status, code and words as for a body over `maxRequestBodySize`. */
+export function payloadTooLarge(problem: string): Reply {
+  return errorReply(413, TRANSPORT_ERROR, `Payload Too Large: ${problem}`);
+}
+
 /** Not now, though the session is untouched: RFC 9110 section 15.6.4 with `Retry-After` in seconds. */
 export function serviceUnavailable(message: string): Reply {
   return errorReply(503, TRANSPORT_ERROR, `Service Unavailable: ${message}`, { headers: { 'retry-after': '1' } });
@@ -50,6 +56,14 @@ export function storeFailure(error: unknown, report: ReportError): Reply {
   // The application's own `principalOf` threw: the text of its error is for the operators.
   report(error as Error);
   return errorReply(500, INTERNAL_ERROR, 'Internal error');
+}
+
+/**
+ * RFC 6585 section 4. Not 503, which balancers and clients take for a pod in trouble: others may open sessions here.
+ */
+export function tooManyRequests(problem: string, retrySeconds: number): Reply {
+  const headers = { 'retry-after': String(retrySeconds) };
+  return errorReply(429, TRANSPORT_ERROR, `Too Many Requests: ${problem}`, { headers });
 }
 
 export function jsonReply(body: unknown, sessionId: string | undefined): Reply {

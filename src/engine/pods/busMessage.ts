@@ -14,7 +14,13 @@ export type BusBody =
   /** The client has sent a notification that every server of the session gets. */
   | { type: 'notification'; message: JSONRPCMessage }
   /** A server says something on the standalone stream: for the pod that holds it. */
-  | { type: 'standalone'; message: JSONRPCMessage; eventId?: string }
+  | {
+      type: 'standalone';
+      message: JSONRPCMessage;
+      eventId?: string;
+      /** The sender knew of no stream, and has not logged the message: the pod that holds one does. */
+      unlogged?: boolean;
+    }
   /** The client has opened its standalone stream at the sender: others close theirs. */
   | { type: 'standalone-opened' }
   /** A client wants its standalone stream at the sender, which does not take over: who holds it objects. */
@@ -61,11 +67,12 @@ const SAID_BY_SERVERS = new Set<string>(['standalone', 'stream-event'] satisfies
 export function parseBusMessage(text: string): BusMessage {
   const message = JSON.parse(text) as Record<string, unknown> | null;
   if (typeof message !== 'object' || message === null) throw new Error('it is no object');
-  const { v, from, type, eventId } = message;
+  const { v, from, type, eventId, unlogged } = message;
   if (v !== BUS_VERSION) throw new Error(`it is of version ${String(v)}, this pod speaks ${BUS_VERSION}`);
   if (typeof from !== 'string' || typeof type !== 'string') throw new Error('it has no sender or no type');
   if (!Object.hasOwn(FIELDS, type)) throw new Error(`its type '${type.slice(0, 40)}' is unknown`);
   if (eventId !== undefined && typeof eventId !== 'string') throw new Error('its event id is no string');
+  if (unlogged !== undefined && typeof unlogged !== 'boolean') throw new Error('unlogged is not a boolean');
   for (const field of FIELDS[type as BusBody['type']]) {
     if (field === 'message') message.message = messageOf(message.message, SAID_BY_SERVERS.has(type));
     else if (typeof message[field] !== (field === 'open' ? 'boolean' : 'string')) throw new Error(`it has no ${field}`);

@@ -1,7 +1,9 @@
-import { BusUnavailableError } from '../../errors.js';
+import { BusMessageTooLargeError, BusUnavailableError } from '../../errors.js';
 import { BUS_VERSION, type BusBody, type BusMessage, parseBusMessage } from './busMessage.js';
+import { exceedsBytes } from '../http/textSize.js';
 import { withDeadline } from '../../deadline.js';
 import type { ReportError } from '../../report.js';
+import type { JSONRPCMessage } from 'mcp-sdk-upstream/types.js';
 import type { SessionBus } from '../../ports/sessionBus.js';
 import type { ResolvedOptions } from '../options.js';
 import { clearTimeout, setTimeout } from '../../timers.js';
@@ -51,6 +53,11 @@ export class Peers {
     }
   }
 
+  /** @throws BusMessageTooLargeError where a message of the client is too large to be sent to other pods */
+  checkSize(message: JSONRPCMessage): void {
+    if (this.#options.bus) checkBusMessage(JSON.stringify(message), this.#options);
+  }
+
   /** @returns whether the bus took it; a failure has been reported */
   async publish(sessionId: string, body: BusBody): Promise<boolean> {
     const { bus } = this.#options;
@@ -60,7 +67,9 @@ export class Peers {
     }
     try {
       const message: BusMessage = { ...body, v: BUS_VERSION, from: this.instance };
-      await askBus('publish', this.#options, () => bus.publish(topicOf(sessionId), JSON.stringify(message)));
+      const text = JSON.stringify(message);
+      checkBusMessage(text, this.#options);
+      await askBus('publish', this.#options, () => bus.publish(topicOf(sessionId), text));
       return true;
     } catch (error) {
       this.#report(error as Error);
@@ -125,6 +134,17 @@ export class Peers {
       new BusUnavailableError(`The session store brings no bus and sessionBus is not set: cannot route '${body.type}'`)
     );
   }
+}
+
+/** @throws BusMessageTooLargeError where a text is larger than what pods may send each other */
+export function checkBusMessage(
+  text: string,
+  { maxBusMessageBytes }: Pick<ResolvedOptions, 'maxBusMessageBytes'>
+): void {
+  if (!exceedsBytes(text, maxBusMessageBytes)) return;
+  throw new BusMessageTooLargeError(
+    `A message to other pods takes more than ${maxBusMessageBytes} bytes (maxBusMessageBytes)`
+  );
 }
 
 /** @throws BusUnavailableError where the bus fails, or has not answered within `storeTimeoutMs` */

@@ -18,7 +18,7 @@ import { ServerRequests } from './serverRequests.js';
 import { isSessionId } from '../../ports/sessionId.js';
 import type { SessionPods } from '../session/storedSession.js';
 import { parseStreamId, STANDALONE } from '../streams/streamId.js';
-import { Date, clearTimeout, setTimeout } from '../../timers.js';
+import { clearTimeout, performance, setTimeout } from '../../timers.js';
 
 /** What routing needs of the engine: whom to hand what arrives, and what to do when a session changes elsewhere. */
 export interface Routed {
@@ -48,7 +48,7 @@ export class Routing implements Elsewhere, StreamOwners, SessionServer, SessionP
   #left = false;
   /** Who waits for another pod's word, by what it is about. */
   #questions: Map<string, Set<(answer: StreamState) => void>> | undefined;
-  /** When this pod announced standalone streams, as long as it has not heard itself. */
+  /** When this pod announced standalone streams, by `performance.now()`, as long as it has not heard itself. */
   #unheard: number[] | undefined;
 
   constructor(engine: Routed, outbound: Outbound, options: ResolvedOptions) {
@@ -127,6 +127,11 @@ export class Routing implements Elsewhere, StreamOwners, SessionServer, SessionP
     await this.#publish({ type: 'standalone', message, eventId });
   }
 
+  /** The same for a client that has, as far as the event log tells, neither a stream nor a cursor. */
+  async toStandaloneUnlogged(message: JSONRPCMessage): Promise<void> {
+    await this.#publish({ type: 'standalone', message, unlogged: true });
+  }
+
   async toStream(streamId: string, message: JSONRPCMessage, eventId: string | undefined): Promise<void> {
     await this.#publish({ type: 'stream-event', streamId, message, eventId });
   }
@@ -145,7 +150,7 @@ export class Routing implements Elsewhere, StreamOwners, SessionServer, SessionP
   }
 
   async standaloneOpened(): Promise<void> {
-    const now = Date.now();
+    const now = performance.now();
     const unheard = (this.#unheard ??= []);
     unheard.push(now);
     if (await this.#publish({ type: 'standalone-opened' })) return;
@@ -175,6 +180,7 @@ export class Routing implements Elsewhere, StreamOwners, SessionServer, SessionP
    * Takes a message of the client that is no request.
    * @returns what this pod's server gets of it, if anything
    * @throws BusUnavailableError where it belongs to another pod and the bus did not take it
+   * @throws BusMessageTooLargeError where it is for another pod and over `maxBusMessageBytes`
    */
   async inbound(message: JSONRPCMessage): Promise<JSONRPCMessage | undefined> {
     if (isResponse(message)) return this.#inboundResponse(message);
@@ -185,6 +191,7 @@ export class Routing implements Elsewhere, StreamOwners, SessionServer, SessionP
       case 'notifications/progress':
         return this.#inboundProgress(notification);
       default:
+        this.#peers.checkSize(message);
         await this.#publish({ type: 'notification', message });
         return message;
     }
@@ -193,6 +200,7 @@ export class Routing implements Elsewhere, StreamOwners, SessionServer, SessionP
   async #inboundResponse(message: JSONRPCMessage & { id?: string | number }): Promise<JSONRPCMessage | undefined> {
     const owner = this.#serverRequests.ownerOf(message.id);
     if (owner === undefined || owner === this.#peers.instance) return this.#restored(message);
+    this.#peers.checkSize(message);
     await this.#mustPublish({ type: 'response', to: owner, message });
     return undefined;
   }
@@ -207,6 +215,7 @@ export class Routing implements Elsewhere, StreamOwners, SessionServer, SessionP
     const requestId = message.params?.requestId as string | number | undefined;
     if (requestId === undefined || this.#outbound.isOpen(requestId)) return message;
     // Open on another pod, or nowhere: then it is for the server to ignore, as ever.
+    this.#peers.checkSize(message);
     await this.#publish({ type: 'cancelled', message });
     return message;
   }
@@ -215,6 +224,7 @@ export class Routing implements Elsewhere, StreamOwners, SessionServer, SessionP
     const owner = this.#serverRequests.ownerOf(message.params?.progressToken);
     if (owner === undefined) return message;
     if (owner === this.#peers.instance) return this.#serverRequests.restoreProgress(message);
+    this.#peers.checkSize(message);
     await this.#publish({ type: 'progress', to: owner, message });
     return undefined;
   }
@@ -249,6 +259,8 @@ export class Routing implements Elsewhere, StreamOwners, SessionServer, SessionP
       case 'notification':
         return this.#engine.receive(message.message, {});
       case 'standalone':
+        // The log of a quiet stream has expired: it begins anew, so that the client has a cursor.
+        if (message.unlogged && this.#outbound.holdsStandaloneStream) return this.#outbound.send(message.message);
         return this.#outbound.writeTo(STANDALONE, message.message, message.eventId);
       case 'standalone-opened':
         return this.#yieldStandalone();
@@ -280,7 +292,7 @@ export class Routing implements Elsewhere, StreamOwners, SessionServer, SessionP
    */
   #yieldStandalone(): void {
     const unheard = this.#unheard ?? [];
-    while (unheard.length > 0 && unheard[0]! < Date.now() - ECHO_MS) unheard.shift();
+    while (unheard.length > 0 && unheard[0]! < performance.now() - ECHO_MS) unheard.shift();
     if (unheard.length === 0) this.#outbound.closeStandaloneStream();
   }
 

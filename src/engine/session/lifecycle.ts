@@ -10,11 +10,13 @@ import {
   errorReply,
   INTERNAL_ERROR,
   INVALID_REQUEST,
+  payloadTooLarge,
   sessionNotFound,
   storeFailure,
   TRANSPORT_ERROR
 } from '../http/replies.js';
 import { isInitialized } from '../http/jsonRpc.js';
+import { exceedsBytes } from '../http/textSize.js';
 import { fitsHeader, isSessionId } from '../../ports/sessionId.js';
 import type { EngineState } from './sessionState.js';
 import type { SessionPods, StoredSession } from './storedSession.js';
@@ -65,6 +67,11 @@ export class SessionGate {
     if (!wanted) {
       engine.report(new Error('sessionIdGenerator must return 1 to 256 visible ASCII characters'));
       return errorReply(500, INTERNAL_ERROR, 'Internal error');
+    }
+    if (this.#stored && exceedsBytes(JSON.stringify(request.params), options.maxHandshakeBytes)) {
+      const problem = `The handshake must not exceed ${options.maxHandshakeBytes} bytes`;
+      engine.report(new Error(problem));
+      return payloadTooLarge(problem);
     }
     if (this.#stored && sessionId !== undefined) {
       this.#state = 'opening';

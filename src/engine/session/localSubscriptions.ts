@@ -1,9 +1,14 @@
 import type { JSONRPCRequest } from 'mcp-sdk-upstream/types.js';
-import { MAX_SUBSCRIPTIONS } from '../../ports/sessionStore.js';
+import { subscriptionProblem } from './subscriptionLimits.js';
 
 /** What the client of one session has subscribed to, in memory mode. */
 export class LocalSubscriptions {
+  readonly #maxBytes: number;
   #uris: Set<string> | undefined;
+
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes;
+  }
 
   isSubscribedTo(uri: string): boolean {
     return this.#uris?.has(uri) ?? false;
@@ -15,8 +20,7 @@ export class LocalSubscriptions {
     if (method === 'resources/unsubscribe') return () => void this.#uris?.delete(uri);
     if (method !== 'resources/subscribe') return undefined;
     return () => {
-      this.#uris ??= new Set();
-      if (this.#uris.size < MAX_SUBSCRIPTIONS) this.#uris.add(uri);
+      if (subscriptionProblem(this.#uris, uri, this.#maxBytes) === undefined) (this.#uris ??= new Set()).add(uri);
     };
   }
 }

@@ -3,7 +3,7 @@ import type { SessionDirectory } from './storeAccess.js';
 import type { Exchange, Reply } from '../http/exchange.js';
 import type { ReportError } from '../../report.js';
 import type { ResolvedOptions } from '../options.js';
-import { belongsTo } from './principal.js';
+import { belongsTo, isInNamespace } from './principal.js';
 import { storeFailure } from '../http/replies.js';
 import { isSessionId } from '../../ports/sessionId.js';
 import { performance } from '../../timers.js';
@@ -43,11 +43,13 @@ export async function findSession(
     // The end of a session trusts nobody: what is read beside it would find it gone.
     const trusted = exchange.method === 'DELETE' ? undefined : known?.trusted();
     const principal = principalOf(exchange, options);
-    if (trusted && belongsTo(trusted, principal)) return trusted;
+    const isOurs = (record: SessionData): boolean =>
+      belongsTo(record, principal) && isInNamespace(record, options.namespace);
+    if (trusted && isOurs(trusted)) return trusted;
     // A stranger waits for the store in any case: the time that it takes tells no more than the answer.
     const record = await ask(directory, sessionId, known);
     if (!record) return 'missing';
-    return belongsTo(record, principal) ? record : 'foreign';
+    return isOurs(record) ? record : 'foreign';
   } catch (error) {
     return storeFailure(error, report);
   }

@@ -11,6 +11,12 @@ export function defaultPrincipalOf(authInfo: AuthInfo): string | undefined {
   return typeof authInfo.clientId === 'string' ? JSON.stringify([authInfo.clientId]) : undefined;
 }
 
+/** Whether a session was opened in this namespace; where the record or the server has none, nothing is compared. */
+export function isInNamespace(record: SessionData, namespace: string | undefined): boolean {
+  const opened = record.metadata?.mcp?.namespace;
+  return opened === undefined || namespace === undefined || opened === namespace;
+}
+
 /** A session that was opened without authentication has no principal, and is found by anyone who knows its id. */
 export function belongsTo(record: SessionData, principal: string | undefined): boolean {
   const owner = record.metadata?.mcp?.principal;

@@ -17,6 +17,7 @@ import {
 import type { KnownSession } from './lookup.js';
 import type { SessionDirectory } from './storeAccess.js';
 import type { ResolvedOptions } from '../options.js';
+import { subscriptionProblem } from './subscriptionLimits.js';
 import { Replay, type ReplayHost } from './handshakeReplay.js';
 import { fingerprint } from '../../ports/sessionId.js';
 import { Date, performance, setTimeout } from '../../timers.js';
@@ -29,7 +30,10 @@ export interface SessionHost extends ReplayHost {
   /** Requests that have not been answered, and exchanges that have not been replied to. */
   readonly inFlight: number;
   readonly closed: boolean;
-  readonly options: Pick<ResolvedOptions, 'sessionFreshnessMs' | 'onsessionrecovered'>;
+  readonly options: Pick<
+    ResolvedOptions,
+    'sessionFreshnessMs' | 'onsessionrecovered' | 'namespace' | 'maxSubscriptionBytes'
+  >;
   /** Closes because the session is over. */
   end(): Promise<void>;
 }
@@ -142,6 +146,8 @@ export class StoredSession implements KnownSession {
     const protocolVersion = SUPPORTED_PROTOCOL_VERSIONS.includes(requested) ? requested : LATEST_PROTOCOL_VERSION;
     const mcp: McpSessionState = { protocolVersion, initialize: params };
     if (principal !== undefined) mcp.principal = principal;
+    const { namespace } = this.#host.options;
+    if (namespace !== undefined) mcp.namespace = namespace;
     const now = Date.now();
     const record = { sessionId, initialized: false, createdAt: now, lastActivity: now, metadata: { mcp } };
     const askedAt = performance.now();
@@ -153,6 +159,12 @@ export class StoredSession implements KnownSession {
   /** As far as this pod knows. */
   isSubscribedTo(uri: string): boolean {
     return this.#subscriptions?.has(uri) ?? false;
+  }
+
+  /** Why the client may not subscribe to a resource; undefined if it may. */
+  subscriptionProblem(uri: string): string | undefined {
+    const problem = subscriptionProblem(this.#subscriptions, uri, this.#host.options.maxSubscriptionBytes);
+    return problem && `Too many subscriptions: ${problem}`;
   }
 
   /** Whether this message answers a replayed one, and so goes to no client. */
@@ -304,14 +316,12 @@ export class StoredSession implements KnownSession {
     if (patch.logLevel !== undefined) this.#logLevel = patch.logLevel;
     if (patch.unsubscribe !== undefined) this.#subscriptions?.delete(patch.unsubscribe);
     if (patch.subscribe !== undefined) {
-      const known = (this.#subscriptions ??= new Set());
-      if (known.size >= MAX_SUBSCRIPTIONS) {
-        const session = fingerprint(sessionId);
-        return this.#host.report(
-          new Error(`Session ${session} has ${MAX_SUBSCRIPTIONS} subscriptions: one more is not kept`)
-        );
+      // Others may have been accepted since this one was let through.
+      const problem = this.subscriptionProblem(patch.subscribe);
+      if (problem !== undefined) {
+        return this.#host.report(new Error(`Session ${fingerprint(sessionId)} keeps no more. ${problem}`));
       }
-      known.add(patch.subscribe);
+      (this.#subscriptions ??= new Set()).add(patch.subscribe);
     }
     if (await this.#store(patch)) return;
     this.#unsaved ??= [];

@@ -208,6 +208,39 @@ describe('close', () => {
     expect(pod.count('server closed')).toBe(1);
   });
 
+  test('serves requests for delayMs, while ready is false and each reply has Connection: close', async () => {
+    const sessionStore = new InMemorySessionStore();
+    const pod = await startPodForTest({ sessionStore });
+    const client = await new RawClient().open(pod.url);
+    const stream = await client.stream(pod.url);
+    expect(pod.handler.ready).toBe(true);
+    const closing = pod.handler.close({ delayMs: 2000 });
+    expect(pod.handler.ready).toBe(false);
+
+    const opened = await new RawClient().initialize(pod.url);
+    const answer = await client.request(pod.url, 'ping');
+    expect([opened, answer].map(({ status }) => status)).toEqual([200, 200]);
+    expect([opened, answer].map(({ headers }) => headers.get('connection'))).toEqual(['close', 'close']);
+    await stream.ended;
+    expect((await client.request(pod.url, 'ping')).status).toBe(503);
+    await closing;
+    expect(pod.handler.ready).toBe(false);
+  });
+
+  test('waits for a request in flight though the clock of the machine is set forward', async () => {
+    const pod = await startPodForTest();
+    const client = await new RawClient().open(pod.url);
+    const slow = client.callTool(pod.url, 'slow', { ms: 300 });
+    await untilCalled(pod, client);
+    const { now } = Date;
+    const clock = jest.spyOn(Date, 'now').mockImplementation(() => now() + 3_600_000);
+    stopAfterTest(() => clock.mockRestore());
+    const closing = pod.handler.close({ drainMs: 5000 });
+    clock.mockImplementation(() => now() + 7_200_000);
+    await closing;
+    expect(await slow).toBe('done');
+  });
+
   test('may be called again, at any time, and then waits for the same end', async () => {
     const pod = await startPodForTest();
     await new RawClient().open(pod.url);

@@ -17,6 +17,8 @@ const { values: flags } = parseArgs({
     redis: { type: 'string', default: 'redis://127.0.0.1:6379' },
     lease: { type: 'string', default: '1000' },
     drain: { type: 'string', default: '5000' },
+    /** Milliseconds for which a pod that is to end goes on serving. */
+    delay: { type: 'string', default: '0' },
     port: { type: 'string', default: '0' },
     'no-log': { type: 'boolean', default: false },
     /** Refuses a second standalone stream, as the SDK does. */
@@ -43,7 +45,10 @@ const handler = createMcpHandler(makeServer, {
   retryInterval: 100,
   onerror: error => console.error(`${error.name}: ${error.message}`)
 });
-const listener = createServer((req, res) => void handler.node(req, res)).listen(Number(flags.port), '127.0.0.1');
+const listener = createServer((req, res) => {
+  if (req.url === '/ready') res.writeHead(handler.ready ? 200 : 503).end();
+  else void handler.node(req, res);
+}).listen(Number(flags.port), '127.0.0.1');
 // An idle connection is its client's to close: Node would do so after 5 s, maybe while the next request is on its way.
 listener.keepAliveTimeout = 60_000;
 await once(listener, 'listening');
@@ -102,9 +107,12 @@ function makeServer(): McpServer {
 
 /** As a rolling deploy would have it: what is under way may finish, then the process ends by itself. */
 async function leave(): Promise<void> {
-  const drained = handler.close({ drainMs: Number(flags.drain) });
-  listener.close();
+  const delayMs = Number(flags.delay);
+  const drained = handler.close({ delayMs, drainMs: Number(flags.drain) });
+  // With a delay the balancer still sends requests here.
+  if (delayMs === 0) listener.close();
   await drained;
+  if (delayMs > 0) listener.close();
   listener.closeAllConnections();
   redis.disconnect();
 }

@@ -1,0 +1,117 @@
+import { BusUnavailableError } from '../errors.js';
+import { SESSION_BUS_METHODS, type SessionBus } from '../ports/sessionBus.js';
+import { reportTo } from '../report.js';
+import { checkBoolean, checkFunction, checkMethods, checkOptionsObject } from '../validate.js';
+import { fromBase64, toBase64Url } from './base64.js';
+import { type EncryptionKey, parseKeys, signingKey } from './keyring.js';
+
+export interface SignSessionBusOptions {
+  /** The first key signs, each one verifies: rotate them as those of `encryptSessionStore`. They may be the same keys. */
+  keys: readonly EncryptionKey[];
+  /**
+   * Whether messages without a signature are heard: while pods that do not sign still serve.
+   * @default false: they are dropped and reported
+   */
+  acceptUnsigned?: boolean;
+  /**
+   * Sends without a signature and verifies what has one: while pods that do not know signatures still serve.
+   * @default false
+   */
+  sendUnsigned?: boolean;
+  /** Told of every message that is dropped. What it throws itself is ignored. @default nothing */
+  onerror?: (error: Error) => void;
+}
+
+type Signer = Awaited<ReturnType<typeof signingKey>>;
+
+/** `signed:v1:<key id>:<HMAC in base64url>:<message>` */
+const SIGNED_TEXT = /^signed:v1:([A-Za-z0-9_-]{1,64}):([A-Za-z0-9_-]{43}):/;
+const encoder = new TextEncoder();
+
+/**
+ * A bus that signs each message between pods (HMAC-SHA-256 by WebCrypto, so in every runtime) and drops what no key has
+ * signed, so that whoever may publish on the backend can neither end sessions nor answer a server's questions. A signature
+ * is bound to its topic, and so to its session.
+ *
+ * It does not hide messages, and it does not stop a third party who can also read the backend from publishing a message a
+ * second time on the same topic. Costs no round trip.
+ * @param bus - closed by `close`
+ * @throws InvalidOptionError
+ */
+export function signSessionBus(bus: SessionBus, options: SignSessionBusOptions): SessionBus {
+  checkMethods('bus', bus, SESSION_BUS_METHODS);
+  checkOptionsObject('options', options);
+  checkBoolean('acceptUnsigned', options.acceptUnsigned);
+  checkBoolean('sendUnsigned', options.sendUnsigned);
+  checkFunction('onerror', options.onerror);
+  return new SignedSessionBus(bus, options);
+}
+
+class SignedSessionBus implements SessionBus {
+  readonly #bus: SessionBus;
+  readonly #signers: Promise<Signer[]>;
+  readonly #options: SignSessionBusOptions;
+  /** Signing takes a while, and messages leave in the order in which they were published. */
+  #lastSigned: Promise<unknown> = Promise.resolve();
+
+  constructor(bus: SessionBus, options: SignSessionBusOptions) {
+    this.#bus = bus;
+    this.#options = options;
+    this.#signers = Promise.all(parseKeys(options.keys).map(signingKey));
+  }
+
+  publish(topic: string, message: string): Promise<void> {
+    if (this.#options.sendUnsigned) return this.#bus.publish(topic, message);
+    const signing = this.#sign(topic, message);
+    const signed = this.#lastSigned.then(() => signing);
+    this.#lastSigned = signed.catch(() => {});
+    return signed.then(text => this.#bus.publish(topic, text));
+  }
+
+  subscribe(topic: string, listener: (message: string) => void): Promise<() => Promise<void>> {
+    let lastHeard: Promise<void> | undefined;
+    return this.#bus.subscribe(topic, text => {
+      const verifying = this.#verified(topic, text);
+      // Verifying takes a while, and messages are heard in the order in which they arrived.
+      const heard: Promise<void> = (lastHeard ?? Promise.resolve())
+        .then(() => verifying)
+        .then(message => {
+          if (lastHeard === heard) lastHeard = undefined;
+          listener(message);
+        })
+        .catch((error: Error) => reportTo(this.#options.onerror, error));
+      lastHeard = heard;
+    });
+  }
+
+  close(): Promise<void> {
+    return this.#bus.close();
+  }
+
+  async #sign(topic: string, message: string): Promise<string> {
+    const [signer] = await this.#signers;
+    const signature = await crypto.subtle.sign('HMAC', signer!.key, signedBytes(topic, message));
+    return `signed:v1:${signer!.id}:${toBase64Url(new Uint8Array(signature))}:${message}`;
+  }
+
+  async #verified(topic: string, text: string): Promise<string> {
+    const [head, id, signature] = SIGNED_TEXT.exec(text) ?? [];
+    if (head === undefined || signature === undefined) {
+      if (this.#options.acceptUnsigned) return text;
+      throw new BusUnavailableError('Dropped a message between pods: it is not signed');
+    }
+    const message = text.slice(head.length);
+    for (const signer of await this.#signers) {
+      if (signer.id !== id) continue;
+      const bytes = fromBase64(signature);
+      // WebCrypto compares in constant time.
+      if (await crypto.subtle.verify('HMAC', signer.key, bytes, signedBytes(topic, message))) return message;
+    }
+    throw new BusUnavailableError('Dropped a message between pods: no key of this pod has signed it');
+  }
+}
+
+/** The length keeps a topic and a message apart whatever characters they have. */
+function signedBytes(topic: string, message: string): Uint8Array<ArrayBuffer> {
+  return encoder.encode(`${topic.length}:${topic}${message}`);
+}

@@ -1,0 +1,150 @@
+import type { AuthInfo } from 'mcp-sdk-upstream/server/auth/types.js';
+import type { RequestInfo } from 'mcp-sdk-upstream/types.js';
+import { withDeadline } from '../deadline.js';
+import type { Exchange, Reply } from '../engine/http/exchange.js';
+import { storeFailure, tooManyRequests } from '../engine/http/replies.js';
+import type { ResolvedOptions } from '../engine/options.js';
+import { principalOf } from '../engine/session/lookup.js';
+import { InvalidOptionError, SessionStoreUnavailableError } from '../errors.js';
+import type { ReportError } from '../report.js';
+import { performance } from '../timers.js';
+import { checkFunction, checkNumber, checkOptionsObject } from '../validate.js';
+
+/** Limits of how many sessions clients may open. */
+export interface OpeningLimitOptions {
+  /**
+   * How many sessions one principal (`principalOf`) may have at a time, on all pods together. One more is answered 429 with
+   * `Retry-After`. Costs an opening one look at the index of the principal's sessions; openings on several pods at the same
+   * moment may exceed it by the number of pods. A client without a principal is not limited. Needs a session store with
+   * `listSessionIds`.
+   * @default no limit
+   */
+  maxSessionsPerPrincipal?: number;
+  /** How often sessions may be opened on this pod. One more is answered 429 with `Retry-After`. @default no limit */
+  openRateLimit?: OpenRateLimit;
+}
+
+/** A limit on how often a client may open a session, counted by each pod for itself. */
+export interface OpenRateLimit {
+  /** How many sessions each key may open within `windowMs`. */
+  limit: number;
+  /** The length of the window in milliseconds; it begins with a key's first opening. @default 60000 */
+  windowMs?: number;
+  /**
+   * Names who is counted, by a header that your proxy sets, for example. Undefined: not limited.
+   * @default the principal; all clients without one are counted together
+   */
+  keyOf?: (request: { authInfo: AuthInfo | undefined; requestInfo: RequestInfo }) => string | undefined;
+}
+
+const DEFAULT_WINDOW_MS = 60_000;
+/** Keys that are counted at a time; beyond that the one whose window began first is forgotten. */
+const MAX_KEYS = 10_000;
+/** How long a client with too many sessions is told to wait: nobody knows when one of them ends. */
+const RETRY_SESSIONS_SECONDS = 60;
+
+/** Refuses the openings of sessions that are over a limit. */
+export class OpeningLimits {
+  readonly #maxSessions: number | undefined;
+  readonly #rate: OpenRateLimit | undefined;
+  readonly #options: ResolvedOptions;
+  readonly #report: ReportError;
+  /** Openings under way here, by principal: the index may not have them yet. */
+  readonly #pending = new Map<string, number>();
+  readonly #windows = new Map<string, { count: number; endsAt: number }>();
+
+  /** @throws InvalidOptionError */
+  constructor(limits: OpeningLimitOptions, options: ResolvedOptions, report: ReportError) {
+    const { maxSessionsPerPrincipal, openRateLimit } = limits;
+    checkNumber('maxSessionsPerPrincipal', maxSessionsPerPrincipal, { min: 1, integer: true });
+    if (maxSessionsPerPrincipal !== undefined && !options.store?.listSessionIds) {
+      throw new InvalidOptionError(
+        'maxSessionsPerPrincipal',
+        'a limit',
+        'a sessionStore with listSessionIds beside it'
+      );
+    }
+    if (openRateLimit !== undefined) {
+      checkOptionsObject('openRateLimit', openRateLimit);
+      if ((openRateLimit as Partial<OpenRateLimit>).limit === undefined) {
+        throw new InvalidOptionError('openRateLimit.limit', 'undefined', 'an integer of at least 1');
+      }
+      checkNumber('openRateLimit.limit', openRateLimit.limit, { min: 1, integer: true });
+      checkNumber('openRateLimit.windowMs', openRateLimit.windowMs, { min: 1 });
+      checkFunction('openRateLimit.keyOf', openRateLimit.keyOf);
+    }
+    this.#maxSessions = maxSessionsPerPrincipal;
+    this.#rate = openRateLimit;
+    this.#options = options;
+    this.#report = report;
+  }
+
+  /** @returns the reply to an opening over a limit, or what to call when the opening is done */
+  async begin(exchange: Exchange): Promise<Reply | (() => void)> {
+    try {
+      const retrySeconds = this.#rate && this.#overRate(exchange, this.#rate);
+      if (retrySeconds !== undefined) return this.#refuse('Sessions are opened too often', retrySeconds);
+      const principal = this.#maxSessions === undefined ? undefined : principalOf(exchange, this.#options);
+      return principal === undefined ? () => {} : await this.#beginFor(principal, this.#maxSessions as number);
+    } catch (error) {
+      return storeFailure(error, this.#report);
+    }
+  }
+
+  /** @returns undefined, or after how many seconds the client may try again */
+  #overRate(exchange: Exchange, { limit, windowMs = DEFAULT_WINDOW_MS, keyOf }: OpenRateLimit): number | undefined {
+    const { authInfo, requestInfo } = exchange;
+    const key = keyOf ? keyOf({ authInfo, requestInfo }) : (principalOf(exchange, this.#options) ?? '');
+    if (key === undefined) return undefined;
+    const now = performance.now();
+    let window = this.#windows.get(key);
+    if (!window || window.endsAt <= now) {
+      window = { count: 0, endsAt: now + windowMs };
+      // Moved to the end: the map is in the order in which windows began.
+      this.#windows.delete(key);
+      this.#windows.set(key, window);
+      if (this.#windows.size > MAX_KEYS) this.#windows.delete(this.#windows.keys().next().value as string);
+    }
+    if (window.count >= limit) return Math.ceil((window.endsAt - now) / 1000);
+    window.count++;
+    return undefined;
+  }
+
+  async #beginFor(principal: string, max: number): Promise<Reply | (() => void)> {
+    const pending = this.#pending.get(principal) ?? 0;
+    this.#pending.set(principal, pending + 1);
+    const done = (): void => {
+      const left = (this.#pending.get(principal) ?? 1) - 1;
+      if (left > 0) this.#pending.set(principal, left);
+      else this.#pending.delete(principal);
+    };
+    try {
+      if ((await this.#count(principal, max)) + pending < max) return done;
+    } catch (error) {
+      done();
+      throw error;
+    }
+    done();
+    return this.#refuse(`There are ${max} sessions already`, RETRY_SESSIONS_SECONDS);
+  }
+
+  /** How many sessions a principal has; stops counting at `max`. */
+  async #count(principal: string, max: number): Promise<number> {
+    const { store, storeTimeoutMs } = this.#options;
+    const count = async (): Promise<number> => {
+      let found = 0;
+      for await (const ids of store?.listSessionIds?.({ principal }) ?? []) if ((found += ids.length) >= max) break;
+      return found;
+    };
+    try {
+      return await withDeadline(count, storeTimeoutMs);
+    } catch (error) {
+      throw new SessionStoreUnavailableError('listSessionIds failed', { cause: error });
+    }
+  }
+
+  #refuse(problem: string, retrySeconds: number): Reply {
+    this.#report(new Error(`A session was not opened: ${problem}`));
+    return tooManyRequests(problem, retrySeconds);
+  }
+}

@@ -1,0 +1,53 @@
+import { AccountingClient } from '../support/clients/accountingClient.js';
+import { startPods, type Pod } from '../support/pods/process.js';
+import { startRedisServer } from '../support/servers/redisServer.js';
+import { startRoundRobin } from '../support/servers/roundRobin.js';
+import { stopAfterTest } from '../support/stopAfterTest.js';
+import { until } from '../support/until.js';
+
+const CLIENTS = 6;
+/** How much later than the pod the balancer learns that it shuts down. */
+const LATE_MS = 500;
+
+async function work(client: AccountingClient, stop: AbortSignal): Promise<void> {
+  for (let turn = 0; !stop.aborted; turn++) {
+    await client.call(['work', 'ask', 'poll'][turn % 3]!, { ms: 20 + (turn % 7) * 20 });
+  }
+}
+
+const isReady = async ({ origin }: Pod) => (await fetch(`${origin}/ready`)).status === 200;
+
+test('a pod that closes with delayMs fails no call, though its balancer learns of the SIGTERM 500 ms late', async () => {
+  const redis = await startRedisServer();
+  const pods = await startPods(3, 'test/support/pods/busyPod.ts', ['--redis', redis.url, '--delay', '1500']);
+  const balancer = await startRoundRobin(pods.map(({ port }) => port));
+  stopAfterTest(
+    () => balancer.stop(),
+    ...pods.map(pod => () => pod.stop('SIGKILL')),
+    () => redis.stop()
+  );
+  const url = `${balancer.origin}/mcp`;
+  const clients = await Promise.all(
+    Array.from({ length: CLIENTS }, (_, i) => AccountingClient.connect(`c${i}`, url, { maxRetries: 10 }))
+  );
+  stopAfterTest(...clients.map(client => () => client.close()));
+  await until('all listen', () => clients.every(({ streams }) => streams > 0));
+  const stop = new AbortController();
+  const working = Promise.all(clients.map(client => work(client, stop.signal)));
+
+  const leaving = pods[0]!;
+  expect(await isReady(leaving)).toBe(true);
+  const exit = leaving.stop('SIGTERM');
+  await until('the pod is not ready', async () => !(await isReady(leaving)));
+  setTimeout(() => balancer.setPods([pods[1]!.port, pods[2]!.port]), LATE_MS);
+  expect(await exit).toBe(0);
+  stop.abort();
+  await working;
+
+  const calls = clients.flatMap(client => client.calls);
+  expect(calls.length).toBeGreaterThan(CLIENTS * 5);
+  expect(calls.filter(({ outcome }) => outcome !== 'answered')).toEqual([]);
+  expect(clients.flatMap(({ doubled, secondAnswers, foreign }) => [doubled, secondAnswers, foreign].flat())).toEqual(
+    []
+  );
+});
