@@ -39,6 +39,7 @@ async function converse(path: string, podCount: number): Promise<WhoAmI[]> {
   }
 }
 
+// Promise: L1
 test.each([
   ['McpServer', 'mcp', 2],
   ['McpServer', 'mcp', 3],

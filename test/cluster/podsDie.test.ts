@@ -16,6 +16,7 @@ async function untilCalled(pod: Pod, client: RawClient, tool: string): Promise<v
   );
 }
 
+// Promise: F8
 test('a pod is killed in the middle of a request: the next request goes on elsewhere', async () => {
   const [first, second] = cluster.pods as [Pod, Pod];
   const client = await new RawClient().open(`${first.origin}/mcp`);

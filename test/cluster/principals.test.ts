@@ -18,6 +18,7 @@ function as(user: string | undefined, sessionId: string, token = 'token'): RawCl
   return new RawClient({ ...login, 'mcp-session-id': sessionId });
 }
 
+// Promise: F5
 test('to a stranger a session is as good as unknown, on every pod and by every method', async () => {
   const alice = await new RawClient({ 'x-user': 'alice' }).open(`${first.origin}/mcp`);
   const made = await serversMadeOn(second);

@@ -61,6 +61,7 @@ test('a session whose client has not finished its handshake finishes it on anoth
   expect(await client.callTool(`${first.origin}/mcp`, 'echo', { text: 'x' })).toBe('x');
 });
 
+// Promise: L3, F1
 test('unknown and malformed session ids are answered 404 and make no server and no record', async () => {
   const before = [await serversMadeOn(first), await cluster.backend.size()];
   const bogus = [randomUUID(), 'x'.repeat(257), '{', '*', '../etc', 'ä', '{}:record', '__proto__'];
@@ -96,6 +97,7 @@ test('an initialize with the id of a live session is refused on every pod', asyn
   }
 });
 
+// Promise: F2
 test('a request without a session id that opens none is answered 400', async () => {
   const answer = await post(`${first.origin}/mcp`, { jsonrpc: '2.0', id: 1, method: 'tools/list' });
   expect([answer.status, answer.messages[0]?.error?.message]).toEqual([

@@ -76,6 +76,7 @@ test('a tool that makes its client poll is polled on any pod', async () => {
   expect(answers(second)).toHaveLength(1);
 });
 
+// Promise: L5
 test('a cursor of another session is refused as one that does not exist', async () => {
   const [a, b] = pods as [Pod, Pod];
   const [mine, yours] = [await Session.open(a), await Session.open(a)];
@@ -146,6 +147,7 @@ describe('when the pod that runs a request', () => {
     return pod;
   }
 
+  // Promise: F8
   test('is killed while the client is away, the client is told soon after it has come back', async () => {
     const owner = await newPod();
     const session = await Session.open(owner);

@@ -64,6 +64,7 @@ test.each([
   expect(performance.now() - start).toBeLessThan(5000);
 });
 
+// Promise: L4
 test.each([0, 1, 2])('the application on pod %i of three ends a session on all pods at once', async index => {
   const { client, expectAllEnded } = await openBusy('mcp');
   await backstage(pods[index]!, 'terminate', { sessionId: client.sessionId! });
@@ -72,6 +73,7 @@ test.each([0, 1, 2])('the application on pod %i of three ends a session on all p
   expect(closed.flat()).toEqual([]);
 });
 
+// Promise: F1
 test('a session that has expired ends on each pod that holds it when that pod next looks', async () => {
   const { client, expectAllEnded } = await openBusy('brief');
   expect(await cluster.backend.expire('brief', client.sessionId)).toBe(true);

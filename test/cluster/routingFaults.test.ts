@@ -57,6 +57,7 @@ async function untilBothListen(client: RawClient): Promise<void> {
   });
 }
 
+// Promise: F7
 test('an answer that no pod can be handed is answered 503, and taken when the bus is back', async () => {
   const { client, call, question } = await openAsking();
   const since = (await journalOf(second)).length;
@@ -84,6 +85,7 @@ test('an answer that no pod can be handed is answered 503, and taken when the bu
   expect((await answerOf(call))[0]!.result?.content).toEqual({ answer: 'well' });
 });
 
+// Promise: F7
 test('a session that is opened or recovered while the bus is down is served, and heard of when it is back', async () => {
   toBus.cut();
   const client = await new RawClient().open(mcp(first), { capabilities: CAPABILITIES });
@@ -101,6 +103,7 @@ test('a session that is opened or recovered while the bus is down is served, and
   });
 });
 
+// Promise: L3
 test('with the store down an answer gets 503 and never 404, on the pod that asks as well', async () => {
   const { client, call, question } = await openAsking();
   toStore.cut();
@@ -117,6 +120,7 @@ test('with the store down an answer gets 503 and never 404, on the pod that asks
   expect((await answerOf(call))[0]!.result?.content).toEqual({ answer: 'well' });
 });
 
+// Promise: F7
 test('subscriptions that the bus has dropped come back by themselves', async () => {
   const { client, call, question } = await openAsking();
   const stream = await client.stream(mcp(first));

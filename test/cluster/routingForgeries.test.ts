@@ -76,6 +76,7 @@ test('answers to what no server has asked are dropped and reported, wherever the
   await finish();
 });
 
+// Promise: L5
 test("one session's answers, progress and cancellations do not reach another's questions", async () => {
   const { client, questions, finish } = await openOnBoth();
   const stranger = await new RawClient().open(mcp(first), { capabilities: CAPABILITIES });

@@ -22,6 +22,7 @@ afterAll(async () => {
   await redis.stop();
 });
 
+// Promise: L1
 test(`clients see of pods what they see of one process (DISTRIBUTED_SEED=${seed})`, async () => {
   const property = fc.asyncProperty(scripts(3), async script => {
     const expected = await play(script, stock);

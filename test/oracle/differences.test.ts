@@ -723,6 +723,7 @@ const demonstrations: Record<number, () => void> = {
 };
 
 for (const { number, title } of allowedDifferences) {
+  // Promise: F6
   describe(`${number}. ${title}`, () => demonstrations[number]!());
 }
 

@@ -12,6 +12,7 @@ const runs = { node: 600 * times, web: 2400 * times };
 
 for (const adapter of ['node', 'web'] as const) {
   const ours = subjects.filter(subject => subject.adapter === adapter);
+  // Promise: L2
   it(
     `${runs[adapter]} generated scripts show the same in every mode (${adapter}, seed ${seed})`,
     async () => {

@@ -93,6 +93,7 @@ const outages = [
 ];
 
 describe.each(outages)('while Redis $name', ({ begin, end, empties = false }) => {
+  // Promise: L3, F3
   test('every request is told to come back, in good time, and nothing is lost by it', async () => {
     const [live, elsewhere, ended] = [await open(), await open(), await open()];
     const stranger = new RawClient({ 'mcp-session-id': 'unknown' });
@@ -150,6 +151,7 @@ describe.each(outages)('while Redis $name', ({ begin, end, empties = false }) =>
     await untilRedisIsBack();
   });
 
+  // Promise: L7
   test('a tool that was called before it gives its answer', async () => {
     const client = await open();
     const calls = first.count('tool');
@@ -168,6 +170,7 @@ describe('while Redis is full', () => {
   const fill = () => admin.config('SET', 'maxmemory', '1');
   const empty = () => admin.config('SET', 'maxmemory', '0');
 
+  // Promise: L4, F3
   test('open sessions go on, everywhere; none is opened, and none ends', async () => {
     const client = await open();
     const halfOpen = new RawClient();
@@ -250,6 +253,7 @@ test('a store that takes no changes holds no request up for longer than one of t
   }
 });
 
+// Promise: L7, F6
 test('an event store that does not answer holds an answer up once, not once for each event before it', async () => {
   const never = () => new Promise<never>(() => {});
   const eventStore = { storeEvent: never, replayEventsAfter: never };
@@ -265,6 +269,7 @@ test('an event store that does not answer holds an answer up once, not once for 
   }
 });
 
+// Promise: F4
 test('a record that cannot be read is a matter for its operators: 503, a report without the id, the record kept', async () => {
   const client = await open();
   await admin.hset(`{${client.sessionId}}:record`, 'm', '{"mcp": garbage');

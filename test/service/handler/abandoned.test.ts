@@ -6,6 +6,7 @@ import type { Measured } from '../../support/pods/abandonedPod.js';
 // Ten thousand servers are made, on whatever the machine has left.
 jest.setTimeout(240_000);
 
+// Promise: L8
 test('10,000 sessions that are opened and abandoned leave nothing on their pod', async () => {
   const redis = await startRedisServer();
   const pod = await startPod('test/support/pods/abandonedPod.ts', ['--redis', redis.url, '--sessions', '10000']);

@@ -50,6 +50,7 @@ describe('maxLiveSessions', () => {
     stream.close();
   });
 
+  // Promise: L8
   test('a crowd that arrives at once does not get past the limit', async () => {
     const pod = await startPodForTest({ sessionStore: new InMemorySessionStore(), maxLiveSessions: 5 });
     const clients = await Promise.all(Array.from({ length: 30 }, () => new RawClient().initialize(pod.url)));
@@ -342,6 +343,7 @@ test.each([
   expect(pod.count('server closed')).toBe(1);
 });
 
+// Promise: L4
 test('a DELETE that meets a recovery on another pod ends what is being recovered', async () => {
   const sessionStore = new InMemorySessionStore();
   const journal = new Journal();
@@ -496,6 +498,7 @@ test("with 'reject', of a GET and a resume that come at once one is refused", as
   expect(both.map(({ status }) => status).sort()).toEqual([200, 409]);
 });
 
+// Promise: F4
 test('a record that a newer version has written is refused in words, and kept', async () => {
   const sessionStore = new InMemorySessionStore();
   const pod = await startPodForTest({ sessionStore });
@@ -598,6 +601,7 @@ test('options of the wrong kind are refused where they are given', () => {
   expect(() => createMcpHandler(factory, { sessionStorageMode: 'external' })).toThrow(InvalidOptionError);
 });
 
+// Promise: F2
 test('a request without a session id that opens none is answered 400', async () => {
   const pod = await startPodForTest();
   expect((await post(pod.url, { jsonrpc: '2.0', id: 1, method: 'ping' })).status).toBe(400);

@@ -42,6 +42,7 @@ async function open(): Promise<RawClient> {
   return client;
 }
 
+// Promise: L6
 test('a request of a live session costs one statement, the recovery on another pod one more', async () => {
   const client = await open();
   expect(await spentOn(() => client.callTool(first.url, 'echo', { text: 'x' }))).toEqual(['update']);

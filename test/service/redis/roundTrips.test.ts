@@ -65,6 +65,7 @@ function expectAtMost(trips: number, spent: Spent, commands: Record<string, numb
   expect(spent.trips).toBeLessThanOrEqual(trips);
 }
 
+// Promise: L6
 test('a request of a live session costs Redis one GETEX', async () => {
   const client = await open();
   for (const work of [
@@ -152,6 +153,7 @@ function isSetLevelOf({ sessionId }: RawClient): (entry: Entry) => boolean {
   return entry => entry.sessionId === sessionId && entry.name === 'logging/setLevel' && entry.again === true;
 }
 
+// Promise: L6
 test('memory mode asks Redis nothing, even where a store is given', async () => {
   const sessionStore = new RedisSessionStore({ redis: clients[0]! });
   const pod = await LocalPod.start({ sessionStorageMode: 'memory', sessionStore });

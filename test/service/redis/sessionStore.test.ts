@@ -53,6 +53,7 @@ describe('RedisSessionStore', () => {
     store = new RedisSessionStore({ redis: client, keyPrefix: prefix, ttlSeconds: 100 });
   });
 
+  // Promise: L8
   test('every key has a time to live after every operation', async () => {
     await store.storeSession('a', record('a'));
     expect(await timesToLive()).toEqual({ '{a}': 100, '{a}:record': 200, 'sessions:#': 200 });

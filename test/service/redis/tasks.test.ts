@@ -51,6 +51,7 @@ async function timesToLive(): Promise<Record<string, number>> {
   return Object.fromEntries((await Promise.all(times)).sort());
 }
 
+// Promise: L8
 test('every key has a time to live from the step that writes it, and the list outlives what is on it', async () => {
   const { taskId: brief } = await create(100_000);
   expect(await timesToLive()).toEqual({ [`{s}:task:${brief}`]: 100, '{s}:tasks': 100, '{s}:task-expiries': 100 });

@@ -29,6 +29,7 @@ class HeldStore extends InMemorySessionStore {
 }
 
 describe.each(['Node', 'web'])('on %s, a client that has left before it was answered', runtime => {
+  // Promise: F9
   test.each([
     ['with a GET', false],
     ['with the resume of one', true]
