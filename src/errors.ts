@@ -120,7 +120,10 @@ export class StoreSchemaError extends AnypodError {
   readonly code = 'ANYPOD_STORE_SCHEMA';
 }
 
-/** The runtime, or the SDK underneath, is older than this package needs. Thrown when the first transport or handler is made. */
+/**
+ * The package does not support this Node, this version of the SDK, or a server of version 2 of the SDK. Thrown by the
+ * constructor of the first transport, by `createMcpHandler`, or by the server's `connect`.
+ */
 export class UnsupportedRuntimeError extends AnypodError {
   readonly code = 'ANYPOD_UNSUPPORTED_RUNTIME';
 }

@@ -1,30 +1,62 @@
-import type { ServerResponse } from 'node:http';
-import type { EventSink, StreamWriter } from '../engine/http/exchange.js';
+import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
+import type { EventSink, ReportError, StreamWriter } from '../engine/http/exchange.js';
 import { setImmediate } from '../timers.js';
 import { awaitedRoom, type Room } from './backpressure.js';
+
+/** What the sink needs of the exchange that it answers. */
+export interface NodeAnswer {
+  readonly req: IncomingMessage;
+  readonly res: ServerResponse;
+  /** Whether the client has left. */
+  readonly gone: boolean;
+  readonly report: ReportError;
+}
 
 /**
  * An event stream on a `ServerResponse`. It is held back until the end of the turn of the event loop in which the engine
  * has replied: an answer that is complete by then goes out as one write with its length, anything else is streamed.
+ *
+ * The response belongs to the host, whose middleware may wrap, patch or end it at any time. So nothing relies on what its
+ * methods return, and what they throw is reported and ends the stream.
  */
 export class NodeEventSink implements EventSink {
   writer: StreamWriter | undefined;
+  readonly #answer: NodeAnswer;
   readonly #res: ServerResponse;
   #held = '';
   #state: 'held' | 'open' | 'ended' = 'held';
   #oncomplete: (() => void) | undefined;
   #room: Room | undefined;
 
-  constructor(res: ServerResponse) {
-    this.#res = res;
+  constructor(answer: NodeAnswer) {
+    this.#answer = answer;
+    this.#res = answer.res;
   }
 
-  /** Sends the head and what has been written so far. Resolves when either side has ended the stream. */
+  /**
+   * Sends the head and what has been written so far. Resolves after either side has ended the stream.
+   * @throws Error if the response cannot be sent, because somebody else has sent one
+   */
   async open(status: number, headers: Record<string, string>): Promise<void> {
     await endOfTurn();
-    if (this.#state === 'ended') return this.#sendWhole(status, headers);
-    this.#stream(status, headers);
+    try {
+      if (this.#state === 'ended') this.#sendWhole(status, headers);
+      else this.#stream(status, headers);
+    } catch (error) {
+      this.discard();
+      throw error;
+    }
     if (!this.#isEnded()) await new Promise<void>(resolve => (this.#oncomplete = resolve));
+  }
+
+  /** Ends a stream that nobody reads, or will read. */
+  discard(): void {
+    if (this.#state === 'ended') return;
+    this.#state = 'ended';
+    this.#held = '';
+    this.#makeRoom();
+    this.writer?.gone();
+    this.#oncomplete?.();
   }
 
   get bufferedBytes(): number {
@@ -33,12 +65,13 @@ export class NodeEventSink implements EventSink {
 
   write(text: string): void | Promise<void> {
     if (this.#state === 'ended') return;
-    if (this.#state === 'open') {
-      if (this.#res.write(text) || this.#res.destroyed) return;
-      if (!this.#room) this.#res.once('drain', () => this.#makeRoom());
-    } else {
+    if (this.#state === 'held') {
       this.#held += text;
       if (this.#held.length < this.#res.writableHighWaterMark) return;
+    } else {
+      // A wrapper may return nothing: then there is no `drain` to wait for.
+      if (this.#send(text) !== false || this.#isEnded()) return;
+      if (!this.#room) this.#res.once('drain', () => this.#makeRoom());
     }
     this.#room ??= awaitedRoom();
     return this.#room.promise;
@@ -50,8 +83,7 @@ export class NodeEventSink implements EventSink {
     this.#state = 'ended';
     this.#makeRoom();
     if (!wasOpen) return;
-    this.#res.end();
-    this.#oncomplete?.();
+    this.#finish(() => this.#res.end());
   }
 
   cut(): void {
@@ -59,33 +91,60 @@ export class NodeEventSink implements EventSink {
     this.#state = 'ended';
     this.#held = '';
     this.#makeRoom();
-    this.#res.destroy();
+    this.#finish(() => this.#res.destroy());
+  }
+
+  #finish(how: () => void): void {
+    try {
+      how();
+    } catch (error) {
+      this.#answer.report(error as Error);
+    }
     this.#oncomplete?.();
   }
 
   #sendWhole(status: number, headers: Record<string, string>): void {
-    if (this.#isTaken()) return;
+    if (this.#hasNoReader()) return;
     const length = Buffer.byteLength(this.#held);
-    this.#res.writeHead(status, { ...headers, 'content-length': length });
+    writeHead(this.#answer, status, { ...headers, 'content-length': length });
     this.#res.end(firstChunk(this.#held, length), 'latin1');
   }
 
   #stream(status: number, headers: Record<string, string>): void {
-    if (this.#isTaken()) return this.#gone();
-    this.#res.writeHead(status, headers);
-    this.#res.on('close', () => this.#gone());
+    // There would be no `close` to listen for.
+    if (this.#hasNoReader()) return this.discard();
+    writeHead(this.#answer, status, headers);
+    this.#res.on('close', () => this.discard());
     this.#state = 'open';
     if (this.#held === '') this.#res.flushHeaders();
     else this.#writeHeld();
-    this.writer?.opened?.();
+    if (!this.#isEnded()) this.writer?.opened?.();
   }
 
   #writeHeld(): void {
-    const hasRoom = this.#res.write(firstChunk(this.#held, Buffer.byteLength(this.#held)), 'latin1');
+    const written = this.#send(firstChunk(this.#held, Buffer.byteLength(this.#held)), 'latin1');
     this.#held = '';
     if (!this.#room) return;
-    if (hasRoom) this.#makeRoom();
+    if (written !== false) this.#makeRoom();
     else this.#res.once('drain', () => this.#makeRoom());
+  }
+
+  /** @returns what `write` of the response returned; undefined if the stream is over */
+  #send(chunk: string | Buffer, encoding: BufferEncoding = 'utf8'): unknown {
+    // Somebody else has ended the response, a time-out middleware for example. Writing would be an error event.
+    if (this.#res.writableEnded) return this.discard();
+    try {
+      const written: unknown = this.#res.write(chunk, encoding);
+      return this.#answer.gone ? undefined : written;
+    } catch (error) {
+      this.#answer.report(error as Error);
+      return this.discard();
+    }
+  }
+
+  /** The client has left. A response that somebody else has completed is closed as well, and that is an error. */
+  #hasNoReader(): boolean {
+    return this.#answer.gone && !this.#res.headersSent;
   }
 
   #makeRoom(): void {
@@ -96,19 +155,23 @@ export class NodeEventSink implements EventSink {
   #isEnded(): boolean {
     return this.#state === 'ended';
   }
+}
 
-  /** The client may have left before there was anything to listen on, or a time-out middleware has answered. */
-  #isTaken(): boolean {
-    return this.#res.destroyed || this.#res.headersSent;
+/**
+ * Writes the head of a response. HTTP/2 has no headers about the connection (RFC 9113, section 8.2.2).
+ * @throws Error if other code has sent a head before
+ */
+export function writeHead(
+  { req, res }: Pick<NodeAnswer, 'req' | 'res'>,
+  status: number,
+  headers: OutgoingHttpHeaders
+): void {
+  if (res.headersSent) throw new Error('The reply was dropped: other code had sent a response before');
+  if (req.httpVersionMajor >= 2) {
+    headers = { ...headers };
+    delete headers.connection;
   }
-
-  #gone(): void {
-    if (this.#state === 'ended') return;
-    this.#state = 'ended';
-    this.#makeRoom();
-    this.writer?.gone();
-    this.#oncomplete?.();
-  }
+  res.writeHead(status, headers);
 }
 
 /**

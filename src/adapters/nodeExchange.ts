@@ -1,29 +1,44 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { ServerHttp2Stream } from 'node:http2';
 import type { Socket } from 'node:net';
 import type { AuthInfo } from 'mcp-sdk-upstream/server/auth/types.js';
 import type { RequestInfo } from 'mcp-sdk-upstream/types.js';
 import type { BodyRead, EventSink, Exchange, Reply } from '../engine/http/exchange.js';
 import type { ReportError } from '../report.js';
 import { LazyRequestInfo, type RequestSource } from '../engine/http/requestInfo.js';
-import { endOfTurn, firstChunk, NodeEventSink } from './nodeEventSink.js';
+import { endOfTurn, firstChunk, type NodeAnswer, NodeEventSink, writeHead } from './nodeEventSink.js';
 import { clearTimeout, setTimeout } from '../timers.js';
 
 /** How long an answered client may go on sending a body that nobody reads. */
 const UNREAD_BODY_MS = 500;
 
+const BODY_WAS_READ =
+  'The body of the request had been read before: pass the parsed body as the third argument of handleRequest or handler.node';
+
 /** Node keeps the first of these where a header is repeated; the Fetch standard joins them all. */
 const FIRST_WINS = new Set(['content-type', 'host']);
 
-/** A request of Node's HTTP server as the engine sees it. */
-export class NodeExchange implements Exchange, RequestSource {
-  readonly req: IncomingMessage & { auth?: AuthInfo };
-  readonly res: ServerResponse;
-  readonly parsedBody: unknown;
+type Request = IncomingMessage & { auth?: AuthInfo; body?: unknown; rawBody?: unknown; stream?: ServerHttp2Stream };
 
-  constructor(req: IncomingMessage & { auth?: AuthInfo }, res: ServerResponse, parsedBody: unknown) {
+/** A request of Node's HTTP server as the engine sees it. */
+export class NodeExchange implements Exchange, RequestSource, NodeAnswer {
+  readonly req: Request;
+  readonly res: ServerResponse;
+  readonly report: ReportError;
+  readonly #parsedBody: unknown;
+  #sink: NodeEventSink | undefined;
+
+  constructor(req: Request, res: ServerResponse, parsedBody: unknown, report: ReportError) {
     this.req = req;
     this.res = res;
-    this.parsedBody = parsedBody;
+    this.#parsedBody = parsedBody;
+    this.report = report;
+  }
+
+  /** Given by the caller, or left by a middleware that has read the stream. */
+  get parsedBody(): unknown {
+    if (this.#parsedBody !== undefined || !this.req.readableEnded) return this.#parsedBody;
+    return isText(this.req.body) ? undefined : this.req.body;
   }
 
   get method(): string {
@@ -39,8 +54,8 @@ export class NodeExchange implements Exchange, RequestSource {
   }
 
   get gone(): boolean {
-    // The response of HTTP/2 does not tell.
-    return this.res.destroyed || this.req.aborted;
+    // A response of HTTP/2 has no `destroyed`.
+    return this.res.destroyed || this.req.aborted || this.req.stream?.destroyed === true;
   }
 
   readHeaders(): RequestInfo['headers'] {
@@ -60,74 +75,89 @@ export class NodeExchange implements Exchange, RequestSource {
   }
 
   readBody(maxBytes: number): Promise<BodyRead> {
-    return readBody(this.req, maxBytes);
+    return readBody(this.req, maxBytes, this.report);
   }
 
   openEventStream(): EventSink {
-    return new NodeEventSink(this.res);
+    return (this.#sink = new NodeEventSink(this));
+  }
+
+  /** Ends a stream that was opened and is not the reply: nobody will read it. */
+  discardUnless(reply: Reply | undefined): void {
+    if (this.#sink && reply?.body !== this.#sink) this.#sink.discard();
   }
 }
 
-/** Lets the engine answer, and writes what it answers. Resolves when the response is complete. */
-export async function answerExchange(
-  exchange: NodeExchange,
-  handle: (exchange: NodeExchange) => Promise<Reply>,
-  report: ReportError
-): Promise<void> {
-  const { req, res } = exchange;
+/** Lets the engine answer, and writes its reply. Resolves after the response is complete. */
+export async function answerExchange(exchange: NodeExchange, handle: () => Promise<Reply>): Promise<void> {
+  const { req, res, report } = exchange;
+  // Without a listener, an error event of either would end the process.
+  res.on('error', report);
+  if (req.httpVersionMajor >= 2) req.on('error', report);
   try {
-    if (!isCommonTarget(req) && !isValidTarget(req)) {
-      res.writeHead(400).end();
-      return;
-    }
-    let reply: Reply;
-    try {
-      reply = await handle(exchange);
-    } catch (error) {
-      report(error as Error);
-      res.writeHead((error as Error)?.name === 'TimeoutError' ? 504 : 500).end();
-      return;
-    }
+    if (!isCommonTarget(req) && !isValidTarget(req)) return sendEmpty(exchange, 400);
+    const reply = await replyOf(exchange, handle);
     if (reply.body instanceof NodeEventSink) {
       await reply.body.open(reply.status, reply.headers);
     } else {
       await endOfTurn();
-      sendBody(res, reply.status, reply.headers, reply.body as string | null);
+      sendBody(exchange, reply.status, reply.headers, reply.body as string | null);
     }
   } catch (error) {
-    // Somebody else has answered already (a time-out middleware, say), or the headers cannot be sent.
+    // Somebody else has sent a response (a time-out middleware, say), or the headers cannot be sent.
     report(error as Error);
-    res.destroy();
+    if (!res.writableEnded) res.destroy();
   } finally {
     if (!req.complete) limitUnreadBody(req);
   }
 }
 
-function sendBody(res: ServerResponse, status: number, headers: Record<string, string>, body: string | null): void {
-  if (body === null) {
-    res.writeHead(status, headers).end();
-    return;
+async function replyOf(exchange: NodeExchange, handle: () => Promise<Reply>): Promise<Reply> {
+  let reply: Reply | undefined;
+  try {
+    return (reply = await handle());
+  } catch (error) {
+    exchange.report(error as Error);
+    return { status: (error as Error)?.name === 'TimeoutError' ? 504 : 500, headers: {}, body: null };
+  } finally {
+    exchange.discardUnless(reply);
   }
+}
+
+function sendEmpty(exchange: NodeExchange, status: number, headers: Record<string, string> = {}): void {
+  writeHead(exchange, status, headers);
+  exchange.res.end();
+}
+
+function sendBody(exchange: NodeExchange, status: number, headers: Record<string, string>, body: string | null): void {
+  if (body === null) return sendEmpty(exchange, status, headers);
   const length = Buffer.byteLength(body);
-  res.writeHead(status, { ...headers, 'content-length': length });
-  res.end(firstChunk(body, length), 'latin1');
+  writeHead(exchange, status, { ...headers, 'content-length': length });
+  exchange.res.end(firstChunk(body, length), 'latin1');
 }
 
 /** Node reads and drops what is left of an answered request's body: for a while, not for ever. */
-function limitUnreadBody(req: IncomingMessage): void {
+function limitUnreadBody(req: Request): void {
   const timer = setTimeout(() => {
+    if (req.complete) return;
+    // The connection of HTTP/2 carries other requests, too.
+    if (req.httpVersionMajor >= 2) req.stream?.close();
     // Where no socket is behind it (in tests, say), there is nothing to cut.
-    if (!req.complete) (req.socket as Partial<Socket>).destroySoon?.();
+    else (req.socket as Partial<Socket>).destroySoon?.();
   }, UNREAD_BODY_MS);
   timer.unref();
   req.once('close', () => clearTimeout(timer));
 }
 
-function readBody(req: IncomingMessage & { rawBody?: unknown }, maxBytes: number): Promise<BodyRead> {
+function readBody(req: Request, maxBytes: number, report: ReportError): Promise<BodyRead> {
   if (Number(req.headers['content-length']) > maxBytes) return Promise.resolve({ tooLarge: true });
   // Serverless hosts read the body themselves and leave it here.
   if (Buffer.isBuffer(req.rawBody)) return Promise.resolve(decoded([req.rawBody], maxBytes));
-  if (req.readableEnded) return Promise.resolve({ tooLarge: false, text: '' });
+  if (req.readableEnded) {
+    if (isText(req.body)) return Promise.resolve(decoded([Buffer.from(req.body)], maxBytes));
+    if (req.headers['content-length'] !== '0') report(new Error(BODY_WAS_READ));
+    return Promise.resolve({ tooLarge: false, text: '' });
+  }
 
   return new Promise((resolve, reject) => {
     // The listeners stay, because taking them away costs more; all that they hold is let go once this is settled.
@@ -149,6 +179,11 @@ function readBody(req: IncomingMessage & { rawBody?: unknown }, maxBytes: number
     req.on('error', error => settle(({ reject }) => reject(error))).on('close', onclose);
     if (req.destroyed) onclose();
   });
+}
+
+/** A body that a middleware has read and not parsed. */
+function isText(body: unknown): body is string | Uint8Array {
+  return typeof body === 'string' || body instanceof Uint8Array;
 }
 
 function decoded(chunks: Buffer[], maxBytes: number): BodyRead {

@@ -10,6 +10,7 @@ export class WebExchange implements Exchange, RequestSource {
   readonly #request: Request;
   readonly authInfo: AuthInfo | undefined;
   readonly parsedBody: unknown;
+  #sink: WebEventSink | undefined;
 
   constructor(request: Request, options: HandleRequestOptions | undefined) {
     this.#request = request;
@@ -47,11 +48,26 @@ export class WebExchange implements Exchange, RequestSource {
   }
 
   openEventStream(): EventSink {
-    return new WebEventSink();
+    return (this.#sink = new WebEventSink());
+  }
+
+  /** Ends a stream that was opened and is not the reply: nobody will read it. */
+  discardUnless(reply: Reply | undefined): void {
+    if (this.#sink && reply?.body !== this.#sink) this.#sink.discard();
   }
 }
 
-export function toResponse({ status, headers, body }: Reply): Response {
+/** Lets the engine answer, and gives its reply as a `Response`. Rejects if `handle` does. */
+export async function respond(exchange: WebExchange, handle: () => Promise<Reply>): Promise<Response> {
+  let reply: Reply | undefined;
+  try {
+    return toResponse((reply = await handle()));
+  } finally {
+    exchange.discardUnless(reply);
+  }
+}
+
+function toResponse({ status, headers, body }: Reply): Response {
   if (!(body instanceof WebEventSink)) return new Response(body as string | null, { status, headers });
   return new Response(body.open(), { status, headers });
 }
@@ -71,11 +87,7 @@ class WebEventSink implements EventSink {
         this.#controller = controller;
       },
       pull: () => this.#makeRoom(),
-      cancel: () => {
-        this.#ended = true;
-        this.#makeRoom();
-        this.writer?.gone();
-      }
+      cancel: () => this.discard()
     },
     new ByteLengthQueuingStrategy({ highWaterMark: HIGH_WATER_MARK_BYTES })
   );
@@ -92,7 +104,8 @@ class WebEventSink implements EventSink {
   write(text: string): void | Promise<void> {
     if (this.#ended) return;
     this.#controller.enqueue(encoder.encode(text));
-    if ((this.#controller.desiredSize ?? 1) > 0) return;
+    // In some runtimes the client's cancel runs inside `enqueue`; after it nobody makes room.
+    if (this.#isEnded() || (this.#controller.desiredSize ?? 1) > 0) return;
     this.#room ??= awaitedRoom();
     return this.#room.promise;
   }
@@ -109,6 +122,18 @@ class WebEventSink implements EventSink {
     this.#ended = true;
     this.#makeRoom();
     this.#controller.error(reason);
+  }
+
+  /** Ends a stream that nobody will read. */
+  discard(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#makeRoom();
+    this.writer?.gone();
+  }
+
+  #isEnded(): boolean {
+    return this.#ended;
   }
 
   #makeRoom(): void {

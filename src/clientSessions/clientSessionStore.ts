@@ -3,7 +3,7 @@ import { fingerprint, isSessionId } from '../ports/sessionId.js';
 import { SessionExistsError, SessionRecordUnreadableError, SessionStoreUnavailableError } from '../errors.js';
 import type { SessionStore } from '../ports/sessionStore.js';
 import { type ClientSession, parseStored, type StoredClientSession } from './record.js';
-import { Date, setTimeout } from '../timers.js';
+import { Date } from '../timers.js';
 
 /** What a store needs beside the five methods that each has. */
 export const STATE_METHODS = ['getState', 'putState', 'listSessionIds'] as const;

@@ -4,7 +4,7 @@ import type { HandleRequestOptions } from 'mcp-sdk-upstream/server/webStandardSt
 import { ResolvedOptions, type TransportOptions } from '../engine/options.js';
 import { reportTo } from '../report.js';
 import { answerExchange, NodeExchange } from '../adapters/nodeExchange.js';
-import { toResponse, WebExchange } from '../adapters/webExchange.js';
+import { respond, WebExchange } from '../adapters/webExchange.js';
 import { checkFunction, checkNumber, checkOptionsObject, kindOf } from '../validate.js';
 import { InvalidOptionError } from '../errors.js';
 import { type LockOptions, withLock } from '../locks/withLock.js';
@@ -141,10 +141,12 @@ export function createMcpHandler(serverFactory: ServerFactory, options: McpHandl
   return {
     node(req, res, parsedBody) {
       const body = typeof parsedBody === 'function' ? req.body : parsedBody;
-      return answerExchange(new NodeExchange(req, res, body), exchange => host.handle(exchange), report);
+      const exchange = new NodeExchange(req, res, body, report);
+      return answerExchange(exchange, () => host.handle(exchange));
     },
-    async fetch(request, requestOptions) {
-      return toResponse(await host.handle(new WebExchange(request, requestOptions)));
+    fetch(request, requestOptions) {
+      const exchange = new WebExchange(request, requestOptions);
+      return respond(exchange, () => host.handle(exchange));
     },
     notify: notifier,
     async terminateSession(sessionId) {

@@ -20,6 +20,7 @@ export class StreamableHTTPServerTransport extends HttpServerTransport {
    */
   handleRequest(req: IncomingMessage & { auth?: AuthInfo }, res: ServerResponse, parsedBody?: unknown): Promise<void> {
     const engine = engineOf(this);
-    return answerExchange(new NodeExchange(req, res, parsedBody), exchange => engine.handle(exchange), engine.report);
+    const exchange = new NodeExchange(req, res, parsedBody, engine.report);
+    return answerExchange(exchange, () => engine.handle(exchange));
   }
 }

@@ -1,7 +1,7 @@
 import type { HandleRequestOptions } from 'mcp-sdk-upstream/server/webStandardStreamableHttp.js';
 import type { TransportOptions } from '../engine/options.js';
 import { engineOf, HttpServerTransport } from '../adapters/httpServerTransport.js';
-import { toResponse, WebExchange } from '../adapters/webExchange.js';
+import { respond, WebExchange } from '../adapters/webExchange.js';
 
 export type {
   EventId,
@@ -16,8 +16,15 @@ export type { TransportOptions as WebStandardStreamableHTTPServerTransportOption
  * With `sessionStorageMode: 'external'` its session is served by any pod that shares the `sessionStore`.
  */
 export class WebStandardStreamableHTTPServerTransport extends HttpServerTransport {
-  /** Answers one HTTP request: POST, GET or DELETE. */
-  async handleRequest(request: Request, options?: HandleRequestOptions): Promise<Response> {
-    return toResponse(await engineOf(this).handle(new WebExchange(request, options)));
+  /**
+   * Answers one HTTP request: POST, GET or DELETE.
+   * @param request - its body must not have been read, unless `options.parsedBody` is given
+   * @param options - `parsedBody`: the body, if a framework has parsed it; `authInfo`: the result of authentication
+   * @returns the response. The body of a stream ends after either side has ended it
+   * @throws Error if the transport has no sessions and has served a request before; whatever an application's callback throws
+   */
+  handleRequest(request: Request, options?: HandleRequestOptions): Promise<Response> {
+    const exchange = new WebExchange(request, options);
+    return respond(exchange, () => engineOf(this).handle(exchange));
   }
 }

@@ -2,7 +2,7 @@ import { pause } from '../../deadline.js';
 import { SessionStoreUnavailableError } from '../../errors.js';
 import { KeyedQueue } from '../shared/keyedQueue.js';
 import { FILE_MODE, FORMAT, ignore, type NodeModules, parseObject, syncDirectory } from './storeDirectory.js';
-import { Date, setTimeout } from '../../timers.js';
+import { Date } from '../../timers.js';
 
 /** What is in a file, but for what {@link VersionedFile} adds. */
 export type Content = Record<string, unknown>;

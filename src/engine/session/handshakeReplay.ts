@@ -24,8 +24,8 @@ export interface ReplayHost {
   readonly report: ReportError;
 }
 
-/** No client can know it, so no request of one has an id that begins with it. */
-const PREFIX = `replay-${globalThis.crypto.randomUUID()}-`;
+/** No client can know it, so no client's request has an id that begins with it. Made at first use: workerd has nothing random on import. */
+let prefix: string | undefined;
 let count = 0;
 
 /** Hands a server what its client has said before, exactly as the client said it, and keeps the answers. */
@@ -79,7 +79,8 @@ export class Replay {
 
   /** Settles when the server has answered; a refusal is reported, because the server took it the first time. */
   async #request(method: string, params: Record<string, unknown>, extra: MessageExtraInfo): Promise<void> {
-    const id = PREFIX + String(++count);
+    prefix ??= `replay-${globalThis.crypto.randomUUID()}-`;
+    const id = prefix + String(++count);
     const waiting = (this.#waiting ??= new Map());
     try {
       const answer = await withDeadline(
