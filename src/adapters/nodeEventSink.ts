@@ -1,5 +1,6 @@
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
-import type { EventSink, ReportError, StreamWriter } from '../engine/http/exchange.js';
+import type { EventSink, StreamWriter } from '../engine/http/exchange.js';
+import type { ReportError } from '../report.js';
 import { setImmediate } from '../timers.js';
 import { awaitedRoom, type Room } from './backpressure.js';
 

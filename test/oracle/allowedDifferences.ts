@@ -108,7 +108,9 @@ export const allowedDifferences: AllowedDifference[] = [
     title:
       'The web-standard transport has accessors for its session id and callbacks, and no private members of the SDK'
   },
-  { number: 22, title: 'In external mode a large handshake, subscription or message between pods is refused' }
+  { number: 22, title: 'In external mode a large handshake, subscription or message between pods is refused' },
+  { number: 23, title: 'A body that a middleware has read is taken from `req.body`' },
+  { number: 24, title: 'A server of version 2 of the SDK is refused when it connects' }
 ];
 
 /** The ids, as JSON, of what the server has asked the client. */

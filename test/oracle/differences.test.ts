@@ -1,3 +1,6 @@
+import type { IncomingMessage } from 'node:http';
+import { json } from 'node:stream/consumers';
+import { McpServer as SecondVersionServer } from '@modelcontextprotocol/server';
 import { inspect } from 'node:util';
 import { StreamableHTTPServerTransport } from 'mcp-sdk-anypod/server/streamableHttp.js';
 import { WebStandardStreamableHTTPServerTransport } from 'mcp-sdk-anypod/server/webStandardStreamableHttp.js';
@@ -13,6 +16,7 @@ import { get, handshake, initialize, jsonHeaders, notification, post, result, ru
 import { bare, del, initializeMessage, request, type Script, type Step } from './script.js';
 import { oracles, type Subject, subjects } from './subjects.js';
 import { readSlowly } from './slowReader.js';
+import { listen } from '../support/servers/listen.js';
 import { useGlobalTimers } from '../support/useGlobalTimers.js';
 
 afterAll(closeNodeEndpoint);
@@ -719,6 +723,47 @@ const demonstrations: Record<number, () => void> = {
         }
       }
     );
+  },
+  23() {
+    it.each([
+      ['stock', StockNodeTransport, 400],
+      ['ours', StreamableHTTPServerTransport, 200]
+    ])('behind a middleware that sets it (%s)', async (_whose, Transport, expected) => {
+      const server = await listen((req: IncomingMessage & { body?: unknown }, res) => {
+        const transport = new Transport({ sessionIdGenerator: () => 'x', enableJsonResponse: true });
+        transport.onmessage = message => {
+          void transport.send({ jsonrpc: '2.0', id: (message as { id: number }).id, result: {} });
+        };
+        void json(req).then(body => {
+          req.body = body;
+          return transport.handleRequest(req, res);
+        });
+      });
+      try {
+        const body = JSON.stringify(initializeMessage());
+        const response = await fetch(server.origin, {
+          method: 'POST',
+          headers: jsonHeaders as [string, string][],
+          body
+        });
+        expect(response.status).toBe(expected);
+      } finally {
+        await server.stop();
+      }
+    });
+  },
+  24() {
+    it.each([
+      ['stock', StockNodeTransport, undefined],
+      ['ours', StreamableHTTPServerTransport, 'ANYPOD_UNSUPPORTED_RUNTIME']
+    ])('(%s)', async (_whose, Transport, expected) => {
+      const server = new SecondVersionServer({ name: 'probe', version: '1' });
+      const refusal = await server.connect(new Transport() as never).then(
+        () => undefined,
+        (error: { code?: string }) => error.code
+      );
+      expect(refusal).toBe(expected);
+    });
   }
 };
 

@@ -4,10 +4,10 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { connect as connectTcp, type AddressInfo } from 'node:net';
 import express from 'express';
 import { createMcpHandler, McpServer, type McpHandler } from 'mcp-sdk-anypod/server';
-import { listen } from '../support/listen.js';
-import { RawClient } from '../support/rawClient.js';
-import { stopAfterTest } from '../support/stopAfterTest.js';
-import { until } from '../support/until.js';
+import { listen } from '../../support/servers/listen.js';
+import { RawClient } from '../../support/clients/rawClient.js';
+import { stopAfterTest } from '../../support/stopAfterTest.js';
+import { until } from '../../support/until.js';
 
 type Middleware = (req: IncomingMessage, res: ServerResponse) => void;
 
