@@ -31,6 +31,10 @@ const LEFT_OUT: Record<string, string> = {
     const makeServer = () => new McpServer({ name: 'shop', version: '1.0.0' });`,
   clientSessions: `import { createClientSessions, InMemorySessionStore } from 'mcp-sdk-anypod/server';
     const clientSessions = createClientSessions({ store: new InMemorySessionStore() });`,
+  app: `import express from 'express';
+    const app = express();`,
+  createMcpServer: `import { McpServer } from 'mcp-sdk-anypod/server';
+    const createMcpServer = () => new McpServer({ name: 'shop', version: '1.0.0' });`,
   MySessionStore: `import { InMemorySessionStore as MySessionStore } from 'mcp-sdk-anypod/server';`,
   ...Object.fromEntries(
     [
@@ -39,7 +43,8 @@ const LEFT_OUT: Record<string, string> = {
       'PostgresEventStore',
       'PostgresSessionStore',
       'RedisEventStore',
-      'RedisSessionStore'
+      'RedisSessionStore',
+      'StreamableHTTPServerTransport'
     ].map(name => [name, `import { ${name} } from 'mcp-sdk-anypod/server';`])
   )
 };

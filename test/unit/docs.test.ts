@@ -119,6 +119,13 @@ describe('README.md', () => {
 });
 
 describe('the examples', () => {
+  it('contain the code that examples/migrate/README.md shows', () => {
+    const example = readFileSync('examples/migrate/hand-wired.ts', 'utf8');
+    const shown = [...readFileSync('examples/migrate/README.md', 'utf8').matchAll(/^```ts\n(.*?)^```$/gms)];
+    expect(shown).toHaveLength(1);
+    expect(example).toContain(shown[0]?.[1]);
+  });
+
   it('import nothing that an application with this package does not have', () => {
     const files = readdirSync('examples', { recursive: true, encoding: 'utf8' }).filter(path =>
       /\.m?[jt]s$/.test(path)
