@@ -46,7 +46,7 @@ describe.each([
   let url: string;
   beforeAll(async () => void (url = await balanced(start)));
 
-  test("the SDK's client converses with all pods as with one", async () => {
+  test("the SDK's client uses all pods as if they were one", async () => {
     const client = await AccountingClient.connect('all', url);
     const pids = new Set<number | undefined>();
     for (let i = 0; i < 6; i++) pids.add((await client.call('work')).answer?.pid);
@@ -71,11 +71,11 @@ describe.each([
     for (let i = 0; i < 3; i++) expect((await late.request(url, 'ping')).status).toBe(404);
   });
 
-  test('events arrive as they are sent', async () => {
+  test('events arrive as soon as they are sent', async () => {
     expect(median(await delaysThrough(url))).toBeLessThan(50);
   });
 
-  test('a stream that was cut goes on without a gap', async () => {
+  test('a stream that was cut resumes without a gap', async () => {
     const client = await new RawClient().open(url);
     const { stream: first } = await client.followTool(url, 'beat', { token: 'x', count: 20, everyMs: 30 });
     await first.until(() => first.messages.length >= 5);
@@ -92,7 +92,7 @@ describe.each([
     expect(second.messages.at(-1)?.result).toBeDefined();
   });
 
-  test('a client that lost its stream has it again at once, however late the balancer lets go', async () => {
+  test('a client that lost its GET stream reopens it at once, even if the balancer has not closed the old one', async () => {
     const client = await new RawClient().open(url);
     for (let i = 0; i < 4; i++) {
       const stream = await client.stream(url);
@@ -103,7 +103,7 @@ describe.each([
     }
   });
 
-  test('a pod is killed: what it was asked is answered with an error, and all else goes on', async () => {
+  test('after a pod is killed its open requests end with an error, and everything else goes on', async () => {
     const doomed = await startPod(podScript, ['--redis', redis.url]);
     const through = await balanced(start, [pods[0]!, pods[1]!, doomed]);
     const client = await AccountingClient.connect('hit', through);
@@ -132,18 +132,18 @@ describe.each([
   });
 });
 
-describe('without what these tests rely on', () => {
-  test('haproxy holds small events back where option http-no-delay is missing', async () => {
+describe('without the settings that the README asks for', () => {
+  test('haproxy delays small events without option http-no-delay', async () => {
     const url = await balanced(ports => startHaproxy(ports, []));
     expect(median(await delaysThrough(url))).toBeGreaterThan(50);
   });
 
-  test('nginx collects events where it is told to ignore our header', async () => {
+  test('nginx buffers events if it ignores the header X-Accel-Buffering', async () => {
     const url = await balanced(ports => startNginx(ports, ['proxy_ignore_headers X-Accel-Buffering;']));
     expect(median(await delaysThrough(url))).toBeGreaterThan(150);
   });
 
-  test('a client behind haproxy is refused its stream where pods do not let it take over', async () => {
+  test("a client behind haproxy is refused its GET stream with standaloneStream 'reject'", async () => {
     const pod = await startPod(podScript, ['--redis', redis.url, '--reject']);
     try {
       const url = await balanced(startHaproxy, [pod]);

@@ -23,7 +23,7 @@ afterAll(async () => {
 });
 
 // Promise: L1
-test(`clients see of pods what they see of one process (DISTRIBUTED_SEED=${seed})`, async () => {
+test(`clients of several pods see what clients of one process see (DISTRIBUTED_SEED=${seed})`, async () => {
   const property = fc.asyncProperty(scripts(3), async script => {
     const expected = await play(script, stock);
     expect(await play(script, pods)).toEqual(expected);

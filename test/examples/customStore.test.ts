@@ -34,7 +34,7 @@ describe('examples/custom-store.ts', () => {
     await close();
   });
 
-  test('an expired session is gone, though its row is still there', async () => {
+  test('an expired session is missing although its row still exists', async () => {
     const { client, elsewhere, close } = await openSession();
     const row = `mcp_session where session_id = '${client.sessionId}'`;
     await postgres.query(`update ${row.replace('where', "set last_activity = now() - interval '61 minutes' where")}`);
@@ -52,7 +52,7 @@ describe('examples/custom-store.ts', () => {
     await Promise.all([close(), hostile.close()]);
   });
 
-  test('while the database is down clients are told 503, and afterwards their sessions go on', async () => {
+  test('clients get 503 while the database is down, and their sessions go on afterwards', async () => {
     const { client, close } = await openSession();
     await postgres.stop();
     await expect(client.call('whoami')).rejects.toMatchObject({ code: 503 });

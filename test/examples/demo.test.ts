@@ -13,14 +13,14 @@ const claims = [
 ];
 
 describe('npm run demo', () => {
-  test('in one process: everything is observed', async () => {
+  test('every promise is observed in one process', async () => {
     const demo = startDemo();
     expect(await demo.exited).toBe(0);
     expect(claimsMarked('✓', demo.output())).toEqual(claims);
     expectTheStory(demo.output());
   });
 
-  test('--redis: everything is observed on processes, and one of them dies of SIGKILL', async () => {
+  test('--redis: every promise is observed with real processes, one of which is killed', async () => {
     const demo = startDemo('--redis');
     expect(await demo.exited).toBe(0);
     expect(claimsMarked('✓', demo.output())).toEqual(claims);
@@ -36,12 +36,15 @@ describe('npm run demo', () => {
     await redis.stop();
   });
 
-  test.each(['--stock', '--stock --redis'])('%s: nothing of it holds, and it ends with 1', async args => {
-    const demo = startDemo(...args.split(' '));
-    expect(await demo.exited).toBe(1);
-    expect(claimsMarked('✗', demo.output())).toEqual(claims);
-    expect(demo.output()).toContain('✗ 400 Bad Request: No valid session ID provided');
-  });
+  test.each(['--stock', '--stock --redis'])(
+    '%s: the promises fail on the stock SDK, and the exit code is 1',
+    async args => {
+      const demo = startDemo(...args.split(' '));
+      expect(await demo.exited).toBe(1);
+      expect(claimsMarked('✗', demo.output())).toEqual(claims);
+      expect(demo.output()).toContain('✗ 400 Bad Request: No valid session ID provided');
+    }
+  );
 
   test('Ctrl-C leaves no process behind', async () => {
     const demo = startDemo('--redis');
@@ -53,7 +56,7 @@ describe('npm run demo', () => {
     expect(started.filter(isRunning)).toEqual([]);
   });
 
-  test('an option that it does not have ends it with 1 and the reason', async () => {
+  test('an unknown option ends the demo with exit code 1 and the reason', async () => {
     const demo = startDemo('--sticky');
     expect(await demo.exited).toBe(1);
     expect(demo.output()).toContain("Unknown option '--sticky'");

@@ -53,7 +53,7 @@ describe('examples/frameworks', () => {
     }
   );
 
-  test('bearer-auth.ts: a session is its owner’s on both pods, and nobody else’s', async () => {
+  test('bearer-auth.ts: on both pods only its owner can use a session', async () => {
     const { origin } = await startTwo('examples/frameworks/bearer-auth.ts');
     const ada = await connect(origin, undefined, { authorization: 'Bearer token-of-ada' });
     const answers = await callTimes(4, ada, 'whoami');

@@ -20,7 +20,7 @@ describe('examples/migrate', () => {
     await redis?.stop();
   });
 
-  test('before.ts forgets who the client is wherever it did not begin', async () => {
+  test('before.ts does not know the client on the pod that did not open the session', async () => {
     expect(await greetingsOf(before)).toEqual(['Hello Ada', 'Hello stranger']);
   });
 

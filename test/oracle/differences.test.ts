@@ -619,7 +619,7 @@ const demonstrations: Record<number, () => void> = {
     );
   },
   19() {
-    it('so they are no fields of the object, and look the same in every other way', async () => {
+    it('members of the class are accessors, not fields, and look the same in every other way', async () => {
       const [stock, ours] = await Promise.all([StockWebTransport, WebStandardStreamableHTTPServerTransport].map(told));
       expect(Object.keys(stock!)).toEqual(['headers', 'url']);
       expect(Object.keys(ours!)).toEqual([]);
@@ -674,7 +674,7 @@ const demonstrations: Record<number, () => void> = {
   21() {
     const called = jest.fn();
 
-    it('so TypeScript refuses a subclass that declares one as a field, which would hide it', async () => {
+    it('TypeScript refuses a subclass that declares a member as a field, which would hide it', async () => {
       class Stock extends StockWebTransport {
         override onclose = called;
       }
@@ -688,7 +688,7 @@ const demonstrations: Record<number, () => void> = {
       expect(called).toHaveBeenCalledTimes(1);
     });
 
-    it('and one that assigns it in its constructor is called', async () => {
+    it('a subclass that assigns a callback in its constructor is called', async () => {
       class Ours extends WebStandardStreamableHTTPServerTransport {
         constructor() {
           super();
@@ -700,7 +700,7 @@ const demonstrations: Record<number, () => void> = {
       expect(called).toHaveBeenCalledTimes(1);
     });
 
-    it('and what brought a session back by way of a private field says that there is none', () => {
+    it('code that restored a session by a private field of the SDK throws a TypeError', () => {
       const markAsOpen = (transport: object) => {
         (transport as { _webStandardTransport: { _initialized: boolean } })._webStandardTransport._initialized = true;
       };

@@ -46,7 +46,7 @@ describe('a content type is JSON where it is to the SDK', () => {
     'application/json, text/html'
   ])('%p', header => expect(ours(header)).toBe(stock(header)));
 
-  it('for headers made of the pieces that matter', () => {
+  it('a content type made of random pieces is JSON exactly if it is for the SDK', () => {
     const any = fc.tuple(
       fc.constantFrom(...json, ''),
       fc.array(part, { maxLength: 7 }).map(parts => parts.join(''))
@@ -86,7 +86,7 @@ describe('a body is read as by the SDK', () => {
     fails: fc.boolean()
   });
 
-  it('whatever its chunks, its declared length and its end', async () => {
+  it('a body is read like the SDK does, for any chunks, declared length and end', async () => {
     const property = fc.asyncProperty(streams, async each => {
       const [ours, stock] = await Promise.all([ourBody, stockBody].map(module => read(module, each)));
       expect(ours).toEqual(stock);
@@ -94,12 +94,12 @@ describe('a body is read as by the SDK', () => {
     await fc.assert(property, { numRuns: 3000, seed: 1 });
   });
 
-  it('where there is none', async () => {
+  it('a missing body is read like the SDK does', async () => {
     const none = { headers: new Headers(), body: null } as Request;
     expect(await ourBody.readRequestBody(none, 1)).toEqual(await stockBody.readRequestBody(none, 1));
   });
 
-  it('up to the same limits, in the same words', () => {
+  it('a body has the same size limit as in the SDK, with the same error text', () => {
     expect(ourBody.DEFAULT_MAX_REQUEST_BODY_SIZE).toBe(stockBody.DEFAULT_MAX_REQUEST_BODY_SIZE);
     expect(ourBody.MAX_BATCH_SIZE).toBe(stockBody.MAX_BATCH_SIZE);
     expect(ourBody.requestBodyTooLargeMessage(7)).toBe(stockBody.requestBodyTooLargeMessage(7));
@@ -110,7 +110,7 @@ describe('a body is read as by the SDK', () => {
 });
 
 describe('a stream is kept alive as by the SDK', () => {
-  it('at the same default interval', () => {
+  it('the default keep-alive interval is that of the SDK', () => {
     expect(ourKeepAlive.DEFAULT_SSE_KEEP_ALIVE_MS).toBe(stockKeepAlive.DEFAULT_SSE_KEEP_ALIVE_MS);
   });
 

@@ -159,7 +159,7 @@ for (const [name, options] of modes) {
   });
 }
 
-describe('a Server that can do nothing', () => {
+describe('a Server without capabilities', () => {
   sameAsStock('answers the handshake and refuses the rest', {
     server: 'lowLevel',
     statuses: [200, 202, 200, 200],

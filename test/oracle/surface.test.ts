@@ -44,7 +44,7 @@ describe.each(subjects)('the class ($name)', subject => {
     }
   });
 
-  it('takes callbacks back', async () => {
+  it('accepts callbacks that are set to undefined again', async () => {
     for (const transport of both()) {
       transport.onclose = () => expect(true).toBe(false);
       expect(typeof transport.onclose).toBe('function');
@@ -78,7 +78,7 @@ describe.each(subjects)('the class ($name)', subject => {
     }
   );
 
-  it('leaves streams that are not there alone', () => {
+  it('ignores a close of streams that do not exist', () => {
     for (const transport of both()) {
       transport.closeSSEStream(1);
       transport.closeStandaloneSSEStream();

@@ -9,7 +9,7 @@ import { type Registry, startRegistry } from './registry.js';
 const run = promisify(execFile);
 const SDK = '@modelcontextprotocol/sdk';
 
-describe('what a transport says of how it was installed', () => {
+describe('the warning about the installation', () => {
   let registry: Registry;
   let app: Application;
 
@@ -24,11 +24,11 @@ describe('what a transport says of how it was installed', () => {
     await registry?.stop();
   });
 
-  test('is nothing where all is well, also where ESM and CommonJS are loaded from one copy', async () => {
+  test('is absent for a correct installation, even if ESM and CommonJS are loaded from one copy', async () => {
     expect(await said([SDK])).toEqual([]);
   });
 
-  test('is the same in a folder whose name has signs that a URL writes otherwise', async () => {
+  test('is the same in a folder whose name has characters that a URL encodes', async () => {
     const parent = await mkdtemp(join(tmpdir(), 'anypod-signs-'));
     const moved = { folder: join(parent, 'C# 100%25 ü') };
     await cp(app.folder, moved.folder, { recursive: true, verbatimSymlinks: true });
@@ -43,14 +43,14 @@ describe('what a transport says of how it was installed', () => {
     await rm(parent, { recursive: true });
   });
 
-  test('is one line on two copies: where they are, and the remedy', async () => {
+  test('names two copies, where they are and the remedy, in one line', async () => {
     const message = expect.stringMatching(
       /^Two copies of mcp-sdk-anypod .*node_modules\/@modelcontextprotocol\/sdk and .*node_modules\/mcp-sdk-anypod\. Have one installed, by an override.*$/
     ) as string;
     expect(await said([SDK, 'mcp-sdk-anypod'])).toEqual([{ code: 'ANYPOD_TWO_COPIES', message }]);
   });
 
-  test('is one line on an SDK that it was not tested with: its version, and the remedy', async () => {
+  test('names an untested version of the SDK and the remedy, in one line', async () => {
     const found = await withSdkVersion('1.99.0', () => said([SDK]));
     const message = expect.stringMatching(
       /^mcp-sdk-anypod runs on version 1\.99\.0 of .* tested with .*1\.32\.2: remove the override for mcp-sdk-upstream$/
@@ -68,11 +68,11 @@ describe('what a transport says of how it was installed', () => {
     }
   );
 
-  test.each(['20.16.0', '22.3.0', '24.0.0'])('is nothing on Node %s', async node => {
+  test.each(['20.16.0', '22.3.0', '24.0.0'])('is absent on Node %s', async node => {
     expect(await said([SDK], node)).toEqual([]);
   });
 
-  test.each(['1.29.0', '1.9.3', '1.30.0'])('is one line on SDK %s, which is too old, thrown', async version => {
+  test.each(['1.29.0', '1.9.3', '1.30.0'])('is an error of one line on SDK %s, which is too old', async version => {
     const found = await withSdkVersion(version, () => said([SDK]));
     const message =
       `mcp-sdk-anypod needs @modelcontextprotocol/sdk 1.30.1 or later and runs on ${version}: ` +
@@ -90,7 +90,7 @@ describe('what a transport says of how it was installed', () => {
     expect(JSON.parse(stdout)).toEqual(Array(2).fill({ code: 'ANYPOD_BACKEND_UNAVAILABLE', message }));
   });
 
-  test('a peer that is missing is named by the module that needs it', async () => {
+  test('a missing peer dependency is named by the module that needs it', async () => {
     const found = await said([`${SDK}/validation/cfworker`], '--import');
     expect(found).toEqual([
       { code: 'ERR_MODULE_NOT_FOUND', message: expect.stringContaining("'@cfworker/json-schema'") as string }
@@ -130,7 +130,7 @@ describe.each(['1.24.0', '1.30.0'])('on SDK %s, by an override', version => {
     await registry?.stop();
   });
 
-  test('the modules load, and the first transport says in one line what is wrong', async () => {
+  test('the modules load, and the first transport reports the problem in one line', async () => {
     const message =
       `mcp-sdk-anypod needs @modelcontextprotocol/sdk 1.30.1 or later and runs on ${version}: ` +
       'remove the override for mcp-sdk-upstream';

@@ -87,11 +87,11 @@ describe('an application with a framework that depends on the SDK by a range', (
     expect(await found.get(way)).toEqual({ ...onTwoPods, dependent: true, dependentRequired: true });
   });
 
-  test('has the stock SDK without them', async () => {
+  test('has the stock SDK without the overrides', async () => {
     await expect(found.get(withoutThem)).rejects.toThrow('InMemorySessionStore');
   });
 
-  test('that imports the fork by its own name has it, and the framework has the stock SDK', async () => {
+  test('gets the fork under its own name, and the framework gets the stock SDK', async () => {
     expect(await found.get(byItsOwnName)).toEqual({ ...onTwoPods, dependent: false, dependentRequired: false });
   });
 });

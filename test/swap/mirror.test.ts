@@ -34,7 +34,7 @@ describe('under the name of the SDK', () => {
     await registry?.stop();
   });
 
-  test('each module of the SDK is there, with and without its extension, as ESM and as CommonJS', () => {
+  test('each module of the SDK can be imported, with and without extension, as ESM and as CommonJS', () => {
     expect(found.modules).toBeGreaterThan(60);
     expect(found.missing).toEqual([]);
   });
@@ -43,7 +43,7 @@ describe('under the name of the SDK', () => {
     expect(found.lacking).toEqual([]);
   });
 
-  test('all of them are the objects of the SDK but the two transports', () => {
+  test('all exports but the two transports are the objects of the SDK', () => {
     const sorted = Object.entries(found.replaced).map(([name, paths]) => [name, paths.sort()]);
     expect(Object.fromEntries(sorted)).toEqual({
       StreamableHTTPServerTransport: both('server/streamableHttp').sort(),
@@ -51,7 +51,7 @@ describe('under the name of the SDK', () => {
     });
   });
 
-  test('server is the one module that has more', () => {
+  test('server is the only module with more exports', () => {
     expect(found.added).toEqual({
       server: ['import', 'require'],
       'server/index.js': ['import', 'require'],

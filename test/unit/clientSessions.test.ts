@@ -180,7 +180,7 @@ describe('client sessions', () => {
     expect(await sessions.getSession('alice', sessionId)).toEqual({ ...full, sessionId });
   });
 
-  test('nobody is no identity', async () => {
+  test('an empty or missing identity is refused', async () => {
     for (const identity of ['', undefined, null] as string[]) {
       await expect(sessions.getSession(identity, 'a')).rejects.toThrow('identity');
       await expect(sessions.getIdentitySessionsData(identity)).rejects.toThrow('identity');
@@ -190,7 +190,7 @@ describe('client sessions', () => {
     }
   });
 
-  test('a store without what they need, and options of another kind, are refused', () => {
+  test('a store without the methods that client sessions need is refused, and so are options of a wrong type', () => {
     expect(() => createClientSessions({ store: new MapSessionStore() })).toThrow('without getState, putState');
     const store = new InMemorySessionStore();
     expect(() => createClientSessions({ store, storeTimeoutMs: 0 })).toThrow('storeTimeoutMs');
@@ -209,7 +209,7 @@ describe('client sessions', () => {
     await expect(brittle.getIdentitySessionsData('alice')).rejects.toThrow(SessionStoreUnavailableError);
   });
 
-  test('a record that is no client session is unreadable, and not shown', async () => {
+  test('a record that is not a client session is unreadable and not shown', async () => {
     const store = new InMemorySessionStore();
     const mixed = createClientSessions({ store });
     await mixed.createSession(full);
@@ -222,7 +222,7 @@ describe('client sessions', () => {
     expect(await store.sessionExists('a')).toBe(true);
   });
 
-  test('a session that could not be written whole is not there', async () => {
+  test('a session that was written only in part does not exist', async () => {
     const store = new InMemorySessionStore();
     const halves = createClientSessions({ store });
     const putState = store.putState.bind(store);
@@ -233,7 +233,7 @@ describe('client sessions', () => {
     expect(await halves.getIdentitySessionsData('alice')).toEqual([]);
   });
 
-  test('an OAuth provider needs a session with a callback, and options of the right kind', async () => {
+  test('an OAuth provider needs a session with a callback, and options of the right type', async () => {
     const redirectToAuthorization = () => {};
     const { sessionId } = await sessions.createSession({ identity: 'alice', serverUrl });
     const provider = (options: object, id = sessionId, identity = 'alice') =>

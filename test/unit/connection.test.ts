@@ -34,7 +34,7 @@ describe('a client that leaves much unread', () => {
   beforeEach(() => (restoreTimers = replaceTimers({ performance: { now: () => now } })));
   afterEach(() => restoreTimers());
 
-  test('has five seconds to catch up, and starts anew when it has', () => {
+  test('has five seconds to catch up, and again five seconds after it has caught up', () => {
     const { connection, sink, reported } = connect();
     for (const [seconds, mebibytes] of [
       [0, 5],
@@ -53,7 +53,7 @@ describe('a client that leaves much unread', () => {
     expect([sink.written.length, sink.cuts, connection.ended, reported]).toEqual([5, 1, true, ['SlowClientError']]);
   });
 
-  test('is not waited for where it is more than any client may leave', () => {
+  test('is disconnected at once if it leaves more than the limit', () => {
     const { connection, sink, reported } = connect();
     sink.bufferedBytes = 32 * MEBIBYTE;
     void connection.write('x');

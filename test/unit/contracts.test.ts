@@ -63,7 +63,7 @@ test.each([
   expect(await failedOf()).toEqual(expect.arrayContaining([...caught, keepsForever]));
 });
 
-test('a gap is no failure, until it has closed; one that names no case is refused', async () => {
+test('a declared gap is not a failure until the case passes; a gap that names no case is refused', async () => {
   const withGaps = (gaps: Record<string, string>) =>
     collect(runner =>
       sessionStoreContract({
@@ -84,7 +84,7 @@ test('a gap is no failure, until it has closed; one that names no case is refuse
   expect(() => withGaps({ 'no such sentence': 'x' })).toThrow('no such case');
 });
 
-test('the contract of buses catches one that hears itself alone', async () => {
+test('the bus contract catches a bus that delivers only to itself', async () => {
   const failedOf = collect(runner =>
     sessionBusContract({
       ...runner,
@@ -96,7 +96,7 @@ test('the contract of buses catches one that hears itself alone', async () => {
   expect(await failedOf([title])).toEqual([title]);
 });
 
-test('the contract of event stores catches one that replays what it had already given', async () => {
+test('the event store contract catches a store that replays the event of the cursor again', async () => {
   class Repeating extends InMemoryEventStore {
     override async replayEventsAfter(...[lastEventId, { send }]: Parameters<InMemoryEventStore['replayEventsAfter']>) {
       return super.replayEventsAfter(lastEventId, {

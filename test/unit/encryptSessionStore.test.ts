@@ -71,7 +71,7 @@ describe('an encrypted store', () => {
     );
   });
 
-  test('hands locks, bus, time to live and close through', async () => {
+  test('passes locks, bus, time to live and close on to the inner store', async () => {
     const calls: unknown[][] = [];
     const note =
       (name: string, result?: unknown) =>
@@ -99,7 +99,7 @@ describe('an encrypted store', () => {
     expect([store.ttlSeconds, store.createBus!()]).toEqual([7, inner.createBus!()]);
   });
 
-  test('never shows the inner store a record that is open', async () => {
+  test('never passes a plain record to the inner store', async () => {
     const shown: unknown[] = [];
     class Watched extends InMemorySessionStore {
       override async touchSession(sessionId: string, known?: SessionData): Promise<SessionData | null> {
@@ -118,7 +118,7 @@ describe('an encrypted store', () => {
     expect(JSON.stringify(shown[2])).not.toContain('alice');
   });
 
-  test('goes on with what was sealed before a rotation, and finds and removes it', async () => {
+  test('reads, finds and removes records that were encrypted before a rotation', async () => {
     const inner = new InMemorySessionStore();
     const before = encryptSessionStore(inner, { keys: [key] });
     const during = encryptSessionStore(inner, { keys: [otherKey, key] });
@@ -142,14 +142,14 @@ describe('an encrypted store', () => {
     expect(await after.getSession('b')).toMatchObject(session('b'));
   });
 
-  test('finds a key under the id that it had without a name, and the other way round', async () => {
+  test('reads what a key has encrypted before it was given an id', async () => {
     const inner = new MapSessionStore();
     await encryptSessionStore(inner, { keys: [key] }).storeSession('a', session('a'));
     const named = encryptSessionStore(inner, { keys: [{ id: 'k1', key: key.toString('base64url') }] });
     expect(await named.getSession('a')).toEqual(session('a'));
   });
 
-  test('refuses as unreadable what was changed, moved to another session or put into another place', async () => {
+  test('refuses a record that was changed, moved to another session or moved to another field', async () => {
     const records = new Map<string, string>();
     const store = encryptSessionStore(new MapSessionStore(records), { keys: [key] });
     await store.storeSession('a', session('a'));
@@ -177,7 +177,7 @@ describe('an encrypted store', () => {
     }
   });
 
-  test('gives a session to nobody else when its indexed principal is changed or removed', async () => {
+  test('gives a session to no other principal if the indexed principal is changed or removed', async () => {
     const records = new Map<string, string>();
     const store = encryptSessionStore(new MapSessionStore(records), { keys: [key] });
     await store.storeSession('a', session('a'));
@@ -187,7 +187,7 @@ describe('an encrypted store', () => {
     expect((await store.getSession('a'))?.metadata?.mcp?.principal).toBe(principal);
   });
 
-  test('reads what was stored before encryption, finds it, changes it, and refuses it on demand', async () => {
+  test('reads, finds and changes plain records, and refuses them if readPlaintext is false', async () => {
     const inner = new InMemorySessionStore();
     await inner.storeSession('old', session('old'));
     await inner.putState('old', 'state');
@@ -215,7 +215,7 @@ describe('an encrypted store', () => {
     await expect(strict.getSession('bare')).rejects.toThrow(SessionRecordUnreadableError);
   });
 
-  test('opens and does not seal while it is told to', async () => {
+  test('decrypts and writes plain records while writePlaintext is true', async () => {
     const inner = new InMemorySessionStore();
     const sealing = encryptSessionStore(inner, { keys: [key] });
     const plain = encryptSessionStore(inner, { keys: [key], writePlaintext: true });
@@ -263,7 +263,7 @@ describe('the keys', () => {
     ]
   ];
 
-  it.each(cases)('%s is refused by its name, and not shown (%#)', (option, keys) => {
+  it.each(cases)('%s is refused by name, and its value is not shown (%#)', (option, keys) => {
     const construct = (): unknown =>
       encryptSessionStore(new InMemorySessionStore(), { keys: keys as readonly EncryptionKey[] });
     expect(construct).toThrow(InvalidOptionError);
@@ -271,7 +271,7 @@ describe('the keys', () => {
     expect(construct).not.toThrow(/secret|c2VjcmV0|115,101/);
   });
 
-  it('do not take other options of another kind', () => {
+  it('refuse other options of a wrong type', () => {
     const store = new InMemorySessionStore();
     expect(() => encryptSessionStore({} as never, { keys: [key] })).toThrow('Invalid option store');
     expect(() => encryptSessionStore(store, undefined as never)).toThrow('Invalid option options');
@@ -279,7 +279,7 @@ describe('the keys', () => {
     expect(() => encryptSessionStore(store, { keys: [key], writePlaintext: 'no' as never })).toThrow('writePlaintext');
   });
 
-  it('may be given as bytes or in either base64, and seal alike', async () => {
+  it('may be given as bytes or in either base64, with the same result', async () => {
     const inner = new MapSessionStore();
     const data = { sessionId: 'a', initialized: false, createdAt: 1, lastActivity: 1 };
     const forms = [key, new Uint8Array(key), key.toString('base64'), key.toString('base64url')];

@@ -95,16 +95,16 @@ describe('a session that could not be opened is not in the store', () => {
     return status;
   }
 
-  test('where onsessioninitialized throws', async () => {
+  test('a session is not stored if onsessioninitialized throws', async () => {
     expect(await open(() => Promise.reject(new Error('not you')))).toBe(400);
   });
 
-  test('where the transport closes meanwhile', async () => {
+  test('a session is not stored if the transport closes while it opens', async () => {
     expect(await open(transport => transport.close())).toBe(404);
   });
 });
 
-describe('a transport that is closed here, while its session lives in the store, says that it is not there now', () => {
+describe('a transport that is closed while its session is still in the store answers 503', () => {
   async function expectNotNow(answer: Response, sessionStore: InMemorySessionStore, sessionId: string) {
     expect([answer.status, answer.headers.get('retry-after')]).toEqual([503, '1']);
     const message = 'Service Unavailable: The session has left this pod';
@@ -118,13 +118,13 @@ describe('a transport that is closed here, while its session lives in the store,
     return { ...connected, sessionStore, sessionId: opened.headers.get('mcp-session-id')! };
   }
 
-  test('to who asks it then', async () => {
+  test('to a request after the close', async () => {
     const { transport, sessionStore, sessionId } = await open();
     await transport.close();
     await expectNotNow(await transport.handleRequest(post(ping, sessionId)), sessionStore, sessionId);
   });
 
-  test('to who asked it while it was open', async () => {
+  test('to a request that was in progress at the close', async () => {
     const { transport, sessionStore, sessionId } = await open();
     const touch = sessionStore.touchSession.bind(sessionStore);
     sessionStore.touchSession = async (...args) => {
@@ -135,7 +135,7 @@ describe('a transport that is closed here, while its session lives in the store,
     await expectNotNow(await transport.handleRequest(post(ping, sessionId)), sessionStore, sessionId);
   });
 
-  test('to who waits for a JSON answer', async () => {
+  test('to a request that waits for a JSON answer at the close', async () => {
     const { transport, seen, sessionStore, sessionId } = await open();
     const { onmessage } = transport;
     transport.onmessage = message => void seen.push(message);
@@ -146,7 +146,7 @@ describe('a transport that is closed here, while its session lives in the store,
     await expectNotNow(await answer, sessionStore, sessionId);
   });
 
-  test('and that it is gone once it is', async () => {
+  test('and 404 after the session has left the store', async () => {
     const { transport, sessionId } = await open();
     await transport.terminateSession();
     expect((await transport.handleRequest(post(ping, sessionId))).status).toBe(404);
@@ -158,7 +158,7 @@ const fail = () => {
   throw secret;
 };
 
-test('what onsessionrecovered throws is reported, and the session is served', async () => {
+test('an error thrown by onsessionrecovered is reported, and the session is served', async () => {
   const sessionStore = new InMemorySessionStore();
   const opened = await connect(sessionStore).transport.handleRequest(post(initialize));
   const { transport } = connect(sessionStore, { onsessionrecovered: fail });
@@ -171,7 +171,7 @@ test('what onsessionrecovered throws is reported, and the session is served', as
   expect(errors).toEqual([secret]);
 });
 
-test('what principalOf throws is reported, and the client learns that something failed, and no more', async () => {
+test('an error thrown by principalOf is reported, and the client gets an error without details', async () => {
   const sessionStore = new InMemorySessionStore();
   const opened = await connect(sessionStore).transport.handleRequest(post(initialize));
   const { transport, seen } = connect(sessionStore, { principalOf: fail });
@@ -188,7 +188,7 @@ test('what principalOf throws is reported, and the client learns that something 
   expect((await transport.handleRequest(post(initialize))).status).toBe(200);
 });
 
-test('questions that cannot be sent do not count as waiting for the client', async () => {
+test('requests to the client that cannot be sent do not keep the session from being idle', async () => {
   const { transport } = connect(new InMemorySessionStore());
   await transport.handleRequest(post(initialize));
   for (let id = 0; id <= 10_000; id++) {
@@ -197,7 +197,7 @@ test('questions that cannot be sent do not count as waiting for the client', asy
   }
 });
 
-test('transports go on hearing each other when a handler on the same store is closed', async () => {
+test("transports still receive each other's messages after a handler on the same store is closed", async () => {
   const sessionStore = new InMemorySessionStore();
   const handler = createMcpHandler(() => new Server({ name: 'unit', version: '1' }), { sessionStore });
   const make = () => connect(sessionStore, { enableJsonResponse: false }).transport;
@@ -209,7 +209,7 @@ test('transports go on hearing each other when a handler on the same store is cl
   await until('it has arrived', () => stream.text.includes('notifications/x'), 1000);
 });
 
-describe('what a server says arrives as it is, though no schema would take it, at a client of another pod', () => {
+describe('a server message that no schema accepts reaches a client of another pod unchanged', () => {
   const odd = { jsonrpc: '2.0', id: 1, result: 'no object' } as unknown as JSONRPCMessage;
 
   async function connectTwo(options: StreamableHTTPServerTransportOptions) {
@@ -244,7 +244,7 @@ describe('what a server says arrives as it is, though no schema would take it, a
   });
 });
 
-test('a DELETE of a session that is gone ends what other pods hold of it, and binds the transport to nothing', async () => {
+test('a DELETE of a missing session closes it on other pods and does not bind the transport', async () => {
   const sessionStore = new InMemorySessionStore();
   const [one, two, three] = [connect(sessionStore), connect(sessionStore), connect(sessionStore)];
   const opened = await one.transport.handleRequest(post(initialize));

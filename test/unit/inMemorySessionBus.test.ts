@@ -11,7 +11,7 @@ sessionBusContract({
   }
 });
 
-test('a listener that throws harms neither the others nor what comes next', async () => {
+test('a listener that throws affects neither other listeners nor later messages', async () => {
   const unhandled: unknown[] = [];
   const note = (reason: unknown) => void unhandled.push(reason);
   process.on('unhandledRejection', note);

@@ -25,7 +25,7 @@ describe('InMemorySessionStore', () => {
     expect(await Promise.all(['a', 'b', 'c'].map(id => store.sessionExists(id)))).toEqual([true, false, true]);
   });
 
-  test('what a caller does to a record it has read changes nothing in the store', async () => {
+  test('changing a record that was read changes nothing in the store', async () => {
     const store = new InMemorySessionStore();
     const data = { ...record('a'), metadata: { list: [1] } };
     await store.storeSession('a', data);
@@ -35,7 +35,7 @@ describe('InMemorySessionStore', () => {
     expect((await store.getSession('a'))?.metadata).toEqual({ list: [1] });
   });
 
-  test('a deleted id is refused for a minute and free afterwards', async () => {
+  test('the id of a deleted session is refused for a minute and free afterwards', async () => {
     let now = Date.now();
     const store = new InMemorySessionStore({ now: () => now });
     await store.storeSession('a', record('a'));

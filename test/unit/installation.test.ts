@@ -11,7 +11,7 @@ describe('the folder of the package is the same for its ESM and its CommonJS bui
   });
 });
 
-test('a bundle and a runtime without stacks have none', () => {
+test('a bundle and a runtime without stack traces have no package folder', () => {
   expect(packageFolder('Error\n    at file:///app/bundle.js:1:18')).toBeUndefined();
   expect(packageFolder(undefined)).toBeUndefined();
 });

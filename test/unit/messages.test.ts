@@ -39,7 +39,7 @@ const message = fc.record(
   { requiredKeys: [] }
 );
 
-test("a message is taken, and refused, as the SDK's schema does", () => {
+test("a message is accepted or refused exactly as by the SDK's schema", () => {
   fc.assert(fc.property(message, expectAsTheSchema), { seed: 20_251_125, numRuns: 5000 });
 });
 
@@ -55,7 +55,7 @@ test.each([
   '"ping"'
 ])('%s is taken as the schema takes it', text => expectAsTheSchema(JSON.parse(text)));
 
-test('a message that a framework has put into an object of its own class is taken as the schema takes it', () => {
+test("a message in an object of a framework's own class is accepted as by the schema", () => {
   class Body {
     jsonrpc = '2.0';
     id = 1;

@@ -39,7 +39,7 @@ function connect(enableJsonResponse: boolean) {
   return { transport, asked, answer, post, open };
 }
 
-test('what is told about a cancelled request whose client has left is dropped, and what is asked or answered is refused', async () => {
+test('for a cancelled request whose client has left, notifications are dropped, requests and responses are refused', async () => {
   const { transport, post, open } = connect(false);
   await open();
   const response = await post(call(1));
@@ -65,7 +65,7 @@ test('a request of the same id is another request', async () => {
   expect(await response.text()).toContain('"id":1');
 });
 
-test('a cancellation that comes before its request changes nothing, as for the server', async () => {
+test('a cancellation that comes before its request changes nothing, as in the server', async () => {
   const { answer, asked, post, open } = connect(true);
   await open();
   const answered = post([cancel(1), call(1)]);
@@ -76,7 +76,7 @@ test('a cancellation that comes before its request changes nothing, as for the s
   expect([response.status, await response.json()]).toEqual([200, { jsonrpc: '2.0', id: 1, result: {} }]);
 });
 
-test('requests that share an id are told apart from one that looks like the stand-in', async () => {
+test('requests that share an id are kept apart from a request whose id looks like a replacement id', async () => {
   const { answer, asked, post, open } = connect(true);
   await open();
   const answers = ['1#1', 1, 1].map(id => post(call(id)));

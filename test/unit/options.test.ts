@@ -135,7 +135,7 @@ test.each([
   await handler.close();
 });
 
-test('a limit on whole numbers is told as a whole number', () => {
+test('an error about a whole number names the limit as a whole number', () => {
   expect(() => checkNumber('ttlMs', 0, { min: 1, max: 5.5, integer: true })).toThrow(/an integer from 1 to 5$/);
 });
 

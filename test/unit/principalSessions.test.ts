@@ -47,7 +47,7 @@ describe("a principal's sessions", () => {
     ]);
   });
 
-  it('are only those whose record says so, whatever the store lists', async () => {
+  it('are only those whose record names the principal, whatever the store lists', async () => {
     const store = new InMemorySessionStore();
     const mine = await createSession(store, { principal: alice });
     await createSession(store, { principal: 'bob' });
@@ -59,7 +59,7 @@ describe("a principal's sessions", () => {
     expect(await listOf(handler, 'bob')).toHaveLength(1);
   });
 
-  it('are revoked as far as the store lets them be, and what failed is thrown', async () => {
+  it('are revoked as far as the store permits, and failures are thrown', async () => {
     const store = new InMemorySessionStore();
     const ids: string[] = [];
     while (ids.length < 120) ids.push(await createSession(store, { principal: alice }));
@@ -73,15 +73,18 @@ describe("a principal's sessions", () => {
     expect(await listOf(handler, alice)).toEqual([ids[60]]);
   });
 
-  it('cannot be told in memory mode, or by a store without an index', async () => {
+  it('cannot be listed in memory mode or by a store without an index', async () => {
     for (const handler of [makeHandler(), makeHandler(new MapSessionStore())]) {
       await expect(listOf(handler, alice)).rejects.toThrow(SessionStoreUnsupportedError);
       await expect(handler.revokeSessions(alice)).rejects.toThrow(SessionStoreUnsupportedError);
     }
   });
 
-  it.each([undefined, 7, null, { token: 't', scopes: [] }])('are nobody for %j', async principal => {
-    const handler = makeHandler(new InMemorySessionStore());
-    await expect(handler.revokeSessions(principal as unknown as string)).rejects.toThrow(InvalidOptionError);
-  });
+  it.each([undefined, 7, null, { token: 't', scopes: [] }])(
+    'are refused for %j, which is not a principal',
+    async principal => {
+      const handler = makeHandler(new InMemorySessionStore());
+      await expect(handler.revokeSessions(principal as unknown as string)).rejects.toThrow(InvalidOptionError);
+    }
+  );
 });

@@ -13,7 +13,7 @@ test.each([
   await expect(subscribed).rejects.toThrow(BackendUnavailableError);
 });
 
-test('a client of another kind or age is refused with what would do', () => {
+test('an unsupported or too old client is refused with the names of the supported ones', () => {
   const old = { isOpen: true, sendCommand: () => {}, on: () => {}, duplicate: () => {} };
   for (const redis of [old, createClientPool()]) {
     expect(() => new RedisSessionStore({ redis: redis as never })).toThrow(InvalidOptionError);

@@ -61,7 +61,7 @@ describe('a record in Redis', () => {
     );
   });
 
-  it('is after patches what the rule of patches says', () => {
+  it('has the values that the patch rules prescribe after patches', () => {
     const known = fc.record({ protocolVersion: text, initialize: handshake, subscriptions: fc.uniqueArray(text) });
     fc.assert(
       fc.property(known, fc.array(patch, { maxLength: 6 }), (state, patches) => {
@@ -80,7 +80,7 @@ describe('a record in Redis', () => {
     );
   });
 
-  it('of a usual client has no value over 64 bytes, and says nothing twice', () => {
+  it('of a usual client has no value over 64 bytes and holds nothing twice', () => {
     expect(write({ ...times, metadata: { mcp: { protocolVersion: '2025-11-25', initialize } } })).toEqual({
       t: '1',
       q: '2025-11-25',
@@ -89,7 +89,7 @@ describe('a record in Redis', () => {
     });
   });
 
-  it('keeps the requested version apart from the one that was negotiated', () => {
+  it('keeps the requested protocol version apart from the negotiated one', () => {
     const asked = { ...initialize, protocolVersion: '2099-01-01' };
     const fields = write({ ...times, metadata: { mcp: { protocolVersion: '2025-11-25', initialize: asked } } });
     expect(fields).toMatchObject({ q: '2099-01-01', p: '2025-11-25' });
@@ -97,7 +97,7 @@ describe('a record in Redis', () => {
     expect(read(fields)?.metadata?.mcp).toEqual({ protocolVersion: '2025-06-18', initialize: asked });
   });
 
-  it('has long texts in pieces of at most 64 bytes, between characters, and very long ones in one', () => {
+  it('has long texts in pieces of at most 64 bytes, cut between characters, and very long texts in one piece', () => {
     const principal = `["https://issuer.example.com/realms/one","${'p'.repeat(100)}"]`;
     const clientInfo = { name: 'ü日🙂'.repeat(40), version: '1' };
     const mcp = { protocolVersion: 'x', principal, initialize: { ...initialize, clientInfo } };
@@ -109,7 +109,7 @@ describe('a record in Redis', () => {
     expect(Object.keys(large)).toEqual(['t', 'm']);
   });
 
-  it('of a newer form, or without JSON where it should be, is unreadable', () => {
+  it('of a newer format, or with invalid JSON, is unreadable', () => {
     const fields = write({ ...times, metadata: { mcp: { protocolVersion: '2025-11-25', initialize } } });
     expect(() => read({ ...fields, f: '2' })).toThrow('newer version');
     for (const field of ['m', 'c', 'n']) {

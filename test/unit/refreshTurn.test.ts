@@ -33,7 +33,7 @@ describe('the turn at a refresh token', () => {
     expect((await next).id).not.toBe(id);
   });
 
-  test('is taken from who does not come back for ten seconds, not from those who follow each other', async () => {
+  test('is taken from a holder that does not return for ten seconds, and from no other', async () => {
     stored.oauth.refreshing = 'dies';
     let isTaken = false;
     const taken = takeRefreshTurn(change).then(turn => {

@@ -42,7 +42,7 @@ describe('a running task', () => {
     expect(server.retained).toBe(0);
   });
 
-  it('is looked after, also when the store cannot be asked for a while, so that an end elsewhere is noticed', async () => {
+  it('is checked again after the store was unavailable, so that its end on another pod is noticed', async () => {
     const look = jest.fn(async () => tasks.ended('one'));
     look.mockRejectedValueOnce(new Error('store down'));
     tasks.started('one', 's', look);
@@ -52,7 +52,7 @@ describe('a running task', () => {
     expect([look.mock.calls.length, server.retained]).toEqual([2, 0]);
   });
 
-  it('is let go when its session has left the pod', async () => {
+  it('releases its server when the session has left the pod', async () => {
     const look = jest.fn();
     tasks.started('one', 's', look);
     server.live = false;
@@ -61,7 +61,7 @@ describe('a running task', () => {
     expect(server.retained).toBe(0);
   });
 
-  it('keeps nothing where its session has no server here, or there is no session', () => {
+  it('keeps nothing if its session has no server here, or if there is no session', () => {
     tasks.started('one', 'other', async () => {});
     tasks.started('two', undefined, async () => {});
     expect(server.retained).toBe(0);

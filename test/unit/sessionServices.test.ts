@@ -45,7 +45,7 @@ describe('sessions are kept in memory', () => {
     await services.close();
   });
 
-  test('the warning goes to process.emitWarning where nobody is to be told', async () => {
+  test('the warning goes to process.emitWarning if there is no onLog', async () => {
     const emitWarning = jest.spyOn(process, 'emitWarning').mockImplementation(() => {});
     try {
       await (await createSessionServices({ env: {}, redisUrl: NOBODY })).close();
@@ -114,7 +114,7 @@ test('no message shows a password', async () => {
   expect(JSON.stringify([messages, log.mock.calls])).not.toContain('sesame');
 });
 
-test('isRedisAvailable is false where nobody answers, and an error only for what is no URL of a Redis', async () => {
+test('isRedisAvailable is false if nobody answers, and throws only if the URL is not one of a Redis', async () => {
   expect(await isRedisAvailable(NOBODY)).toBe(false);
   expect(await isRedisAvailable(SECRET, { timeoutMs: 3000 })).toBe(false);
   await expect(isRedisAvailable(NOBODY, null as never)).rejects.toThrow(InvalidOptionError);
@@ -141,7 +141,7 @@ test.each<[string, object]>([
   await expect(createSessionStore(options)).rejects.toThrow(name);
 });
 
-test('the options reach the store, and what locks', async () => {
+test('the options reach the store and the locks', async () => {
   const store = await createSessionStore({ preferMemory: true, defaultTtl: 7, lockTimeout: 9 });
   expect(store).toMatchObject({ ttlSeconds: 7, lockTimeoutMs: 9, storage: 'memory' });
   await store.close();

@@ -7,7 +7,7 @@ import { collectGarbage } from '../support/pods/collectGarbage.js';
 const object = (properties: object, more: object = {}) => ({ type: 'object', properties, ...more }) as JsonSchemaType;
 
 describe('the validator that the servers of a pod share', () => {
-  it("decides, and explains, as the SDK's own", () => {
+  it("accepts, refuses and explains like the SDK's own", () => {
     const shared = new SharedJsonSchemaValidator();
     const schemas = [
       object({ name: { type: 'string', minLength: 2 } }, { required: ['name'] }),
@@ -22,13 +22,13 @@ describe('the validator that the servers of a pod share', () => {
     }
   });
 
-  it('compiles a schema once, also where each server makes it anew', () => {
+  it('compiles a schema once, even if each server creates it again', () => {
     const shared = new SharedJsonSchemaValidator();
     const make = () => object({ a: { type: 'string' } });
     expect(shared.getValidator(make())).toBe(shared.getValidator(make()));
   });
 
-  it('does not take one schema for another of the same name', () => {
+  it('keeps schemas of the same name apart', () => {
     const shared = new SharedJsonSchemaValidator();
     const named = (type: string) => object({ a: { type } }, { $id: 'https://example.com/form' });
     expect(shared.getValidator(named('string'))({ a: 'x' }).valid).toBe(true);
@@ -36,7 +36,7 @@ describe('the validator that the servers of a pod share', () => {
     expect(shared.getValidator(named('number'))({ a: 1 }).valid).toBe(true);
   });
 
-  it('sees what its caller changes in a schema', () => {
+  it('notices that the caller has changed a schema', () => {
     const shared = new SharedJsonSchemaValidator();
     const schema = { type: 'object', properties: { a: { type: 'string' } } };
     expect(shared.getValidator(schema as JsonSchemaType)({ a: 1 }).valid).toBe(false);
@@ -44,20 +44,20 @@ describe('the validator that the servers of a pod share', () => {
     expect(shared.getValidator(schema as JsonSchemaType)({ a: 1 }).valid).toBe(true);
   });
 
-  it('forgets schemas where servers never stop making new ones', () => {
+  it('forgets old schemas if servers keep making new ones', () => {
     const shared = new SharedJsonSchemaValidator();
     const first = shared.getValidator(object({ a: { const: 0 } }));
     for (let i = 1; i <= 200; i++) shared.getValidator(object({ a: { const: i } }));
     expect(shared.getValidator(object({ a: { const: 0 } }))).not.toBe(first);
   });
 
-  it('refuses what cannot be compiled, as the SDK does', () => {
+  it('refuses a schema that cannot be compiled, like the SDK', () => {
     const broken = object({ a: { $ref: '#/nowhere' } });
     expect(() => new AjvJsonSchemaValidator().getValidator(broken)).toThrow();
     expect(() => new SharedJsonSchemaValidator().getValidator(broken)).toThrow();
   });
 
-  it('keeps nothing of what cannot be compiled, however often it is asked', async () => {
+  it('keeps nothing of a schema that cannot be compiled, however often it is used', async () => {
     const compiled: WeakRef<object>[] = [];
     const parse = JSON.parse;
     jest.spyOn(JSON, 'parse').mockImplementation(text => {

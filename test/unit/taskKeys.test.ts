@@ -22,7 +22,7 @@ const keysOf = (keys: RedisKeys, session: string | undefined, task: string) => [
 ];
 
 describe('Redis keys of tasks', () => {
-  it('share the slot of their session, whatever the task is called', () => {
+  it('share the slot of their session, whatever the name of the task', () => {
     fc.assert(
       fc.property(
         sessionId,
@@ -36,7 +36,7 @@ describe('Redis keys of tasks', () => {
     );
   });
 
-  it('are never the same for two sessions, nor for two kinds', () => {
+  it('differ for any two sessions and any two kinds of key', () => {
     fc.assert(
       fc.property(sessionId, sessionId, taskId, taskId, (one, other, task, otherTask) => {
         fc.pre(one !== other);

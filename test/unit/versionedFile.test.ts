@@ -50,14 +50,14 @@ test.each([1, 2, 3, 10])(
   }
 );
 
-test('who stood still for so long that nobody can tell whether it has written says so, unless that does no harm', async () => {
+test('a writer paused for so long that its write is uncertain reports that, unless repeating it is harmless', async () => {
   await expect(addLate(40, false)).rejects.toMatchObject({ code: 'ANYPOD_STORE_UNAVAILABLE' });
   expect((await file.read())?.content).toEqual({ sum: 41 });
   expect(await addLate(40, true)).toBe(2);
   expect((await file.read())?.content).toEqual({ sum: 82 });
 });
 
-test('what a killed writer leaves behind changes nothing, and goes with the next write', async () => {
+test('files left by a killed writer change nothing, and the next write removes them', async () => {
   for (let i = 0; i < 4; i++) await add(file);
   const whole = await fs.readFile(`${directory}/test.5.json`, 'utf8');
   await fs.writeFile(`${directory}/test.3.json`, whole.replace('5', '0'));

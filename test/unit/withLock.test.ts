@@ -59,7 +59,7 @@ describe('withLock', () => {
     expect(await alone.withLock('a', () => 'free', fast)).toBe('free');
   });
 
-  it('tells a store that failed from a lock that is taken, and waits through a failure once it has a place', async () => {
+  it('distinguishes a failed store from a taken lock, and keeps waiting through a failure after it has queued', async () => {
     const locks = new InMemoryLocks();
     let failing = true;
     const flaky: LockStore = {
@@ -80,7 +80,7 @@ describe('withLock', () => {
     expect(await waiting).toBe('in');
   });
 
-  it('remembers nobody who has been served', async () => {
+  it('keeps nothing about callers that have been served', async () => {
     const store = new InMemorySessionStore();
     const before = contendersFor(store, 'a');
     await Promise.all([1, 2, 3].map(() => withLock(store, 'a', () => {})));
@@ -91,7 +91,7 @@ describe('withLock', () => {
 });
 
 describe('locks in memory', () => {
-  it('that nobody gave back do not pile up', async () => {
+  it('are removed even if nobody has released them', async () => {
     let now = 0;
     const locks = new InMemoryLocks(() => now);
     for (let i = 0; i < 10_000; i++) {
