@@ -26,7 +26,7 @@ app.all('/mcp', async (req, res) => {
   // In the map before the first await, so that all requests of a session share one transport and one recovery.
   const known = sessionId === undefined ? undefined : transports.get(sessionId);
   const connecting = known ?? connect();
-
+  if (sessionId !== undefined) transports.set(sessionId, connecting);
   const transport = await connecting;
   await transport.handleRequest(req, res, req.body);
   // The session that the client named is not served here after all: it does not exist, or a new one was opened.
