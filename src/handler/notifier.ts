@@ -3,13 +3,13 @@ import { Engine } from '../engine/engine.js';
 import { isUnattended } from '../engine/unattended.js';
 import type { ReportError } from '../report.js';
 import type { ResolvedOptions } from '../engine/options.js';
-import { isInNamespace } from '../engine/session/principal.js';
 import { askBus, checkBusMessage } from '../engine/pods/peers.js';
 import { isSessionId } from '../ports/sessionId.js';
 import { BusUnavailableError, InvalidOptionError } from '../errors.js';
 import type { SessionStore } from '../ports/sessionStore.js';
 import { kindOf } from '../validate.js';
 import type { LiveSessions } from './liveSessions.js';
+import { isOwnSession } from './ownSessions.js';
 
 /** Tells many sessions, whichever pods hold their streams. Every method settles when all have been told, or logged to. */
 export interface Notify {
@@ -131,7 +131,8 @@ export class Notifier implements Notify {
   async #tell(sessionId: string, message: JSONRPCMessage): Promise<void> {
     let engine = this.#sessions.peek(sessionId)?.engine;
     if (!engine) {
-      if (!(await this.#isOurs(sessionId))) return;
+      if (this.#options.mode === 'memory') return;
+      if (!(await isOwnSession(sessionId, this.#options).catch(this.#report))) return;
       // Speaks for a session that is not live here: it logs, and publishes to whoever has the client attached.
       engine = new Engine(this.#options);
       engine.onerror = this.#report;
@@ -139,19 +140,6 @@ export class Notifier implements Notify {
     }
     const telling = (await isUnattended(engine)) ? engine.routing?.toStandaloneUnlogged(message) : engine.send(message);
     await telling?.catch(this.#report);
-  }
-
-  /** Whether a session that is not live here may be told: the index has the sessions of every server on the store. */
-  async #isOurs(sessionId: string): Promise<boolean> {
-    const { directory, namespace } = this.#options;
-    if (!directory || namespace === undefined) return directory !== undefined;
-    try {
-      const record = await directory.read(sessionId);
-      return record !== null && isInNamespace(record, namespace);
-    } catch (error) {
-      this.#report(error as Error);
-      return false;
-    }
   }
 
   /** One message for all pods: each tells the clients that are attached to it. */

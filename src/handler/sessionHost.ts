@@ -13,7 +13,6 @@ import {
   sessionNotFound,
   TRANSPORT_ERROR
 } from '../engine/http/replies.js';
-import { isInNamespace } from '../engine/session/principal.js';
 import { isSessionId } from '../ports/sessionId.js';
 import { InvalidOptionError, PodUnavailableError } from '../errors.js';
 import { endOfTurn } from '../adapters/nodeEventSink.js';
@@ -25,6 +24,7 @@ import type { LiveSession, LiveSessions } from './liveSessions.js';
 import { closeServer, type ConnectableServer, type ServerFactory } from './serverFactory.js';
 import type { Notifier } from './notifier.js';
 import type { OpeningLimits } from './openingLimits.js';
+import { isOwnSession } from './ownSessions.js';
 import { SharedJsonSchemaValidator } from './sharedValidator.js';
 import { performance, setTimeout } from '../timers.js';
 
@@ -80,18 +80,12 @@ export class SessionHost {
   }
 
   async terminateSession(sessionId: string): Promise<void> {
-    if (!isSessionId(sessionId) || !(await this.#isOurs(sessionId))) return;
-    const engine = this.#sessions.peek(sessionId)?.engine ?? this.#bareEngine();
+    if (!isSessionId(sessionId)) return;
+    const live = this.#sessions.peek(sessionId)?.engine;
+    if (!live && !(await isOwnSession(sessionId, this.#options))) return;
+    const engine = live ?? this.#bareEngine();
     engine.sessionId ??= sessionId;
     await engine.terminate();
-  }
-
-  /** A session of another server on the same store is not this one's to end. */
-  async #isOurs(sessionId: string): Promise<boolean> {
-    const { directory, namespace } = this.#options;
-    if (!directory || namespace === undefined || this.#sessions.peek(sessionId)) return true;
-    const record = await directory.read(sessionId);
-    return record === null || isInNamespace(record, namespace);
   }
 
   /** Whether a balancer should send requests here. */

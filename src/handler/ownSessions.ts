@@ -1,0 +1,16 @@
+import type { ResolvedOptions } from '../engine/options.js';
+import { isInNamespace } from '../engine/session/principal.js';
+
+/**
+ * Whether a session that is not live on this pod may be this server's: an index, or the application, may name a session
+ * of another server on the same store. Asks the store only if the server has a `namespace`.
+ * @throws SessionStoreUnavailableError
+ */
+export async function isOwnSession(
+  sessionId: string,
+  { directory, namespace }: Pick<ResolvedOptions, 'directory' | 'namespace'>
+): Promise<boolean> {
+  if (!directory || namespace === undefined) return true;
+  const record = await directory.read(sessionId);
+  return record === null || isInNamespace(record, namespace);
+}
