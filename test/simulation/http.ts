@@ -1,0 +1,97 @@
+import type { SimPod } from './pod.js';
+import type { World } from './world.js';
+
+const URL = 'http://mcp.example/mcp';
+
+export interface Outgoing {
+  readonly method: 'POST' | 'GET' | 'DELETE';
+  readonly headers: Record<string, string>;
+  readonly body?: string;
+}
+
+/** What a client is told of one exchange. Exactly one of `ended` and `cut` comes last, unless the client has left. */
+export interface Receiver {
+  head(status: number, headers: Headers): void;
+  text(chunk: string): void;
+  /** The response is complete. */
+  ended(): void;
+  /** The connection broke, or was never made. */
+  cut(): void;
+}
+
+/** One exchange on a connection of its own: in each direction in order, with a delay, until something cuts it. */
+export class HttpCall {
+  readonly pod: SimPod;
+  readonly #world: World;
+  readonly #receiver: Receiver;
+  readonly #abort = new AbortController();
+  #reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
+  #lastArrival = 0;
+  #over = false;
+
+  constructor(world: World, pod: SimPod, outgoing: Outgoing, receiver: Receiver) {
+    this.#world = world;
+    this.pod = pod;
+    this.#receiver = receiver;
+    world.after(world.random.between(1, 10), () => {
+      if (pod.process.dead) this.#deliver(() => this.#receiver.cut(), true);
+      else pod.process.enter(() => void this.#serve(outgoing));
+    });
+  }
+
+  get over(): boolean {
+    return this.#over;
+  }
+
+  /** The client goes away; the pod learns of it a little later. */
+  leave(): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#world.after(this.#world.random.between(1, 10), () => this.#hangUp());
+  }
+
+  /** Something between the two cuts the connection: both learn of it, each in its time. */
+  cut(): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#world.after(this.#world.random.between(1, 50), () => this.#receiver.cut());
+    this.#world.after(this.#world.random.between(1, 200), () => this.#hangUp());
+  }
+
+  #hangUp(): void {
+    this.pod.process.enter(() => {
+      this.#abort.abort();
+      void this.#reader?.cancel().catch(() => {});
+    });
+  }
+
+  async #serve({ method, headers, body }: Outgoing): Promise<void> {
+    const decoder = new TextDecoder();
+    try {
+      const request = new Request(URL, { method, headers, body: body ?? null, signal: this.#abort.signal });
+      const response = await this.pod.handler.fetch(request);
+      this.#deliver(() => this.#receiver.head(response.status, response.headers));
+      this.#reader = response.body?.getReader();
+      for (;;) {
+        const read = await this.#reader?.read();
+        if (!read || read.done) break;
+        const text = decoder.decode(read.value, { stream: true });
+        this.#deliver(() => this.#receiver.text(text));
+      }
+      this.#deliver(() => this.#receiver.ended(), true);
+    } catch (error) {
+      this.#world.note(() => `${this.pod.name} broke a response: ${String(error)}`);
+      this.#deliver(() => this.#receiver.cut(), true);
+    }
+  }
+
+  #deliver(tell: () => void, isLast = false): void {
+    const at = Math.max(this.#world.now + this.#world.random.between(1, 10), this.#lastArrival);
+    this.#lastArrival = at;
+    this.#world.after(at - this.#world.now, () => {
+      if (this.#over) return;
+      if (isLast) this.#over = true;
+      tell();
+    });
+  }
+}

@@ -1,0 +1,75 @@
+/**
+ * Plays histories of a whole fleet on a simulated clock: `npm run simulate -- --seeds 10000 --from 1`. A seed that breaks
+ * a law is printed with the command that plays it again: `npm run simulate -- --replay 182`. `--shrink 182` leaves out of
+ * it what it can do without, and prints the plan that is left; `--plan FILE` plays such a plan.
+ */
+import { readFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { type Outcome, play } from './history.js';
+import { type Plan } from './plan.js';
+import { kindOf, shrink } from './shrink.js';
+
+const { values } = parseArgs({
+  options: {
+    seeds: { type: 'string', default: '1000' },
+    from: { type: 'string', default: '1' },
+    replay: { type: 'string' },
+    shrink: { type: 'string' },
+    plan: { type: 'string' }
+  }
+});
+
+if (values.replay !== undefined) tell(await play(numberOf('replay', values.replay), true));
+else if (values.plan !== undefined) tell(await play(JSON.parse(readFileSync(values.plan, 'utf8')) as Plan, true));
+else if (values.shrink !== undefined) write(JSON.stringify(await shrink(numberOf('shrink', values.shrink)), null, 2));
+else await search(numberOf('from', values.from), numberOf('seeds', values.seeds));
+
+function numberOf(option: string, text: string): number {
+  const value = Number(text);
+  if (Number.isSafeInteger(value) && value >= 0) return value;
+  throw new Error(`--${option} must be a whole number, got '${text}'`);
+}
+
+function write(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+function tell({ log, violations }: Outcome): void {
+  write(`${log.join('\n')}\n\n${violations.join('\n') || 'No law is broken.'}`);
+  process.exitCode = violations.length > 0 ? 1 : 0;
+}
+
+async function search(from: number, seeds: number): Promise<void> {
+  const began = process.hrtime.bigint();
+  const kinds = new Map<string, { count: number; seed: number }>();
+  const faults: Record<string, number> = {};
+  let [failed, calls, answered, simulatedMs] = [0, 0, 0, 0];
+  for (let seed = from; seed < from + seeds; seed++) {
+    const outcome = await play(seed);
+    calls += outcome.calls;
+    answered += outcome.answered;
+    simulatedMs += outcome.simulatedMs;
+    for (const [kind, count] of Object.entries(outcome.faults)) faults[kind] = (faults[kind] ?? 0) + count;
+    if (outcome.violations.length > 0) failed++;
+    for (const violation of outcome.violations) {
+      const known = kinds.get(kindOf(violation)) ?? { count: 0, seed };
+      known.count++;
+      kinds.set(kindOf(violation), known);
+    }
+  }
+  const seconds = Number(process.hrtime.bigint() - began) / 1e9;
+  write(
+    `${seeds} histories, ${(simulatedMs / 3_600_000).toFixed(1)} simulated hours, ` +
+      `${(seeds / seconds).toFixed(0)} histories a second, ${answered} of ${calls} calls answered`
+  );
+  write(
+    `Faults: ${Object.entries(faults)
+      .map(([kind, count]) => `${kind} ${count}`)
+      .join(', ')}`
+  );
+  write(`Histories that broke a law: ${failed}`);
+  for (const [kind, { count, seed }] of [...kinds].sort((a, b) => b[1].count - a[1].count)) {
+    write(`${String(count).padStart(6)} ${kind}   npm run simulate -- --replay ${seed}`);
+  }
+  process.exitCode = failed > 0 ? 1 : 0;
+}
