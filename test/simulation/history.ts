@@ -1,3 +1,4 @@
+import './world.js';
 import { SimClient } from './client.js';
 import type { HttpCall } from './http.js';
 import { type Plan, planOf, SESSION_MS, type Step } from './plan.js';
