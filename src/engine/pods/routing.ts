@@ -260,7 +260,8 @@ export class Routing implements Elsewhere, StreamOwners, SessionServer, SessionP
         return this.#engine.receive(message.message, {});
       case 'standalone':
         // The log of a quiet stream has expired: it begins anew, so that the client has a cursor.
-        if (message.unlogged && this.#outbound.holdsStandaloneStream) return this.#outbound.send(message.message, undefined);
+        if (message.unlogged && this.#outbound.holdsStandaloneStream)
+          return this.#outbound.send(message.message, undefined);
         return this.#outbound.writeTo(STANDALONE, message.message, message.eventId);
       case 'standalone-opened':
         return this.#yieldStandalone();
