@@ -95,7 +95,7 @@ const globalsOfNode = {
 };
 
 export default tseslint.config(
-  { ignores: ['dist', '.bench', 'node_modules', 'coverage'] },
+  { ignores: ['api', 'dist', '.bench', 'node_modules', 'coverage'] },
   js.configs.recommended,
   ...tseslint.configs.recommendedTypeChecked,
   {
