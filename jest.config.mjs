@@ -46,6 +46,10 @@ export default {
       setupFiles: ['<rootDir>/test/support/servers/onPostgres.ts']
     }
   ],
+  // Jest keeps one core for itself by default, and of two cores that is half. Most tests wait for other processes.
+  maxWorkers: '100%',
+  // A worker that has run many files, compilers among them, is replaced.
+  workerIdleMemoryLimit: '1GB',
   // Generous, because it is a limit and not a wait: two cores serve every pod, client and Redis of a run.
   testTimeout: 60_000,
   // A test that fails may leave a connection open; then a report is worth more than a run that waits for ever.

@@ -2,10 +2,10 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { listen } from '../support/servers/listen.js';
 import { until } from '../support/until.js';
 import { type Application, install } from './application.js';
 import { type Registry, startRegistry } from './registry.js';
+import { freePort } from '../support/servers/freePort.js';
 
 const SDK = '@modelcontextprotocol/sdk';
 const examples = 'node_modules/mcp-sdk-upstream/dist/esm/examples';
@@ -143,10 +143,4 @@ async function exchange(endpoint: string, [title, method, body, headers]: Sent, 
 function isFraming(name: string, { headers }: Response): boolean {
   const isStream = headers.get('content-type') === 'text/event-stream';
   return name === 'date' || (isStream && (name === 'content-length' || name === 'transfer-encoding'));
-}
-
-async function freePort(): Promise<number> {
-  const { port, stop } = await listen(() => {});
-  await stop();
-  return port;
 }

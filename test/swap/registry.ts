@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
 import { createHash, randomUUID } from 'node:crypto';
-import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { cp, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -28,29 +29,49 @@ interface Published {
  */
 export async function startRegistry(): Promise<Registry> {
   const folder = await mkdtemp(join(tmpdir(), 'anypod-registry-'));
-  const packages = [await pack('.', folder), await pack(await sdkDependent(folder), folder)];
+  const [fork, tarball] = await packFork();
+  const packages = [fork, await pack(await sdkDependent(folder), folder)];
   // Package managers keep what they got from a URL, and a port may come again.
   const base = `/${randomUUID()}`;
   const { origin, stop } = await listen((req, res) => {
     const path = decodeURIComponent(req.url ?? '').slice(base.length);
     const asked = packages.find(each => path === `/${each.manifest.name}`);
-    const tarball = packages.find(each => path === `/-/${each.file}`);
+    const file = packages.find(each => path === `/-/${each.file}`);
     if (asked) {
       res.setHeader('content-type', 'application/json').end(JSON.stringify(packument(asked, origin + base)));
-    } else if (tarball) {
-      res.setHeader('content-type', 'application/octet-stream').end(tarball.content);
+    } else if (file) {
+      res.setHeader('content-type', 'application/octet-stream').end(file.content);
     } else {
       res.writeHead(307, { location: NPM + req.url!.slice(base.length) }).end();
     }
   });
   return {
     url: origin + base,
-    tarball: join(folder, packages[0]!.file),
+    tarball,
     async stop() {
       await stop();
       await rm(folder, { recursive: true });
     }
   };
+}
+
+/** Packs this repository once for each state of it: several test files need the tarball. @returns it and its path */
+async function packFork(): Promise<[Published, string]> {
+  const hash = createHash('sha256');
+  const documents = ['package.json', 'README.md', 'CHANGELOG.md', 'PATCHES.md', 'LICENSE'];
+  const built = await readdir('dist', { recursive: true, withFileTypes: true });
+  const files = built.filter(entry => entry.isFile()).map(entry => join(entry.parentPath, entry.name));
+  for (const file of [...documents, ...files.sort()]) hash.update(`\0${file}\0`).update(await readFile(file));
+  const folder = join(tmpdir(), `anypod-packed-${hash.digest('hex').slice(0, 16)}`);
+  if (!existsSync(folder)) {
+    const draft = await mkdtemp(`${folder}-`);
+    await pack('.', draft);
+    // Another test file may have been faster. What it has packed is the same.
+    await rename(draft, folder).catch(() => rm(draft, { recursive: true }));
+  }
+  const [file] = (await readdir(folder)) as [string];
+  const tarball = join(folder, file);
+  return [{ manifest: await manifestOf('.'), file, content: await readFile(tarball) }, tarball];
 }
 
 async function pack(path: string, folder: string): Promise<Published> {
@@ -60,8 +81,11 @@ async function pack(path: string, folder: string): Promise<Published> {
   const [{ filename }] = Object.values(JSON.parse(stdout) as Record<string, { filename: string }>) as [
     { filename: string }
   ];
-  const manifest = JSON.parse(await readFile(join(path, 'package.json'), 'utf8')) as Published['manifest'];
-  return { manifest, file: filename, content: await readFile(join(folder, filename)) };
+  return { manifest: await manifestOf(path), file: filename, content: await readFile(join(folder, filename)) };
+}
+
+async function manifestOf(path: string): Promise<Published['manifest']> {
+  return JSON.parse(await readFile(join(path, 'package.json'), 'utf8')) as Published['manifest'];
 }
 
 async function sdkDependent(folder: string): Promise<string> {

@@ -1,6 +1,5 @@
 import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { createServer, type AddressInfo } from 'node:net';
 import { once } from 'node:events';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -19,6 +18,7 @@ import { clustered, single, type AnyClient, type Connect, type Where } from '../
 import { startRedisCluster, type RedisCluster } from '../../support/servers/redisCluster.js';
 import { startRedisServer, type RedisServer } from '../../support/servers/redisServer.js';
 import { until } from '../../support/until.js';
+import { freePort } from '../../support/servers/freePort.js';
 
 const run = promisify(execFile);
 const user = { username: 'mcp', password: 'password' };
@@ -170,13 +170,4 @@ async function makeCertificates(folder: string): Promise<void> {
   await openssl('req', '-x509', ...key, '-keyout', 'ca.key', '-out', 'ca.crt', '-subj', '/CN=test CA');
   const signed = ['-CA', 'ca.crt', '-CAkey', 'ca.key', '-addext', 'subjectAltName=IP:127.0.0.1'];
   await openssl('req', '-x509', ...key, ...signed, '-keyout', 'redis.key', '-out', 'redis.crt', '-subj', '/CN=redis');
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const { port } = probe.address() as AddressInfo;
-  probe.close();
-  await once(probe, 'close');
-  return port;
 }

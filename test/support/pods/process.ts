@@ -1,6 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
+import { bundle } from './bundle.js';
 
 export interface PodOptions {
   env?: Record<string, string>;
@@ -29,11 +30,13 @@ const watchStarter = script(`
 `);
 
 /**
- * Starts the script at `path` (from the repository's root) under tsx; resolves when it has printed `listening <port>`.
- * The pod ends with the process that started it, also when that one is killed.
+ * Starts the script at `path` (from the root of the repository): one of `test` as a bundle, any other under tsx, as
+ * users start the examples. Resolves when it has printed `listening <port>`. The pod ends with the process that started
+ * it, even if that one is killed.
  */
 export async function startPod(path: string, args: readonly string[] = [], options: PodOptions = {}): Promise<Pod> {
-  const child = spawn(process.execPath, ['--import', watchStarter, '--import', 'tsx', path, ...args], {
+  const script = path.startsWith('test/') ? [await bundle(path)] : ['--import', 'tsx', path];
+  const child = spawn(process.execPath, ['--import', watchStarter, ...script, ...args], {
     env: { ...process.env, ...options.env },
     stdio: ['ignore', 'pipe', 'pipe', 'pipe']
   });

@@ -4,7 +4,7 @@ import { chown, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client } from 'pg';
-import { listen } from './listen.js';
+import { freePort } from './freePort.js';
 import { until } from '../until.js';
 
 /** A private PostgreSQL on 127.0.0.1, in a folder of its own. */
@@ -21,9 +21,7 @@ export class PostgresServer {
     if (uid !== undefined && gid !== undefined) await chown(folder, uid, gid);
     const auth = ['--username', 'postgres', '--auth', 'trust'];
     execFileSync('initdb', ['--pgdata', folder, '--no-sync', ...auth], { ...account(), cwd: folder, stdio: 'pipe' });
-    const free = await listen(() => {});
-    await free.stop();
-    const server = new PostgresServer(folder, free.port);
+    const server = new PostgresServer(folder, await freePort());
     await server.start();
     return server;
   }

@@ -1,12 +1,11 @@
 import { execFile } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer, type AddressInfo } from 'node:net';
-import { once } from 'node:events';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { startRedisServer, type RedisServer } from './redisServer.js';
+import { freePort } from './freePort.js';
 
 const run = promisify(execFile);
 
@@ -53,13 +52,4 @@ async function untilClusterIsUp(port: number): Promise<void> {
     if (stdout.includes('cluster_state:ok') && stdout.includes('cluster_slots_ok:16384')) return;
     await delay(50);
   }
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const { port } = probe.address() as AddressInfo;
-  probe.close();
-  await once(probe, 'close');
-  return port;
 }

@@ -1,12 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { startRedisServer, type RedisServer } from './redisServer.js';
 import { until } from '../until.js';
+import { freePort } from './freePort.js';
 
 /** A private master and replica on 127.0.0.1, watched by three Sentinels. */
 export interface RedisSentinels {
@@ -81,13 +81,4 @@ export async function startRedisSentinels(): Promise<RedisSentinels> {
       )),
     stop
   };
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const { port } = probe.address() as AddressInfo;
-  probe.close();
-  await once(probe, 'close');
-  return port;
 }
