@@ -1,4 +1,5 @@
-import { type SessionBus, TopicListeners } from '../../ports/sessionBus.js';
+import type { SessionBus } from '../../ports/sessionBus.js';
+import { TopicListeners } from '../shared/topicListeners.js';
 
 /** A bus within this process, for pods that share an `InMemorySessionStore`. */
 export class InMemorySessionBus implements SessionBus {

@@ -1,6 +1,7 @@
 import { withDeadline } from '../../deadline.js';
 import { BusUnavailableError } from '../../errors.js';
-import { type SessionBus, TopicListeners } from '../../ports/sessionBus.js';
+import type { SessionBus } from '../../ports/sessionBus.js';
+import { TopicListeners } from '../shared/topicListeners.js';
 import { busSql } from './busSql.js';
 import { Database, type PostgresOptions } from './database.js';
 import { Listener } from './listener.js';

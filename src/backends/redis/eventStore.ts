@@ -2,11 +2,12 @@ import type { JSONRPCMessage } from 'mcp-sdk-upstream/types.js';
 import { EventCursorError } from '../../errors.js';
 import type { FollowableEventStore } from '../../ports/eventStore.js';
 import { checkNumber, checkOptionsObject, checkString } from '../../validate.js';
-import { REDIS_EVENT_METHODS, redisClient, type RedisEventClient } from './client.js';
+import { REDIS_EVENT_METHODS, type RedisEventClient } from './client.js';
+import { redisClient } from './anyClient.js';
 import { answerOf } from './redactedErrors.js';
 import { DEFAULT_KEY_PREFIX, RedisKeys } from './keys.js';
 import type { NodeRedisClient } from './nodeRedis.js';
-import { type ScriptedEventClient, withEventScripts } from './sessionScripts.js';
+import { type ScriptedEventClient, withEventScripts } from './eventScripts.js';
 
 export interface RedisEventStoreOptions {
   /** A client of ioredis, iovalkey or node-redis: single, Cluster or Sentinel. It stays yours. */

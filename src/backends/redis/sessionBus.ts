@@ -1,17 +1,12 @@
-import { type SessionBus, TopicListeners } from '../../ports/sessionBus.js';
+import type { SessionBus } from '../../ports/sessionBus.js';
+import { TopicListeners } from '../shared/topicListeners.js';
 import { checkFunction, checkOptionsObject, checkString } from '../../validate.js';
-import {
-  isSharded,
-  openSubscriber,
-  REDIS_BUS_METHODS,
-  redisClient,
-  type RedisBusClient,
-  type RedisSubscriber
-} from './client.js';
+import { isSharded, openSubscriber, REDIS_BUS_METHODS, type RedisBusClient, type RedisSubscriber } from './client.js';
+import { redisClient } from './anyClient.js';
 import { answerOf } from './redactedErrors.js';
 import { DEFAULT_KEY_PREFIX } from './keys.js';
 import type { NodeRedisClient } from './nodeRedis.js';
-import { type ScriptedBusClient, withBusScripts } from './sessionScripts.js';
+import { type ScriptedBusClient, withBusScripts } from './busScripts.js';
 
 export interface RedisSessionBusOptions {
   /**

@@ -13,7 +13,7 @@ import type { McpSessionState, SessionData, SessionPatch } from '../../ports/ses
  *   q, c, n   of the handshake: the requested protocol version, and the JSON of capabilities and clientInfo
  *   f    the form of the record; absent is this one
  *
- * The application's state stands there as well: see stateScripts.ts.
+ * The application's state stands there as well: see sessionScripts.ts.
  */
 
 /** A text goes on under its field's name and 1, 2, … */

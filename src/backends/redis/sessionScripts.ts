@@ -1,10 +1,10 @@
-import type { RedisBusClient, RedisClient, RedisEventClient } from './client.js';
+import type { RedisClient } from './client.js';
 
 /**
  * The Lua scripts: only what plain commands cannot do atomically. All keys of a script belong to one session and so
  * to one slot. Values are stored as they are given; nothing is decoded or encoded in Lua.
  */
-interface ScriptedClient {
+export interface ScriptedClient {
   anypodCreateSession(...args: (string | number)[]): Promise<number>;
   anypodPatchSession(...args: (string | number)[]): Promise<number>;
   anypodTouchRecord(...args: (string | number)[]): Promise<number>;
@@ -64,30 +64,6 @@ redis.call('DEL', KEYS[2])
 if removed == 1 then redis.call('SET', KEYS[3], '1', 'EX', ARGV[1]) end
 return removed`;
 
-/**
- * Appends an event to a stream's log, once: a client library sends a command again when the connection breaks before the
- * answer. Between the two at most a few events of other pods come. Entries are read with their messages, which may be
- * large, so the caller names one that was there before the call: then there is hardly ever anything to read.
- * KEYS: events. ARGV: events to keep, seconds to live, the message, a name for this call, from where on the call may
- * have written (as in XRANGE).
- * Returns the id of the entry.
- * Atomic so that no log is ever without a time to live, and no event is there twice.
- */
-const APPEND_EVENT = `
-for _, entry in ipairs(redis.call('XREVRANGE', KEYS[1], '+', ARGV[5], 'COUNT', 8)) do
-  if entry[2][4] == ARGV[4] then return entry[1] end
-end
-local id = redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*', 'message', ARGV[3], 'call', ARGV[4])
-redis.call('EXPIRE', KEYS[1], ARGV[2])
-return id`;
-
-/**
- * Publishes to every node of a Cluster.
- * KEYS: names the node to publish on. ARGV: channel, message.
- * A script because a client sends PUBLISH, which has no key, to any node: then messages overtake each other.
- */
-const PUBLISH = `return redis.call('PUBLISH', ARGV[1], ARGV[2])`;
-
 /** Registers the scripts on a client: it sends their digest, and their text where a server does not know them yet. */
 export function withScripts(client: RedisClient): RedisClient & ScriptedClient {
   client.defineCommand('anypodCreateSession', { numberOfKeys: 3, lua: CREATE });
@@ -97,29 +73,50 @@ export function withScripts(client: RedisClient): RedisClient & ScriptedClient {
   return client as RedisClient & ScriptedClient;
 }
 
-export interface ScriptedEventClient {
-  anypodAppendEvent(
-    key: string,
-    maxEvents: number,
-    ttlSeconds: number,
-    message: string,
-    call: string,
-    since: string
-  ): Promise<string>;
+/**
+ * The Lua scripts of the application's state: two fields of the session's record, so that it is gone whenever the record
+ * is. They leave the session's revision alone: pods that hold the record have nothing to learn from a change of the state.
+ */
+export interface ScriptedStateClient {
+  /** Redis cuts an array at its first nil, so a state that was removed comes as its version alone. */
+  anypodGetState(session: string, record: string): Promise<[version?: string, value?: string]>;
+  anypodPutState(...args: (string | number)[]): Promise<number>;
 }
 
-export function withEventScripts(client: RedisEventClient): ScriptedEventClient {
-  client.defineCommand('anypodAppendEvent', { numberOfKeys: 1, lua: APPEND_EVENT });
-  return client as unknown as ScriptedEventClient;
-}
+/**
+ * Reads the state.
+ * KEYS: session, record.
+ * Returns nothing where the session is missing, else the version, '0' before the first write, and the value where there
+ * is one.
+ * Atomic so that a session that ends meanwhile is not taken for one without a state.
+ */
+const GET_STATE = `
+if redis.call('EXISTS', KEYS[1], KEYS[2]) < 2 then return {} end
+local kept = redis.call('HMGET', KEYS[2], 'stateVersion', 'state')
+if not kept[1] then return {'0'} end
+if not kept[2] then return {kept[1]} end
+return kept`;
 
-export interface ScriptedBusClient {
-  anypodPublish(key: string, channel: string, message: string): Promise<unknown>;
-}
+/**
+ * Replaces or removes the state.
+ * KEYS: session, record. ARGV: the version that it must have or '', then the value, if any.
+ * Returns 1, 0 where it has another version, -1 where the session is missing.
+ * Atomic because another write, or the end of the session, may come between looking and writing.
+ */
+const PUT_STATE = `
+if redis.call('EXISTS', KEYS[1], KEYS[2]) < 2 then return -1 end
+local version = redis.call('HGET', KEYS[2], 'stateVersion') or '0'
+if ARGV[1] ~= '' and ARGV[1] ~= version then return 0 end
+if ARGV[2] then
+  redis.call('HSET', KEYS[2], 'state', ARGV[2])
+else
+  redis.call('HDEL', KEYS[2], 'state')
+end
+redis.call('HINCRBY', KEYS[2], 'stateVersion', 1)
+return 1`;
 
-export function withBusScripts(client: RedisBusClient): ScriptedBusClient {
-  client.defineCommand('anypodPublish', { numberOfKeys: 1, lua: PUBLISH });
-  return client as unknown as ScriptedBusClient;
+export function withStateScripts<C extends Pick<RedisClient, 'defineCommand'>>(client: C): C & ScriptedStateClient {
+  client.defineCommand('anypodGetState', { numberOfKeys: 2, lua: GET_STATE });
+  client.defineCommand('anypodPutState', { numberOfKeys: 2, lua: PUT_STATE });
+  return client as C & ScriptedStateClient;
 }
-
-export type { ScriptedClient };

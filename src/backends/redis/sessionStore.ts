@@ -10,16 +10,16 @@ import type {
 } from '../../ports/sessionStore.js';
 import { SharedBuses } from '../shared/sharedBuses.js';
 import { checkFunction, checkNumber, checkOptionsObject, checkString } from '../../validate.js';
-import { REDIS_CLIENT_METHODS, redisClient, type RedisClient } from './client.js';
+import { REDIS_CLIENT_METHODS, type RedisClient } from './client.js';
+import { redisClient } from './anyClient.js';
 import { answerOf } from './redactedErrors.js';
 import { DEFAULT_KEY_PREFIX, RedisKeys } from './keys.js';
 import { type ScriptedLockClient, withLockScripts } from './lockScripts.js';
 import type { NodeRedisClient } from './nodeRedis.js';
 import { fromFields, toChanges, toFields } from './sessionHash.js';
-import { type ScriptedClient, withScripts } from './sessionScripts.js';
+import { type ScriptedClient, type ScriptedStateClient, withScripts, withStateScripts } from './sessionScripts.js';
 import { RedisSessionBus } from './sessionBus.js';
 import { SessionIndex } from './sessionIndex.js';
-import { type ScriptedStateClient, withStateScripts } from './stateScripts.js';
 import { Trips } from './commandBatcher.js';
 import { Date, performance } from '../../timers.js';
 

@@ -1,7 +1,8 @@
 import type { QueuedMessage, TaskMessageQueue } from 'mcp-sdk-upstream/experimental/tasks/interfaces.js';
 import { failRequests, pushMessage } from '../../tasks/taskMessages.js';
 import { checkFunction, checkNumber, checkOptionsObject, checkString } from '../../validate.js';
-import { REDIS_TASK_QUEUE_METHODS, redisClient, type RedisTaskQueueClient } from './client.js';
+import { REDIS_TASK_QUEUE_METHODS, type RedisTaskQueueClient } from './client.js';
+import { redisClient } from './anyClient.js';
 import { DEFAULT_KEY_PREFIX, RedisKeys } from './keys.js';
 import type { NodeRedisClient } from './nodeRedis.js';
 import { type ScriptedTaskClient, withTaskScripts } from './taskScripts.js';

@@ -11,7 +11,8 @@ import {
   taskNotFound
 } from '../../tasks/taskRules.js';
 import { checkNumber, checkOptionsObject, checkString } from '../../validate.js';
-import { REDIS_TASK_METHODS, redisClient, type RedisTaskClient } from './client.js';
+import { REDIS_TASK_METHODS, type RedisTaskClient } from './client.js';
+import { redisClient } from './anyClient.js';
 import { DEFAULT_KEY_PREFIX, RedisKeys } from './keys.js';
 import type { NodeRedisClient } from './nodeRedis.js';
 import { type ScriptedTaskClient, withTaskScripts } from './taskScripts.js';

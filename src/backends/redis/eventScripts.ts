@@ -1,0 +1,34 @@
+import type { RedisEventClient } from './client.js';
+
+/**
+ * Appends an event to a stream's log, once: a client library sends a command again when the connection breaks before the
+ * answer. Between the two at most a few events of other pods come. Entries are read with their messages, which may be
+ * large, so the caller names one that was there before the call: then there is hardly ever anything to read.
+ * KEYS: events. ARGV: events to keep, seconds to live, the message, a name for this call, from where on the call may
+ * have written (as in XRANGE).
+ * Returns the id of the entry.
+ * Atomic so that no log is ever without a time to live, and no event is there twice.
+ */
+const APPEND_EVENT = `
+for _, entry in ipairs(redis.call('XREVRANGE', KEYS[1], '+', ARGV[5], 'COUNT', 8)) do
+  if entry[2][4] == ARGV[4] then return entry[1] end
+end
+local id = redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*', 'message', ARGV[3], 'call', ARGV[4])
+redis.call('EXPIRE', KEYS[1], ARGV[2])
+return id`;
+
+export interface ScriptedEventClient {
+  anypodAppendEvent(
+    key: string,
+    maxEvents: number,
+    ttlSeconds: number,
+    message: string,
+    call: string,
+    since: string
+  ): Promise<string>;
+}
+
+export function withEventScripts(client: RedisEventClient): ScriptedEventClient {
+  client.defineCommand('anypodAppendEvent', { numberOfKeys: 1, lua: APPEND_EVENT });
+  return client as unknown as ScriptedEventClient;
+}
