@@ -25,7 +25,11 @@ export type {
   RedisBusClient,
   RedisClient,
   RedisEventClient,
+  RedisIndexClient,
+  RedisPipeline,
+  RedisSubscriber,
   RedisTaskClient,
+  RedisTaskPipeline,
   RedisTaskQueueClient
 } from './backends/redis/client.js';
 export type { OpeningLimitOptions, OpenRateLimit } from './handler/openingLimits.js';
@@ -79,6 +83,7 @@ export type { NodeRedisClient } from './backends/redis/nodeRedis.js';
 export { createMemorySessionStore, createSessionServices, createSessionStore } from './services/sessionServices.js';
 export type { OwningSessionStore, SessionServices } from './services/sessionServices.js';
 export type { SessionServicesOptions, StorageType } from './services/options.js';
+export type { Backend } from './services/backend.js';
 export { isRedisAvailable } from './services/openRedis.js';
 export { CLIENT_SESSION_TTL_SECONDS, createClientSessions } from './clientSessions/clientSessions.js';
 export type { ClientSessions, ClientSessionsOptions } from './clientSessions/clientSessions.js';

@@ -12,7 +12,9 @@ import { notEncoded, parseUrl } from './backendUrl.js';
 import { clearTimeout, setTimeout } from '../timers.js';
 
 const DEFAULT_TIMEOUT_MS = 2000;
-/** How long a goodbye may take. */
+/** A connection that leaves a command unanswered for so long is replaced: its peer may be gone without a word. */
+const SOCKET_TIMEOUT_MS = 5000;
+/** How long closing the connection may take. */
 const QUIT_MS = 1000;
 /** Of errors that tell of nobody who answers there; any other tells of a Redis that does not let us in. */
 const UNREACHABLE = /^(ECONNREFUSED|ECONNRESET|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOENT)$/;
@@ -29,13 +31,13 @@ export async function openRedis(url: string, by: string, options: BackendOptions
   const redis = isCluster
     ? new ioredis.Cluster([{ host: address.host, port: address.port }], {
         ...own,
-        redisOptions: address.access,
+        redisOptions: { ...address.access, socketTimeout: SOCKET_TIMEOUT_MS },
         // A certificate names the host, not its address.
         ...(address.access.tls && {
           dnsLookup: (host: string, done: (error: null, found: string) => void) => done(null, host)
         })
       })
-    : new ioredis.Redis({ ...own, ...address.single });
+    : new ioredis.Redis({ ...own, ...address.single, socketTimeout: SOCKET_TIMEOUT_MS });
   reportErrors(redis as Redis, options.onLog);
   try {
     await redis.connect();

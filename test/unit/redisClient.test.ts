@@ -1,4 +1,5 @@
 import { BackendUnavailableError, InvalidOptionError, RedisSessionBus, RedisSessionStore } from 'mcp-sdk-anypod/server';
+import { Redis } from 'ioredis';
 import { createClient, createClientPool, createCluster } from 'redis';
 import { createClient as createClient5 } from 'redis5';
 
@@ -19,4 +20,15 @@ test('an unsupported or too old client is refused with the names of the supporte
     expect(() => new RedisSessionStore({ redis: redis as never })).toThrow(InvalidOptionError);
     expect(() => new RedisSessionStore({ redis: redis as never })).toThrow('node-redis');
   }
+});
+
+test.each([
+  ['ioredis with readOnly', () => new Redis({ lazyConnect: true, readOnly: true })],
+  [
+    "ioredis with role: 'slave'",
+    () => new Redis({ lazyConnect: true, sentinels: [{ host: '127.0.0.1', port: 1 }], name: 'x', role: 'slave' })
+  ],
+  ['node-redis with readonly', () => createClient({ readonly: true })]
+] as const)('a client of a replica is refused: %s', (_name, make) => {
+  expect(() => new RedisSessionStore({ redis: make() })).toThrow(/uses a replica, expected a client of a master/);
 });

@@ -3,17 +3,19 @@ import { checkMethods } from '../../validate.js';
 import { adaptNodeRedis, type NodeRedisClient } from './nodeRedis.js';
 
 /**
- * The client behind an option named `redis`, whichever library it is of: the one place that tells them apart.
+ * The client that an option named `redis` holds, in the shape of ioredis: the one place that tells the libraries apart.
  * @param methods - what the caller needs of an ioredis client
  * @throws InvalidOptionError
  */
 export function redisClient<T extends object>(client: T | NodeRedisClient, methods: readonly string[]): T {
   if (!isNodeRedis(client)) {
     checkMethods('redis', client, methods);
+    checkIsOfMaster(client);
     return client;
   }
   if (!('withTypeMapping' in client)) throw unsupported('a node-redis client older than version 5');
   if ('totalClients' in client) throw unsupported('a node-redis pool, which cannot subscribe');
+  checkIsOfMaster(client);
   return adaptNodeRedis(client) as T;
 }
 
@@ -23,4 +25,17 @@ function isNodeRedis(client: object): client is NodeRedisClient {
 
 function unsupported(kind: string): InvalidOptionError {
   return new InvalidOptionError('redis', kind, 'a client of ioredis 5 or 6, iovalkey, or redis (node-redis) 5 or 6');
+}
+
+/** A client of a replica cannot write, and reads what may be out of date. */
+function checkIsOfMaster(client: object): void {
+  const { options } = client as { options?: { readOnly?: unknown; readonly?: unknown; role?: unknown } };
+  const kind =
+    options?.readOnly === true || options?.readonly === true
+      ? 'a client with the option readOnly'
+      : options?.role === 'slave'
+        ? "a client with the option role: 'slave'"
+        : undefined;
+  if (kind !== undefined)
+    throw new InvalidOptionError('redis', `${kind}, which uses a replica`, 'a client of a master');
 }

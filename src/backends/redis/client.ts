@@ -1,5 +1,10 @@
+/** Registers Lua scripts, each as a method of the client. */
+export interface ScriptDefiner {
+  defineCommand(name: string, definition: { numberOfKeys: number; lua: string }): void;
+}
+
 /**
- * What this package uses of a client, in the shape of ioredis 5 and 6 and iovalkey (`Redis` or `Cluster`); other clients
+ * What the session store uses of a client, in the shape of ioredis 5 and 6 and iovalkey (`Redis` or `Cluster`); other clients
  * are adapted to it. The client is handed in, and stays its owner's to configure and to close.
  */
 export interface RedisClient extends RedisBusClient, RedisIndexClient {
@@ -9,6 +14,7 @@ export interface RedisClient extends RedisBusClient, RedisIndexClient {
   defineCommand(name: string, definition: { numberOfKeys: number; lua: string }): void;
 }
 
+/** Commands that go to Redis in one write. */
 export interface RedisPipeline {
   getex(key: string, secondsToken: 'EX', seconds: number): RedisPipeline;
   get(key: string): RedisPipeline;
@@ -16,9 +22,8 @@ export interface RedisPipeline {
   expire(key: string, seconds: number): RedisPipeline;
   pttl(key: string): RedisPipeline;
   exists(key: string): RedisPipeline;
-  zadd(key: string, score: number, member: string): RedisPipeline;
   zrem(key: string, member: string): RedisPipeline;
-  zremrangebyscore(key: string, min: string, max: number): RedisPipeline;
+  wait(replicas: number, timeoutMs: number): RedisPipeline;
   exec(): Promise<[error: Error | null, result: unknown][] | null>;
 }
 
@@ -97,6 +102,7 @@ export interface RedisTaskClient {
   pipeline(): RedisTaskPipeline;
 }
 
+/** Reads of tasks that go to Redis in one write. */
 export interface RedisTaskPipeline {
   hmget(key: string, ...fields: string[]): RedisTaskPipeline;
   exec(): Promise<[error: Error | null, result: unknown][] | null>;

@@ -1,80 +1,88 @@
-import { withoutCommand } from './redactedErrors.js';
-import type { RedisClient, RedisPipeline } from './client.js';
+import { redacted } from './redactedErrors.js';
+import type { RedisPipeline, RedisTaskPipeline } from './client.js';
 import { setImmediate } from '../../timers.js';
 
-/** A command of the pipeline's, and its arguments. */
-export type Command = readonly [name: keyof Omit<RedisPipeline, 'exec'>, ...args: (string | number)[]];
+type Pipeline = Omit<RedisPipeline & RedisTaskPipeline, 'exec'>;
 
-type Add = (this: RedisPipeline, ...args: unknown[]) => RedisPipeline;
+/** A command of the pipeline, and its arguments. */
+export type PipelineCommand = readonly [name: keyof Pipeline, ...args: (string | number)[]];
 
-interface Question {
-  readonly commands: readonly Command[];
+/** What the batcher uses of a client. */
+export interface PipelineClient {
+  readonly isCluster?: boolean;
+  pipeline(): RedisPipeline;
+}
+
+type Add = (this: unknown, ...args: unknown[]) => unknown;
+
+interface Batch {
+  readonly commands: readonly PipelineCommand[];
   readonly resolve: (results: unknown[]) => void;
   readonly reject: (error: Error) => void;
   isRepeated: boolean;
 }
 
 /**
- * Sends commands to Redis. What is asked in one turn of the event loop goes in one write, and comes back in one read,
- * however the client is set up: it costs both sides less by far.
+ * Sends the commands of one turn of the event loop in one write, and reads their replies in one read, whatever the
+ * client's options are: this costs both sides far less than a write for each.
  */
-export class Trips {
-  readonly #redis: RedisClient;
-  #waiting: Question[] = [];
+export class CommandBatcher {
+  readonly #redis: PipelineClient;
+  #waiting: Batch[] = [];
 
-  constructor(redis: RedisClient) {
+  constructor(redis: PipelineClient) {
     this.#redis = redis;
   }
 
   /**
    * @param commands - their keys share a slot, and they may run twice
-   * @returns the result of each; rejects where one of them has failed
+   * @returns the reply to each; rejects if one of them fails
    */
-  ask(...commands: Command[]): Promise<unknown[]> {
+  send(commands: readonly PipelineCommand[]): Promise<unknown[]> {
     return new Promise((resolve, reject) => {
       this.#put({ commands, resolve, reject, isRepeated: false });
     });
   }
 
-  #put(question: Question): void {
-    // Of a Cluster each node has a connection of its own.
-    if (this.#redis.isCluster) this.#send([question]);
-    else if (this.#waiting.push(question) === 1) setImmediate(() => this.#sendWaiting());
+  #put(batch: Batch): void {
+    // Each node of a Cluster has a connection of its own.
+    if (this.#redis.isCluster) this.#sendAll([batch]);
+    else if (this.#waiting.push(batch) === 1) setImmediate(() => this.#sendWaiting());
   }
 
   #sendWaiting(): void {
-    const questions = this.#waiting;
+    const batches = this.#waiting;
     this.#waiting = [];
-    this.#send(questions);
+    this.#sendAll(batches);
   }
 
-  #send(questions: Question[]): void {
-    const fail = (error: Error): void => questions.forEach(({ reject }) => reject(withoutCommand(error)));
+  #sendAll(batches: Batch[]): void {
+    const fail = (error: unknown): void => batches.forEach(({ reject }) => reject(redacted(error)));
     try {
       const pipeline = this.#redis.pipeline();
-      for (const { commands } of questions) {
-        for (const [name, ...args] of commands) (pipeline[name] as Add).apply(pipeline, args);
+      for (const { commands } of batches) {
+        for (const [name, ...args] of commands) ((pipeline as unknown as Pipeline)[name] as Add).apply(pipeline, args);
       }
       pipeline.exec().then(results => {
         let first = 0;
-        for (const question of questions) {
-          this.#settle(question, results?.slice(first, (first += question.commands.length)) ?? []);
+        for (const batch of batches) {
+          this.#settle(batch, results?.slice(first, (first += batch.commands.length)) ?? []);
         }
       }, fail);
     } catch (error) {
-      fail(error as Error);
+      fail(error);
     }
   }
 
-  #settle(question: Question, answers: [error: Error | null, result: unknown][]): void {
-    const { commands, resolve, reject } = question;
+  #settle(batch: Batch, replies: [error: Error | null, result: unknown][]): void {
+    const { commands, resolve, reject } = batch;
     const results: unknown[] = [];
-    for (const [error, result] of answers) {
-      if (error && isAborted(error) && !question.isRepeated) {
-        question.isRepeated = true;
-        return this.#put(question);
+    for (const [error, result] of replies) {
+      if (error && isAborted(error) && !batch.isRepeated) {
+        batch.isRepeated = true;
+        return this.#put(batch);
       }
-      if (error) return reject(withoutCommand(error));
+      if (error) return reject(redacted(error));
       results.push(result);
     }
     if (results.length < commands.length) return reject(new Error('Redis gave no result'));
@@ -83,8 +91,8 @@ export class Trips {
 }
 
 /**
- * When a connection breaks, ioredis sends single commands again on the next one, but not what is left of a pipeline that
- * was answered in part.
+ * When a connection breaks, ioredis sends single commands again on the next one, but not the rest of a pipeline of which
+ * some commands were answered.
  */
 function isAborted(error: Error): boolean {
   return error.name === 'AbortError';

@@ -1,4 +1,4 @@
-import type { RedisEventClient } from './client.js';
+import type { Script } from './database.js';
 
 /**
  * Appends an event to a stream's log, once: a client library sends a command again when the connection breaks before the
@@ -9,26 +9,14 @@ import type { RedisEventClient } from './client.js';
  * Returns the id of the entry.
  * Atomic so that no log is ever without a time to live, and no event is there twice.
  */
-const APPEND_EVENT = `
+export const APPEND_EVENT: Script = {
+  name: 'anypodAppendEvent',
+  numberOfKeys: 1,
+  lua: `
 for _, entry in ipairs(redis.call('XREVRANGE', KEYS[1], '+', ARGV[5], 'COUNT', 8)) do
   if entry[2][4] == ARGV[4] then return entry[1] end
 end
 local id = redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*', 'message', ARGV[3], 'call', ARGV[4])
 redis.call('EXPIRE', KEYS[1], ARGV[2])
-return id`;
-
-export interface ScriptedEventClient {
-  anypodAppendEvent(
-    key: string,
-    maxEvents: number,
-    ttlSeconds: number,
-    message: string,
-    call: string,
-    since: string
-  ): Promise<string>;
-}
-
-export function withEventScripts(client: RedisEventClient): ScriptedEventClient {
-  client.defineCommand('anypodAppendEvent', { numberOfKeys: 1, lua: APPEND_EVENT });
-  return client as unknown as ScriptedEventClient;
-}
+return id`
+};

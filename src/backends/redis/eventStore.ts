@@ -3,11 +3,11 @@ import { EventCursorError } from '../../errors.js';
 import type { FollowableEventStore } from '../../ports/eventStore.js';
 import { checkNumber, checkOptionsObject, checkString } from '../../validate.js';
 import { REDIS_EVENT_METHODS, type RedisEventClient } from './client.js';
-import { redisClient } from './anyClient.js';
-import { answerOf } from './redactedErrors.js';
+import { Database } from './database.js';
 import { DEFAULT_KEY_PREFIX, RedisKeys } from './keys.js';
 import type { NodeRedisClient } from './nodeRedis.js';
-import { type ScriptedEventClient, withEventScripts } from './eventScripts.js';
+import { APPEND_EVENT } from './eventScripts.js';
+import { entriesOf, type StreamEntry, textOf } from './replies.js';
 
 export interface RedisEventStoreOptions {
   /** A client of ioredis, iovalkey or node-redis: single, Cluster or Sentinel. It stays yours. */
@@ -30,8 +30,7 @@ const MAX_REMEMBERED = 5000;
  * they are ordered whichever pod writes. An event id is `<stream id>@<Redis id>`.
  */
 export class RedisEventStore implements FollowableEventStore {
-  readonly #redis: RedisEventClient;
-  readonly #scripts: ScriptedEventClient;
+  readonly #database: Database;
   readonly #keys: RedisKeys;
   readonly #maxEvents: number;
   readonly #ttlSeconds: number;
@@ -47,8 +46,7 @@ export class RedisEventStore implements FollowableEventStore {
     checkString('keyPrefix', options.keyPrefix);
     checkNumber('maxEventsPerStream', options.maxEventsPerStream, { min: 1, integer: true });
     checkNumber('ttlSeconds', options.ttlSeconds, { min: 1, max: 1_000_000_000, integer: true });
-    this.#redis = redisClient(options.redis, REDIS_EVENT_METHODS);
-    this.#scripts = withEventScripts(this.#redis);
+    this.#database = new Database(options.redis, REDIS_EVENT_METHODS, { scripts: [APPEND_EVENT] });
     this.#keys = new RedisKeys(options.keyPrefix ?? DEFAULT_KEY_PREFIX);
     this.#maxEvents = options.maxEventsPerStream ?? 1000;
     this.#ttlSeconds = options.ttlSeconds ?? 3600;
@@ -59,15 +57,16 @@ export class RedisEventStore implements FollowableEventStore {
     const text = JSON.stringify(message);
     const call = `${this.#name}.${(++this.#calls).toString(36)}`;
     const since = this.#latest.get(streamId);
-    const id = await answerOf(
-      this.#scripts.anypodAppendEvent(key, this.#maxEvents, this.#ttlSeconds, text, call, since ? `(${since}` : '-')
-    );
+    const from = since ? `(${since}` : '-';
+    const reply = await this.#database.script(APPEND_EVENT, [key], this.#maxEvents, this.#ttlSeconds, text, call, from);
+    const id = textOf(reply) as string;
     this.#saw(streamId, id);
     return `${streamId}@${id}`;
   }
 
   async latestEventId(streamId: string): Promise<string | null> {
-    const [latest] = await answerOf(this.#redis.xrevrange(this.#keys.events(streamId), '+', '-', 'COUNT', 1));
+    const key = this.#keys.events(streamId);
+    const [latest] = entriesOf(await this.#database.command('xrevrange', key, '+', '-', 'COUNT', 1));
     if (!latest) return null;
     this.#saw(streamId, latest[0]);
     return `${streamId}@${latest[0]}`;
@@ -106,8 +105,9 @@ export class RedisEventStore implements FollowableEventStore {
     }
   }
 
-  #read(streamId: string, from: string, to: string, count: number): Promise<[id: string, fields: string[]][]> {
-    return answerOf(this.#redis.xrange(this.#keys.events(streamId), from, to, 'COUNT', count));
+  async #read(streamId: string, from: string, to: string, count: number): Promise<StreamEntry[]> {
+    const key = this.#keys.events(streamId);
+    return entriesOf(await this.#database.command('xrange', key, from, to, 'COUNT', count));
   }
 
   /** What comes later is behind this entry. Those of the streams that were used last are remembered. */
@@ -124,7 +124,12 @@ interface Cursor {
   id: string;
 }
 
+/** Both halves of an entry's id are unsigned numbers of 64 bits: Redis refuses a larger one with an error. */
+const MAX_PART = 2n ** 64n - 1n;
+
 function parseEventId(eventId: string): Cursor | undefined {
-  const match = /^(.+)@(\d{1,20}-\d{1,20})$/.exec(eventId);
-  return match ? { streamId: match[1] as string, id: match[2] as string } : undefined;
+  const match = /^(.+)@((\d{1,20})-(\d{1,20}))$/.exec(eventId);
+  if (!match) return undefined;
+  const [, streamId, id, ...parts] = match as unknown as [string, string, string, string, string];
+  return parts.some(part => BigInt(part) > MAX_PART) ? undefined : { streamId, id };
 }

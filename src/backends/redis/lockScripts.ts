@@ -1,26 +1,22 @@
-import type { RedisClient } from './client.js';
+import type { Script } from './database.js';
 
-type Client = Pick<RedisClient, 'defineCommand'>;
-
-/**
- * The Lua scripts of the locks. A lock is a key that Redis lets expire; who waits for it has a place in a queue, a sorted
- * set by order of coming, and a lease for the place in another, by the time at which it ends on Redis' clock. All three
- * share the slot of the session, and the two sets live as long as the last lease in them.
+/*
+ * The Lua scripts of the locks. A lock is a key that Redis lets expire. A token that waits for it has a place in a queue,
+ * a sorted set in the order of arrival, and a lease for the place in another sorted set, by the time at which the lease
+ * ends on Redis' clock. All three share the slot of the session, and the two sets live as long as the last lease in them.
  */
-export interface ScriptedLockClient {
-  anypodAcquireLock(lock: string, queue: string, places: string, token: string, leaseMs: number): Promise<number>;
-  anypodRenewLock(lock: string, token: string, leaseMs: number): Promise<number>;
-  anypodReleaseLock(lock: string, queue: string, places: string, token: string): Promise<number>;
-}
 
 /**
  * Takes the lock, holds it for longer, or takes or keeps a place in the queue.
  * KEYS: lock, queue, places. ARGV: token, milliseconds of the lease.
- * Returns 1 where the token holds the lock now, else 0.
- * Atomic because the lock may come free, and others may come, between looking and taking it.
+ * Returns 1 if the token holds the lock now, else 0.
+ * Atomic because the lock may come free, and others may ask for it, between reading and taking it.
  * A waiter's lease may be longer than that of one who came later, so the sets' times to live only grow.
  */
-const ACQUIRE = `
+const ACQUIRE: Script = {
+  name: 'anypodAcquireLock',
+  numberOfKeys: 3,
+  lua: `
 local holder = redis.call('GET', KEYS[1])
 if holder == ARGV[1] then
   redis.call('PEXPIRE', KEYS[1], ARGV[2])
@@ -48,33 +44,37 @@ if redis.call('PTTL', KEYS[3]) < tonumber(ARGV[2]) then
   redis.call('PEXPIRE', KEYS[2], ARGV[2])
   redis.call('PEXPIRE', KEYS[3], ARGV[2])
 end
-return 0`;
+return 0`
+};
 
 /**
  * Holds the lock for longer.
  * KEYS: lock. ARGV: token, milliseconds of the lease.
- * Returns 1, or 0 where the token does not hold the lock.
- * Atomic because the lease may end, and another begin, between looking and prolonging it.
+ * Returns 1, or 0 if the token does not hold the lock.
+ * Atomic because the lease may end, and another begin, between reading and prolonging it.
  */
-const RENEW = `
+const RENEW: Script = {
+  name: 'anypodRenewLock',
+  numberOfKeys: 1,
+  lua: `
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
-return redis.call('PEXPIRE', KEYS[1], ARGV[2])`;
+return redis.call('PEXPIRE', KEYS[1], ARGV[2])`
+};
 
 /**
  * Gives up the lock, or the place in the queue.
  * KEYS: lock, queue, places. ARGV: token.
- * Returns 1 where the token held the lock, else 0.
- * Atomic because the lock may be another's between looking and removing it.
+ * Returns 1 if the token held the lock, else 0.
+ * Atomic because another token may take the lock between reading and removing it.
  */
-const RELEASE = `
+const RELEASE: Script = {
+  name: 'anypodReleaseLock',
+  numberOfKeys: 3,
+  lua: `
 redis.call('ZREM', KEYS[2], ARGV[1])
 redis.call('ZREM', KEYS[3], ARGV[1])
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
-return redis.call('DEL', KEYS[1])`;
+return redis.call('DEL', KEYS[1])`
+};
 
-export function withLockScripts<C extends Client>(client: C): C & ScriptedLockClient {
-  client.defineCommand('anypodAcquireLock', { numberOfKeys: 3, lua: ACQUIRE });
-  client.defineCommand('anypodRenewLock', { numberOfKeys: 1, lua: RENEW });
-  client.defineCommand('anypodReleaseLock', { numberOfKeys: 3, lua: RELEASE });
-  return client as C & ScriptedLockClient;
-}
+export const LOCK_SCRIPTS = { acquire: ACQUIRE, renew: RENEW, release: RELEASE };

@@ -26,27 +26,22 @@ type Command =
       keyof Clients,
       'isCluster' | 'options' | 'publish' | 'spublish' | 'duplicate' | 'pipeline' | 'defineCommand'
     >
-  | Exclude<keyof Pipelines, 'exec'>;
+  | Exclude<keyof Pipelines, 'exec' | 'wait'>;
 
-/**
- * The commands that this package uses: their first argument is their one key. The value makes a reply into what ioredis
- * gives, where RESP 2 or 3 has another shape. The compiler asks for a line when an interface gets a new command.
- */
-const COMMANDS: Record<Command, (reply: unknown) => unknown> = {
-  exists: asItIs,
-  expire: asItIs,
-  get: asItIs,
-  getex: asItIs,
-  hgetall: toObject,
-  hmget: asItIs,
-  lpop: asItIs,
-  pttl: asItIs,
-  xrange: asItIs,
-  xrevrange: asItIs,
-  zadd: asItIs,
-  zrem: asItIs,
-  zremrangebyscore: asItIs,
-  zscan: asItIs
+/** The commands that this package uses: their first argument is their one key. The compiler asks for a new one here. */
+const COMMANDS: Record<Command, true> = {
+  exists: true,
+  expire: true,
+  get: true,
+  getex: true,
+  hgetall: true,
+  hmget: true,
+  lpop: true,
+  pttl: true,
+  xrange: true,
+  xrevrange: true,
+  zrem: true,
+  zscan: true
 };
 
 type Argument = string | number | readonly (string | number)[];
@@ -139,7 +134,18 @@ class NodeRedisAdapter {
         calls.push(call(args));
         return pipeline;
       });
-    for (const name of Object.keys(COMMANDS) as Command[]) add(name, args => this.#command(name, args));
+    let lastKey = '';
+    for (const name of Object.keys(COMMANDS) as Command[]) {
+      add(name, args => {
+        lastKey = this.#keyPrefix + String(args[0]);
+        return this.#command(name, args);
+      });
+    }
+    // It has no key, and goes where the command before it goes.
+    add('wait', args => {
+      const key = lastKey;
+      return send => send(key, ['WAIT', ...args.map(String)]);
+    });
     for (const [name, script] of this.#scripts) add(name, args => this.#script(script, args));
     return pipeline;
   }
@@ -166,7 +172,7 @@ class NodeRedisAdapter {
   #command(name: Command, args: Argument[]): Call {
     const [key, ...rest] = args.flat().map(String) as [string, ...string[]];
     const prefixed = this.#keyPrefix + key;
-    return async send => COMMANDS[name](await send(prefixed, [name.toUpperCase(), prefixed, ...rest]));
+    return send => send(prefixed, [name.toUpperCase(), prefixed, ...rest]);
   }
 
   #script({ numberOfKeys, lua, sha }: Script, args: Argument[]): Call {
@@ -209,18 +215,6 @@ function sentinelSend(client: NodeRedisClient): Send {
     sendCommand(isReadonly: boolean, args: unknown, options: unknown): Promise<unknown>;
   };
   return (_key, args) => sentinel.sendCommand(false, args, PLAIN);
-}
-
-function asItIs(reply: unknown): unknown {
-  return reply;
-}
-
-/** RESP 2 has a list of fields and values for it, RESP 3 a map. */
-function toObject(reply: unknown): unknown {
-  if (!Array.isArray(reply)) return reply;
-  return Object.fromEntries(
-    Array.from({ length: reply.length / 2 }, (_, i) => [reply[2 * i], reply[2 * i + 1]] as [string, unknown])
-  );
 }
 
 async function sha1(text: string): Promise<string> {

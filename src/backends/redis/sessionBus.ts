@@ -2,11 +2,10 @@ import type { SessionBus } from '../../ports/sessionBus.js';
 import { TopicListeners } from '../shared/topicListeners.js';
 import { checkFunction, checkOptionsObject, checkString } from '../../validate.js';
 import { isSharded, openSubscriber, REDIS_BUS_METHODS, type RedisBusClient, type RedisSubscriber } from './client.js';
-import { redisClient } from './anyClient.js';
-import { answerOf } from './redactedErrors.js';
+import { Database } from './database.js';
 import { DEFAULT_KEY_PREFIX } from './keys.js';
 import type { NodeRedisClient } from './nodeRedis.js';
-import { type ScriptedBusClient, withBusScripts } from './busScripts.js';
+import { PUBLISH } from './busScripts.js';
 
 export interface RedisSessionBusOptions {
   /**
@@ -24,8 +23,7 @@ export interface RedisSessionBusOptions {
  * subscription; after an outage the client subscribes anew.
  */
 export class RedisSessionBus implements SessionBus {
-  readonly #redis: RedisBusClient;
-  readonly #scripts: ScriptedBusClient;
+  readonly #database: Database<RedisBusClient>;
   readonly #prefix: string;
   readonly #onLog: NonNullable<RedisSessionBusOptions['onLog']>;
   readonly #listeners = new TopicListeners(error =>
@@ -41,9 +39,8 @@ export class RedisSessionBus implements SessionBus {
     checkOptionsObject('options', options);
     checkString('keyPrefix', options.keyPrefix);
     checkFunction('onLog', options.onLog);
-    this.#redis = redisClient(options.redis, REDIS_BUS_METHODS);
-    this.#scripts = withBusScripts(this.#redis);
-    this.#sharded = isSharded(this.#redis);
+    this.#database = new Database(options.redis, REDIS_BUS_METHODS, { scripts: [PUBLISH] });
+    this.#sharded = isSharded(this.#database.client);
     this.#prefix = `${options.keyPrefix ?? DEFAULT_KEY_PREFIX}bus:`;
     this.#onLog = options.onLog ?? (() => {});
   }
@@ -52,16 +49,14 @@ export class RedisSessionBus implements SessionBus {
     const channel = this.#prefix + topic;
     if (this.#sharded) {
       try {
-        return void (await answerOf(this.#redis.spublish(channel, message)));
+        return void (await this.#database.command('spublish', channel, message));
       } catch (error) {
         this.#notSharded(error as Error);
       }
     }
-    await answerOf(
-      this.#redis.isCluster
-        ? this.#scripts.anypodPublish(channel, channel, message)
-        : this.#redis.publish(channel, message)
-    );
+    await (this.#database.client.isCluster
+      ? this.#database.script(PUBLISH, [channel], channel, message)
+      : this.#database.command('publish', channel, message));
   }
 
   async subscribe(topic: string, listener: (message: string) => void): Promise<() => Promise<void>> {
@@ -102,12 +97,12 @@ export class RedisSessionBus implements SessionBus {
   async #onChannel(subscriber: RedisSubscriber, channel: string, leave = false): Promise<unknown> {
     if (this.#sharded) {
       try {
-        return await answerOf(leave ? subscriber.sunsubscribe(channel) : subscriber.ssubscribe(channel));
+        return await (leave ? subscriber.sunsubscribe(channel) : subscriber.ssubscribe(channel));
       } catch (error) {
         this.#notSharded(error as Error);
       }
     }
-    return answerOf(leave ? subscriber.unsubscribe(channel) : subscriber.subscribe(channel));
+    return leave ? subscriber.unsubscribe(channel) : subscriber.subscribe(channel);
   }
 
   /** A Cluster older than Redis 7 has no sharded channels: there, every node passes on what is published. */
@@ -117,7 +112,7 @@ export class RedisSessionBus implements SessionBus {
   }
 
   #connect(): RedisSubscriber {
-    const subscriber = openSubscriber(this.#redis);
+    const subscriber = openSubscriber(this.#database.client);
     const onmessage = (channel: string, message: string): void => {
       // A client with a `keyPrefix` of its own has put it before sharded channels.
       this.#listeners.emit(channel.slice(Math.max(0, channel.indexOf(this.#prefix))), message);

@@ -1,36 +1,34 @@
 import { hash32 } from '../../ports/sessionId.js';
 import type { SessionData, SessionFilter } from '../../ports/sessionStore.js';
-import type { RedisIndexClient } from './client.js';
+import type { Database } from './database.js';
 import type { RedisKeys } from './keys.js';
-import type { Trips } from './commandBatcher.js';
-import { Date } from '../../timers.js';
+import { scannedOf } from './replies.js';
+import { SESSION_SCRIPTS } from './sessionScripts.js';
 
-/** Ids taken from an index in one trip. */
+/** Ids read from an index in one round trip. */
 const BATCH = 500;
 /**
- * Redis keeps a sorted set in a third of the memory while it has no more than 128 members, so the ids of all sessions
- * are spread over so many sets: enough for 260,000 sessions. With more, each takes some 100 bytes more.
+ * The ids of all sessions are spread over this many sets, because Redis keeps a sorted set of up to 128 members in a third
+ * of the memory: enough for 260,000 sessions. Beyond, each session takes some 100 bytes more.
  */
 const SHARES = 2048;
 /** Shares read at the same time. */
 const CONCURRENCY = 64;
 
 /**
- * Which sessions there are, which are subscribed to what, and whose they are: sorted sets by the second until which a
- * session may live. An entry is written with the session and refreshed along with its record; what has outlived its
- * time is dropped when the set is written. A set lives in a slot of its own, so it is not changed in one step with the
- * session: readers ask whether a session is still there.
+ * Which sessions exist, which are subscribed to a resource, and which belong to a principal: sorted sets by the second,
+ * on Redis' clock, until which a session may live. An entry is written with the session and refreshed with its record;
+ * entries whose time is over are dropped when the set is written. A set has a slot of its own, so it does not change in
+ * one step with the session: readers ask whether a session still exists.
  */
 export class SessionIndex {
-  readonly #redis: RedisIndexClient;
-  readonly #trips: Trips;
+  readonly #database: Database;
   readonly #keys: RedisKeys;
   readonly #seconds: number;
 
   /** @param seconds - how long an entry counts: longer than the time between two refreshes of a session's record */
-  constructor(redis: RedisIndexClient, trips: Trips, keys: RedisKeys, seconds: number) {
-    this.#redis = redis;
-    this.#trips = trips;
+  constructor(database: Database, keys: RedisKeys, seconds: number) {
+    this.#database = database;
     this.#keys = keys;
     this.#seconds = seconds;
   }
@@ -49,14 +47,14 @@ export class SessionIndex {
   }
 
   async unsubscribe(sessionId: string, uri: string): Promise<void> {
-    await this.#trips.ask(['zrem', this.#keys.subscriptionIndex(uri), sessionId]);
+    await this.#database.batch(['zrem', this.#keys.subscriptionIndex(uri), sessionId]);
   }
 
   async remove(sessionId: string): Promise<void> {
-    await this.#trips.ask(['zrem', this.#keys.sessionIndex(shareOf(sessionId)), sessionId]);
+    await this.#database.batch(['zrem', this.#keys.sessionIndex(shareOf(sessionId)), sessionId]);
   }
 
-  /** The ids in an index, in batches; some may be of sessions that are gone. */
+  /** The ids in an index, in batches. Some may belong to sessions that no longer exist. */
   async *ids({ subscribedTo, principal }: SessionFilter): AsyncGenerator<string[], void, undefined> {
     if (principal !== undefined) return yield* this.#idsIn(this.#keys.principalIndex(principal));
     if (subscribedTo !== undefined) return yield* this.#idsIn(this.#keys.subscriptionIndex(subscribedTo));
@@ -72,24 +70,20 @@ export class SessionIndex {
     const seen = new Set<string>();
     let cursor = '0';
     do {
-      const [next, entries] = await this.#redis.zscan(key, cursor, 'COUNT', BATCH);
+      const [next, members] = scannedOf(await this.#database.command('zscan', key, cursor, 'COUNT', BATCH));
       cursor = next;
-      const ids = entries.filter((id, index) => index % 2 === 0 && !seen.has(id));
+      const ids = members.filter(id => !seen.has(id));
       for (const id of ids) seen.add(id);
       if (ids.length > 0) yield ids;
     } while (cursor !== '0');
   }
 
   async #put(key: string, sessionId: string): Promise<void> {
-    const now = Math.floor(Date.now() / 1000);
-    await this.#trips.ask(
-      ['zremrangebyscore', key, '-inf', now],
-      ['zadd', key, now + this.#seconds, sessionId],
-      ['expire', key, this.#seconds]
-    );
+    await this.#database.script(SESSION_SCRIPTS.index, [key], this.#seconds, sessionId);
   }
 }
 
+/** FNV-1a: ids that are numbered or begin with the time spread as well as random ones. */
 function shareOf(sessionId: string): number {
   return hash32(sessionId) % SHARES;
 }

@@ -1,5 +1,5 @@
 import { withDeadline } from '../../deadline.js';
-import { SessionExistsError } from '../../errors.js';
+import { SessionExistsError, SessionStoreUnavailableError } from '../../errors.js';
 import type {
   SessionData,
   SessionFilter,
@@ -11,18 +11,18 @@ import type {
 import { SharedBuses } from '../shared/sharedBuses.js';
 import { checkFunction, checkNumber, checkOptionsObject, checkString } from '../../validate.js';
 import { REDIS_CLIENT_METHODS, type RedisClient } from './client.js';
-import { redisClient } from './anyClient.js';
-import { answerOf } from './redactedErrors.js';
+import { Database, type Script } from './database.js';
 import { DEFAULT_KEY_PREFIX, RedisKeys } from './keys.js';
-import { type ScriptedLockClient, withLockScripts } from './lockScripts.js';
+import { LOCK_SCRIPTS } from './lockScripts.js';
 import type { NodeRedisClient } from './nodeRedis.js';
+import { fieldsOf, integerOf, textOf, textsOf } from './replies.js';
 import { fromFields, toChanges, toFields } from './sessionHash.js';
-import { type ScriptedClient, type ScriptedStateClient, withScripts, withStateScripts } from './sessionScripts.js';
+import { SESSION_SCRIPTS } from './sessionScripts.js';
 import { RedisSessionBus } from './sessionBus.js';
 import { SessionIndex } from './sessionIndex.js';
-import { Trips } from './commandBatcher.js';
 import { Date, performance } from '../../timers.js';
 
+/** Options of {@link RedisSessionStore}. */
 export interface RedisSessionStoreOptions {
   /**
    * A client of ioredis, iovalkey or node-redis: single, Cluster or Sentinel. It stays yours: configure it, and close it
@@ -33,39 +33,48 @@ export interface RedisSessionStoreOptions {
   keyPrefix?: string;
   /** Seconds that a session lives without activity. @default 3600 */
   ttlSeconds?: number;
-  /** Told what happens to sessions, for logs and metrics; session ids are not in it. @default nothing */
+  /**
+   * Replicas that must have the end of a session before it is confirmed (`WAIT`): a DELETE, and `revokeSessions`, then
+   * survive a failover to one of them. If fewer have it within half a second the DELETE is answered 503; the session is
+   * gone from the master all the same. Commands that come after it on the same connection wait as long.
+   * @default 0
+   */
+  deleteReplicas?: number;
+  /** Called with what happens to sessions, for logs and metrics. Session ids are not in it. @default nothing */
   onLog?: (level: 'debug' | 'info' | 'warn', message: string) => void;
 }
 
 const buses = new SharedBuses<RedisSessionBus>();
 const TOMBSTONE_SECONDS = 60;
+const WAIT_MS = 500;
 /**
- * How long a session waits for its place in an index: only a node of a cluster that is away takes as long. It counts
- * towards the deadline of the call, which is a multiple of it.
+ * The longest time that a session waits for its place in an index: only a node of a Cluster that is down takes as long. It
+ * counts towards the deadline of the call, which is a multiple of it.
  */
 const INDEX_WAIT_MS = 100;
 /** `lastActivity` is kept to the second: refreshing it costs no write of its own. */
 const ACTIVITY_RESOLUTION_MS = 1000;
+/** A change raises the revision by at most this: 2 ** 30 changes fit in a safe integer. */
+const MAX_RAISE = 2 ** 23;
 
 /**
- * Sessions in Redis 6.2 or later, or Valkey, single or cluster.
+ * Sessions in Redis 6.2 or later, or Valkey, single or Cluster.
  *
  * A session is two keys. The small one holds the record's revision, and is all that the hot path touches: one `GETEX`
- * validates, refreshes the time to live and tells whether the record has changed. The other is a hash with the record,
- * whose single fields change in place. It lives twice as long and is refreshed along the way, so it is there
- * whenever the small one is.
+ * validates, refreshes the time to live and shows whether the record has changed. The other is a hash with the record,
+ * whose single fields change in place. It lives twice as long and is refreshed along the way, so it exists whenever
+ * the small one does.
  */
 export class RedisSessionStore implements SessionStore {
   readonly ttlSeconds: number;
-  readonly #redis: RedisClient;
-  readonly #scripts: ScriptedClient & ScriptedStateClient & ScriptedLockClient;
+  readonly #database: Database<RedisClient>;
   readonly #keys: RedisKeys;
   readonly #keyPrefix: string;
   readonly #index: SessionIndex;
-  readonly #trips: Trips;
+  readonly #deleteReplicas: number;
   #bus: ReturnType<typeof buses.join> | undefined;
   readonly #onLog: NonNullable<RedisSessionStoreOptions['onLog']>;
-  /** When this pod last refreshed the hash behind a record that somebody holds, by `performance.now()`. */
+  /** When this pod last refreshed the hash of a record that is in use, by `performance.now()`. */
   readonly #refreshed = new WeakMap<SessionData, number>();
 
   /** @throws InvalidOptionError */
@@ -73,97 +82,84 @@ export class RedisSessionStore implements SessionStore {
     checkOptionsObject('options', options);
     checkString('keyPrefix', options.keyPrefix);
     checkNumber('ttlSeconds', options.ttlSeconds, { min: 1, max: 1_000_000_000, integer: true });
+    checkNumber('deleteReplicas', options.deleteReplicas, { min: 0, max: 100, integer: true });
     checkFunction('onLog', options.onLog);
-    this.#redis = redisClient(options.redis, REDIS_CLIENT_METHODS);
-    this.#scripts = withStateScripts(withLockScripts(withScripts(this.#redis)));
+    const scripts = [...Object.values(SESSION_SCRIPTS), ...Object.values(LOCK_SCRIPTS)];
+    this.#database = new Database(options.redis, REDIS_CLIENT_METHODS, { scripts });
     this.#keyPrefix = options.keyPrefix ?? DEFAULT_KEY_PREFIX;
     this.#keys = new RedisKeys(this.#keyPrefix);
     this.ttlSeconds = options.ttlSeconds ?? 3600;
-    this.#trips = new Trips(this.#redis);
-    this.#index = new SessionIndex(this.#redis, this.#trips, this.#keys, this.#recordSeconds);
+    this.#index = new SessionIndex(this.#database, this.#keys, this.#recordSeconds);
+    this.#deleteReplicas = options.deleteReplicas ?? 0;
     this.#onLog = options.onLog ?? (() => {});
   }
 
   async storeSession(sessionId: string, data: SessionData): Promise<void> {
-    const create = this.#scripts.anypodCreateSession(
-      this.#keys.session(sessionId),
-      this.#keys.record(sessionId),
-      this.#keys.tombstone(sessionId),
+    const create = this.#onSession(
+      SESSION_SCRIPTS.create,
+      sessionId,
       this.ttlSeconds,
       this.#recordSeconds,
       ...toFields(data)
     );
     const indexed = this.#indexed(this.#index.add(sessionId, data));
-    const created = await answerOf(create);
-    if (created === 0) throw new SessionExistsError('A session with this id exists, or was deleted a moment ago');
+    if (integerOf(await create) === 0) {
+      throw new SessionExistsError('A session with this id exists, or was deleted a moment ago');
+    }
     await indexed;
     this.#onLog('info', 'session created');
   }
 
   async getSession(sessionId: string): Promise<SessionData | null> {
     const key = this.#keys.session(sessionId);
-    const [revision, ttlMs, fields] = await this.#trips.ask(
+    const [revision, ttlMs, fields] = await this.#database.batch(
       ['get', key],
       ['pttl', key],
       ['hgetall', this.#keys.record(sessionId)]
     );
-    if (revision === null) return null;
-    const record = fromFields(sessionId, revision as string, fields as Record<string, string>);
+    const text = textOf(revision);
+    if (text === null) return null;
+    const record = fromFields(sessionId, text, fieldsOf(fields));
     if (!record) return null;
-    const refreshedAt = Date.now() - (this.ttlSeconds * 1000 - (ttlMs as number));
+    const refreshedAt = Date.now() - (this.ttlSeconds * 1000 - integerOf(ttlMs));
     if (refreshedAt - record.lastActivity > ACTIVITY_RESOLUTION_MS) record.lastActivity = refreshedAt;
     return record;
   }
 
   async updateSessionActivity(sessionId: string): Promise<void> {
-    await answerOf(
-      this.#scripts.anypodTouchRecord(
-        this.#keys.session(sessionId),
-        this.#keys.record(sessionId),
-        this.ttlSeconds,
-        this.#recordSeconds,
-        Date.now()
-      )
-    );
+    await this.#onSession(SESSION_SCRIPTS.touchRecord, sessionId, this.ttlSeconds, this.#recordSeconds, Date.now());
   }
 
-  async deleteSession(sessionId: string): Promise<void> {
-    const removed = await answerOf(
-      this.#scripts.anypodDeleteSession(
-        this.#keys.session(sessionId),
-        this.#keys.record(sessionId),
-        this.#keys.tombstone(sessionId),
-        TOMBSTONE_SECONDS
-      )
-    );
-    if (removed === 0) return;
+  /**
+   * Removes the session, and waits for `deleteReplicas` replicas to have that.
+   * @returns whether this call removed it
+   */
+  async deleteSession(sessionId: string): Promise<boolean> {
+    const call = globalThis.crypto.randomUUID();
+    const removed = await this.#onSession(SESSION_SCRIPTS.delete, sessionId, TOMBSTONE_SECONDS, call);
+    if (integerOf(removed) === 0) return false;
+    if (this.#deleteReplicas > 0) await this.#untilReplicated(sessionId);
     await this.#indexed(this.#index.remove(sessionId));
     this.#onLog('info', 'session deleted');
+    return true;
   }
 
   async sessionExists(sessionId: string): Promise<boolean> {
-    return (await answerOf(this.#redis.exists(this.#keys.session(sessionId)))) === 1;
+    return integerOf(await this.#database.command('exists', this.#keys.session(sessionId))) === 1;
   }
 
   async touchSession(sessionId: string, known?: SessionData): Promise<SessionData | null> {
     if (known?.revision === undefined || this.#recordNeedsRefresh(known)) return this.#touchBoth(sessionId, known);
-    const [revision] = await this.#trips.ask(['getex', this.#keys.session(sessionId), 'EX', this.ttlSeconds]);
+    const [revision] = await this.#database.batch(['getex', this.#keys.session(sessionId), 'EX', this.ttlSeconds]);
     if (revision === null) return null;
-    return Number(revision) === known.revision ? known : this.#touchBoth(sessionId);
+    return integerOf(revision) === known.revision ? known : this.#touchBoth(sessionId);
   }
 
   async patchSession(sessionId: string, patch: SessionPatch): Promise<boolean> {
     const { set, remove } = toChanges(patch);
-    const patched = await answerOf(
-      this.#scripts.anypodPatchSession(
-        this.#keys.session(sessionId),
-        this.#keys.record(sessionId),
-        set.length / 2,
-        ...set,
-        ...remove
-      )
-    );
-    if (patched === 0) return false;
+    const raise = 1 + Math.floor(Math.random() * MAX_RAISE);
+    const patched = await this.#onSession(SESSION_SCRIPTS.patch, sessionId, raise, set.length / 2, ...set, ...remove);
+    if (integerOf(patched) === 0) return false;
     const { subscribe, unsubscribe } = patch;
     if (unsubscribe !== undefined) await this.#indexed(this.#index.unsubscribe(sessionId, unsubscribe));
     if (subscribe !== undefined) await this.#indexed(this.#index.subscribe(sessionId, subscribe));
@@ -172,59 +168,70 @@ export class RedisSessionStore implements SessionStore {
 
   async *listSessionIds(filter: SessionFilter = {}): AsyncIterable<string[]> {
     for await (const ids of this.#index.ids(filter)) {
-      const exist = await answerOf(Promise.all(ids.map(id => this.#redis.exists(this.#keys.session(id)))));
-      yield ids.filter((_, index) => exist[index] === 1);
+      const exist = await Promise.all(ids.map(id => this.sessionExists(id)));
+      yield ids.filter((_, index) => exist[index]);
     }
   }
 
   async getState(sessionId: string): Promise<SessionStateEntry | null> {
-    const [version, value = null] = await answerOf(
-      this.#scripts.anypodGetState(this.#keys.session(sessionId), this.#keys.record(sessionId))
-    );
-    return version === undefined ? null : { value, version: Number(version) };
+    const [version = null, value = null] = textsOf(await this.#onSession(SESSION_SCRIPTS.getState, sessionId));
+    return version === null ? null : { value, version: Number(version) };
   }
 
   async putState(sessionId: string, value: string | null, ifVersion?: number): Promise<StateWrite> {
-    const written = await answerOf(
-      this.#scripts.anypodPutState(
-        this.#keys.session(sessionId),
-        this.#keys.record(sessionId),
-        ifVersion ?? '',
-        ...(value === null ? [] : [value])
-      )
-    );
+    const values = value === null ? [] : [value];
+    const written = integerOf(await this.#onSession(SESSION_SCRIPTS.putState, sessionId, ifVersion ?? '', ...values));
     if (written < 0) return 'missing';
     return written === 1 ? 'written' : 'conflict';
   }
 
   async acquireLock(sessionId: string, token: string, leaseMs: number): Promise<boolean> {
-    const keys = this.#lockKeys(sessionId);
-    return (await answerOf(this.#scripts.anypodAcquireLock(...keys, token, Math.ceil(leaseMs)))) === 1;
+    return this.#onLock(LOCK_SCRIPTS.acquire, sessionId, token, Math.ceil(leaseMs));
   }
 
   async renewLock(sessionId: string, token: string, leaseMs: number): Promise<boolean> {
-    const key = this.#keys.lock(sessionId);
-    return (await answerOf(this.#scripts.anypodRenewLock(key, token, Math.ceil(leaseMs)))) === 1;
+    return this.#onLock(LOCK_SCRIPTS.renew, sessionId, token, Math.ceil(leaseMs));
   }
 
   async releaseLock(sessionId: string, token: string): Promise<void> {
-    await answerOf(this.#scripts.anypodReleaseLock(...this.#lockKeys(sessionId), token));
+    await this.#onLock(LOCK_SCRIPTS.release, sessionId, token);
   }
 
-  /** The bus on the same Redis, with one subscriber connection for all stores on this client that have the same prefix. */
+  /** The bus on the same Redis. All stores with this client and prefix share it, and its one subscriber connection. */
   createBus(): RedisSessionBus {
-    const options = { redis: this.#redis, keyPrefix: this.#keyPrefix, onLog: this.#onLog };
-    this.#bus ??= buses.join(this.#redis, this.#keyPrefix, () => new RedisSessionBus(options));
+    const { client } = this.#database;
+    const options = { redis: client, keyPrefix: this.#keyPrefix, onLog: this.#onLog };
+    this.#bus ??= buses.join(client, this.#keyPrefix, () => new RedisSessionBus(options));
     return this.#bus.bus;
   }
 
-  /** Closes the bus's connection, unless other stores are on it; the client that was handed in stays open. */
+  /** Closes the connection of the bus, unless other stores use it. The client that was handed in stays open. */
   async close(): Promise<void> {
     await this.#bus?.leave();
   }
 
-  #lockKeys(sessionId: string): [lock: string, queue: string, places: string] {
-    return [this.#keys.lock(sessionId), this.#keys.lockQueue(sessionId), this.#keys.lockPlaces(sessionId)];
+  /** Runs a script on the first of the keys of a session: the revision, the record, the tombstone. */
+  #onSession(script: Script, sessionId: string, ...args: (string | number)[]): Promise<unknown> {
+    const keys = [this.#keys.session(sessionId), this.#keys.record(sessionId), this.#keys.tombstone(sessionId)];
+    return this.#database.script(script, keys.slice(0, script.numberOfKeys), ...args);
+  }
+
+  /** Runs a script on the first of the keys of a lock: the lock, the queue, its places. */
+  async #onLock(script: Script, sessionId: string, ...args: (string | number)[]): Promise<boolean> {
+    const keys = [this.#keys.lock(sessionId), this.#keys.lockQueue(sessionId), this.#keys.lockPlaces(sessionId)];
+    return integerOf(await this.#database.script(script, keys.slice(0, script.numberOfKeys), ...args)) === 1;
+  }
+
+  /** WAIT waits for the writes of its connection; the first command makes this the connection of a later write. */
+  async #untilReplicated(sessionId: string): Promise<void> {
+    const [, replicas] = await this.#database.batch(
+      ['expire', this.#keys.tombstone(sessionId), TOMBSTONE_SECONDS],
+      ['wait', this.#deleteReplicas, WAIT_MS]
+    );
+    if (integerOf(replicas) >= this.#deleteReplicas) return;
+    throw new SessionStoreUnavailableError(
+      `A session was deleted, and only ${integerOf(replicas)} of ${this.#deleteReplicas} replicas have that so far`
+    );
   }
 
   get #recordSeconds(): number {
@@ -238,29 +245,31 @@ export class RedisSessionStore implements SessionStore {
 
   async #touchBoth(sessionId: string, known?: SessionData): Promise<SessionData | null> {
     const record = this.#keys.record(sessionId);
-    const [revision, fields, ttlMs] = await this.#trips.ask(
+    const [revision, fields, ttlMs] = await this.#database.batch(
       ['getex', this.#keys.session(sessionId), 'EX', this.ttlSeconds],
       ['hgetall', record],
       ['pttl', record]
     );
-    if (revision === null) return null;
-    const isUnchanged = known && Number(revision) === known.revision && Object.keys(fields as object).length > 0;
-    const data = isUnchanged ? known : fromFields(sessionId, revision as string, fields as Record<string, string>);
+    const text = textOf(revision);
+    if (text === null) return null;
+    const hash = fieldsOf(fields);
+    const isUnchanged = known && integerOf(text) === known.revision && Object.keys(hash).length > 0;
+    const data = isUnchanged ? known : fromFields(sessionId, text, hash);
     if (!data) {
-      // An eviction policy took the record: the session cannot be served by anyone any more.
+      // An eviction policy took the record: no pod can serve the session any more.
       this.#onLog('warn', 'a session is gone because Redis evicted its record: use a noeviction policy');
       return null;
     }
     if (data !== known) data.lastActivity = Date.now();
-    await this.#keepRecord(data, this.#recordSeconds * 1000 - (ttlMs as number));
+    await this.#keepRecord(data, this.#recordSeconds * 1000 - integerOf(ttlMs));
     return data;
   }
 
-  /** The record is refreshed with its entries in the indexes, unless a pod has done so not long ago. */
+  /** Refreshes the record and its entries in the indexes, unless a pod has done so not long ago. */
   async #keepRecord(data: SessionData, refreshedMsAgo: number): Promise<void> {
     let now = performance.now();
     if (refreshedMsAgo > (this.ttlSeconds * 1000) / 2) {
-      await this.#trips.ask(['expire', this.#keys.record(data.sessionId), this.#recordSeconds]);
+      await this.#database.batch(['expire', this.#keys.record(data.sessionId), this.#recordSeconds]);
       void this.#indexed(this.#index.add(data.sessionId, data));
     } else {
       now -= refreshedMsAgo;
@@ -269,8 +278,8 @@ export class RedisSessionStore implements SessionStore {
   }
 
   /**
-   * Resolves when an index is written, so that who asks any pod from then on finds the session; and though it is not: a
-   * session goes on when Redis is full, or when the index is on a node of a cluster that is away.
+   * Resolves when an index is written, so that any pod finds the session from then on. A failure is logged: a session goes
+   * on if Redis is full, or if the index is on a node of a Cluster that is down.
    */
   #indexed(write: Promise<void>): Promise<void> {
     return withDeadline(() => write, INDEX_WAIT_MS).catch((error: Error) =>

@@ -2,10 +2,11 @@ import type { QueuedMessage, TaskMessageQueue } from 'mcp-sdk-upstream/experimen
 import { failRequests, pushMessage } from '../../tasks/taskMessages.js';
 import { checkFunction, checkNumber, checkOptionsObject, checkString } from '../../validate.js';
 import { REDIS_TASK_QUEUE_METHODS, type RedisTaskQueueClient } from './client.js';
-import { redisClient } from './anyClient.js';
+import { Database } from './database.js';
 import { DEFAULT_KEY_PREFIX, RedisKeys } from './keys.js';
 import type { NodeRedisClient } from './nodeRedis.js';
-import { type ScriptedTaskClient, withTaskScripts } from './taskScripts.js';
+import { integerOf, textOf, textsOf } from './replies.js';
+import { ENQUEUE } from './taskScripts.js';
 import { DEFAULT_MAX_TTL_MS } from '../../tasks/taskRules.js';
 
 export interface RedisTaskMessageQueueOptions {
@@ -19,6 +20,8 @@ export interface RedisTaskMessageQueueOptions {
   onLog?: (level: 'debug' | 'info' | 'warn', message: string) => void;
 }
 
+/** The SDK waits for a queue without a limit of its own. */
+const TASK_TIMEOUT_MS = 10_000;
 /** More messages than a list can hold. */
 const ALL = 4_294_967_295;
 
@@ -29,8 +32,7 @@ const ALL = 4_294_967_295;
  * A queue belongs to a task of a session, and is empty for any other session.
  */
 export class RedisTaskMessageQueue implements TaskMessageQueue {
-  readonly #redis: RedisTaskQueueClient;
-  readonly #scripts: ScriptedTaskClient;
+  readonly #database: Database;
   readonly #keys: RedisKeys;
   readonly #ttlMs: number;
   readonly #onLog: NonNullable<RedisTaskMessageQueueOptions['onLog']>;
@@ -41,8 +43,8 @@ export class RedisTaskMessageQueue implements TaskMessageQueue {
     checkString('keyPrefix', options.keyPrefix);
     checkNumber('ttlMs', options.ttlMs, { min: 1, max: Number.MAX_SAFE_INTEGER / 2, integer: true });
     checkFunction('onLog', options.onLog);
-    this.#redis = redisClient(options.redis, REDIS_TASK_QUEUE_METHODS);
-    this.#scripts = withTaskScripts(this.#redis);
+    const calls = { scripts: [ENQUEUE], timeoutMs: TASK_TIMEOUT_MS };
+    this.#database = new Database(options.redis, REDIS_TASK_QUEUE_METHODS, calls);
     this.#keys = new RedisKeys(options.keyPrefix ?? DEFAULT_KEY_PREFIX);
     this.#ttlMs = options.ttlMs ?? DEFAULT_MAX_TTL_MS;
     this.#onLog = options.onLog ?? (() => {});
@@ -52,7 +54,7 @@ export class RedisTaskMessageQueue implements TaskMessageQueue {
     await pushMessage(message, sessionId, async pushed => {
       const text = JSON.stringify(pushed);
       const key = this.#keys.taskMessages(sessionId, taskId);
-      const length = await this.#scripts.anypodEnqueue(key, text, this.#ttlMs, maxSize ?? -1);
+      const length = integerOf(await this.#database.script(ENQUEUE, [key], text, this.#ttlMs, maxSize ?? -1));
       if (length !== -1) {
         throw new Error(`Task message queue overflow: queue size (${length}) exceeds maximum (${maxSize})`);
       }
@@ -60,7 +62,7 @@ export class RedisTaskMessageQueue implements TaskMessageQueue {
   }
 
   async dequeue(taskId: string, sessionId?: string): Promise<QueuedMessage | undefined> {
-    const text = await this.#redis.lpop(this.#keys.taskMessages(sessionId, taskId));
+    const text = textOf(await this.#database.command('lpop', this.#keys.taskMessages(sessionId, taskId)));
     return text === null ? undefined : (JSON.parse(text) as QueuedMessage);
   }
 
@@ -70,7 +72,8 @@ export class RedisTaskMessageQueue implements TaskMessageQueue {
    */
   async dequeueAll(taskId: string, sessionId?: string): Promise<QueuedMessage[]> {
     try {
-      const texts = (await this.#redis.lpop(this.#keys.taskMessages(sessionId, taskId), ALL)) ?? [];
+      const key = this.#keys.taskMessages(sessionId, taskId);
+      const texts = textsOf((await this.#database.command('lpop', key, ALL)) ?? []) as string[];
       return await failRequests(
         texts.map(text => JSON.parse(text) as QueuedMessage),
         sessionId

@@ -1,21 +1,15 @@
-import type { RedisTaskClient } from './client.js';
+import type { Script } from './database.js';
 
-/**
- * The Lua scripts of tasks. All keys of a script belong to one session and so to one slot. Times are Redis's own, so
- * that pods need not agree on theirs. In a script that adds data the write that a full Redis refuses comes first.
+/*
+ * The Lua scripts of tasks. All keys of a script belong to one session and so to one slot. Times are those of Redis' own
+ * clock, so that pods need not agree on theirs. In a script that adds data, the write that a full Redis refuses comes first.
  */
-export interface ScriptedTaskClient {
-  anypodCreateTask(...args: (string | number)[]): Promise<number>;
-  anypodUpdateTask(...args: (string | number)[]): Promise<string | null>;
-  anypodListTasks(...args: (string | number)[]): Promise<string[] | null>;
-  anypodEnqueue(...args: (string | number)[]): Promise<number>;
-}
 
 const NOW = `
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)`;
 
-/** Lets the task live so many milliseconds from now, and what lists it at least as long. KEYS: task, index, expiries. */
+/** Lets the task live for `ms` milliseconds from now, and what lists it at least as long. KEYS: task, index, expiries. */
 const LIVE = `${NOW}
 local function live(taskId, ms)
   redis.call('PEXPIREAT', KEYS[1], now + ms)
@@ -38,62 +32,69 @@ redis.call('ZREMRANGEBYSCORE', KEYS[${expiries}], '-inf', now)`;
  * Returns 1.
  * Atomic so that no task is without a time to live, or off the list, and no two have the same place.
  */
-const CREATE_TASK = `${LIVE}
+export const CREATE_TASK: Script = {
+  name: 'anypodCreateTask',
+  numberOfKeys: 3,
+  lua: `${LIVE}
 redis.call('HSET', KEYS[1], unpack(ARGV, 3))
 local last = redis.call('ZREVRANGE', KEYS[2], 0, 0, 'WITHSCORES')
 redis.call('ZADD', KEYS[2], (last[2] or 0) + 1, ARGV[1])
 live(ARGV[1], tonumber(ARGV[2]))${PRUNE(2, 3)}
-return 1`;
+return 1`
+};
 
 /**
  * Changes a task that is there and has not ended. The time to live starts anew when the task ends with this, and with
  * every change of a task without limit.
  * KEYS: task, index, expiries. ARGV: task id, then fields and values.
- * Returns '', or the status of a task that has ended, or nil where the task is missing.
- * Atomic because of two that end a task one must lose, and a task that expired meanwhile must not come back.
+ * Returns '', or the status of a task that has ended, or nil if the task is missing.
+ * Atomic because one of two callers that end a task must lose, and a task that expired meanwhile must not come back.
  */
-const UPDATE_TASK = `${LIVE}
+export const UPDATE_TASK: Script = {
+  name: 'anypodUpdateTask',
+  numberOfKeys: 3,
+  lua: `${LIVE}
 local status, ended = unpack(redis.call('HMGET', KEYS[1], 'status', 'ended'))
 if not status then return false end
 if ended then return status end
 redis.call('HSET', KEYS[1], unpack(ARGV, 2))
 local lifetime, unlimited, ends = unpack(redis.call('HMGET', KEYS[1], 'lifetimeMs', 'unlimited', 'ended'))
 if unlimited or ends then live(ARGV[1], tonumber(lifetime)) end
-return ''`;
+return ''`
+};
 
 /**
  * Reads ids off a session's list, in the order of creation.
  * KEYS: index, expiries. ARGV: the task id to begin after, or '', number of ids at most.
- * Returns the ids, or nil where the task to begin after is not on the list.
+ * Returns the ids, or nil if the task to begin after is not on the list.
  * Atomic so that the place of a task is still its place when the list is read from there.
  */
-const LIST_TASKS = `${NOW}${PRUNE(1, 2)}
+export const LIST_TASKS: Script = {
+  name: 'anypodListTasks',
+  numberOfKeys: 2,
+  lua: `${NOW}${PRUNE(1, 2)}
 local first = 0
 if ARGV[1] ~= '' then
   local rank = redis.call('ZRANK', KEYS[1], ARGV[1])
   if not rank then return false end
   first = rank + 1
 end
-return redis.call('ZRANGE', KEYS[1], first, first + ARGV[2] - 1)`;
+return redis.call('ZRANGE', KEYS[1], first, first + ARGV[2] - 1)`
+};
 
 /**
  * Puts a message at the end of a queue.
  * KEYS: queue. ARGV: the message, milliseconds to live, messages at most or -1.
- * Returns -1, or the number of messages where there is no room.
- * Atomic because two may see room for one, and no queue must be without a time to live.
+ * Returns -1, or the number of messages if there is no room.
+ * Atomic because two callers may see room for one, and no queue must be without a time to live.
  */
-const ENQUEUE = `
+export const ENQUEUE: Script = {
+  name: 'anypodEnqueue',
+  numberOfKeys: 1,
+  lua: `
 local length = redis.call('LLEN', KEYS[1])
 if ARGV[3] ~= '-1' and length >= tonumber(ARGV[3]) then return length end
 redis.call('RPUSH', KEYS[1], ARGV[1])
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
-return -1`;
-
-/** Registers the scripts on a client: it sends their digest, and their text where a server does not know them yet. */
-export function withTaskScripts(client: Pick<RedisTaskClient, 'defineCommand'>): ScriptedTaskClient {
-  client.defineCommand('anypodCreateTask', { numberOfKeys: 3, lua: CREATE_TASK });
-  client.defineCommand('anypodUpdateTask', { numberOfKeys: 3, lua: UPDATE_TASK });
-  client.defineCommand('anypodListTasks', { numberOfKeys: 2, lua: LIST_TASKS });
-  client.defineCommand('anypodEnqueue', { numberOfKeys: 1, lua: ENQUEUE });
-  return client as unknown as ScriptedTaskClient;
-}
+return -1`
+};

@@ -12,10 +12,11 @@ import {
 } from '../../tasks/taskRules.js';
 import { checkNumber, checkOptionsObject, checkString } from '../../validate.js';
 import { REDIS_TASK_METHODS, type RedisTaskClient } from './client.js';
-import { redisClient } from './anyClient.js';
+import { Database } from './database.js';
 import { DEFAULT_KEY_PREFIX, RedisKeys } from './keys.js';
 import type { NodeRedisClient } from './nodeRedis.js';
-import { type ScriptedTaskClient, withTaskScripts } from './taskScripts.js';
+import { textOf, textsOf } from './replies.js';
+import { CREATE_TASK, LIST_TASKS, UPDATE_TASK } from './taskScripts.js';
 import { Date } from '../../timers.js';
 
 export interface RedisTaskStoreOptions {
@@ -32,6 +33,8 @@ export interface RedisTaskStoreOptions {
 }
 
 const PAGE_SIZE = 10;
+/** The SDK waits for a task store without a limit of its own. */
+const TASK_TIMEOUT_MS = 10_000;
 const TASK_FIELDS = ['status', 'statusMessage', 'lastUpdatedAt', 'fixed'] as const;
 type TaskValues = (string | null)[];
 
@@ -45,8 +48,7 @@ type TaskValues = (string | null)[];
  * The time to live starts with the creation, and anew when the task ends.
  */
 export class RedisTaskStore implements TaskStore {
-  readonly #redis: RedisTaskClient;
-  readonly #scripts: ScriptedTaskClient;
+  readonly #database: Database;
   readonly #keys: RedisKeys;
   readonly #maxTtlMs: number;
   readonly #running = new RunningTasks();
@@ -56,8 +58,8 @@ export class RedisTaskStore implements TaskStore {
     checkOptionsObject('options', options);
     checkString('keyPrefix', options.keyPrefix);
     checkNumber('maxTtlMs', options.maxTtlMs, { min: 1, max: Number.MAX_SAFE_INTEGER / 2, integer: true });
-    this.#redis = redisClient(options.redis, REDIS_TASK_METHODS);
-    this.#scripts = withTaskScripts(this.#redis);
+    const scripts = [CREATE_TASK, UPDATE_TASK, LIST_TASKS];
+    this.#database = new Database(options.redis, REDIS_TASK_METHODS, { scripts, timeoutMs: TASK_TIMEOUT_MS });
     this.#keys = new RedisKeys(options.keyPrefix ?? DEFAULT_KEY_PREFIX);
     this.#maxTtlMs = options.maxTtlMs ?? DEFAULT_MAX_TTL_MS;
   }
@@ -70,19 +72,14 @@ export class RedisTaskStore implements TaskStore {
   ): Promise<Task> {
     const { task, fixed, lifetimeMs } = newTask(options, this.#maxTtlMs);
     const { taskId } = task;
-    await this.#scripts.anypodCreateTask(
-      ...this.#taskKeys(taskId, sessionId),
+    await this.#database.script(
+      CREATE_TASK,
+      this.#taskKeys(taskId, sessionId),
       ...[taskId, lifetimeMs],
-      ...[
-        'status',
-        'working',
-        'lastUpdatedAt',
-        fixed.createdAt,
-        'fixed',
-        JSON.stringify(fixed),
-        'lifetimeMs',
-        lifetimeMs
-      ],
+      ...['status', 'working'],
+      ...['lastUpdatedAt', fixed.createdAt],
+      ...['fixed', JSON.stringify(fixed)],
+      ...['lifetimeMs', lifetimeMs],
       ...(fixed.ttl ? [] : ['unlimited', '1'])
     );
     this.#running.started(taskId, sessionId, () => this.getTask(taskId, sessionId));
@@ -90,7 +87,8 @@ export class RedisTaskStore implements TaskStore {
   }
 
   async getTask(taskId: string, sessionId?: string): Promise<Task | null> {
-    const task = toTask(taskId, await this.#redis.hmget(this.#keys.task(sessionId, taskId), ...TASK_FIELDS));
+    const key = this.#keys.task(sessionId, taskId);
+    const task = toTask(taskId, textsOf(await this.#database.command('hmget', key, ...TASK_FIELDS)));
     if (!task || isTerminal(task.status)) this.#running.ended(taskId);
     return task;
   }
@@ -106,7 +104,8 @@ export class RedisTaskStore implements TaskStore {
   }
 
   async getTaskResult(taskId: string, sessionId?: string): Promise<Result> {
-    const [status, result] = await this.#redis.hmget(this.#keys.task(sessionId, taskId), 'status', 'result');
+    const key = this.#keys.task(sessionId, taskId);
+    const [status, result] = textsOf(await this.#database.command('hmget', key, 'status', 'result'));
     if (!status) throw taskNotFound(taskId);
     if (!result) throw noResult(taskId);
     return JSON.parse(result) as Result;
@@ -124,19 +123,16 @@ export class RedisTaskStore implements TaskStore {
 
   /** Ten tasks at a time, in the order of their creation. The cursor is the id of the last one that was told. */
   async listTasks(cursor?: string, sessionId?: string): Promise<{ tasks: Task[]; nextCursor?: string }> {
-    const [index, expiries] = [this.#keys.tasks(sessionId), this.#keys.taskExpiries(sessionId)];
+    const keys = [this.#keys.tasks(sessionId), this.#keys.taskExpiries(sessionId)];
     // One more than a page, to learn whether there is another page.
-    const ids = await this.#scripts.anypodListTasks(index, expiries, cursor ?? '', PAGE_SIZE + 1);
-    if (!ids) throw new Error(`Invalid cursor: ${cursor}`);
+    const listed = await this.#database.script(LIST_TASKS, keys, cursor ?? '', PAGE_SIZE + 1);
+    if (!listed) throw new Error(`Invalid cursor: ${cursor}`);
+    const ids = textsOf(listed) as string[];
     const page = ids.slice(0, PAGE_SIZE);
-    const pipeline = this.#redis.pipeline();
-    for (const taskId of page) pipeline.hmget(this.#keys.task(sessionId, taskId), ...TASK_FIELDS);
-    const replies = (await pipeline.exec()) ?? [];
-    const tasks = replies.flatMap(([error, values], i) => {
-      if (error) throw error;
-      // A task may have expired since the list was read.
-      return toTask(page[i] as string, values as TaskValues) ?? [];
-    });
+    const reads = page.map(taskId => ['hmget', this.#keys.task(sessionId, taskId), ...TASK_FIELDS] as const);
+    const replies = page.length > 0 ? await this.#database.batch(...reads) : [];
+    // A task may have expired since the list was read.
+    const tasks = replies.flatMap((values, i) => toTask(page[i] as string, textsOf(values)) ?? []);
     return { tasks, nextCursor: ids.length > PAGE_SIZE ? page.at(-1) : undefined };
   }
 
@@ -147,12 +143,14 @@ export class RedisTaskStore implements TaskStore {
     status: Task['status'],
     fields: string[]
   ): Promise<string> {
-    const ended = await this.#scripts.anypodUpdateTask(
-      ...this.#taskKeys(taskId, sessionId),
+    const reply = await this.#database.script(
+      UPDATE_TASK,
+      this.#taskKeys(taskId, sessionId),
       ...[taskId, 'status', status, 'lastUpdatedAt', new Date().toISOString()],
       ...(isTerminal(status) ? ['ended', '1'] : []),
       ...fields
     );
+    const ended = textOf(reply);
     if (ended !== '' || isTerminal(status)) this.#running.ended(taskId);
     if (ended === null) throw taskNotFound(taskId);
     return ended;
