@@ -106,6 +106,10 @@ export class Engine implements Transport {
     return () => this.#exchanges--;
   }
 
+  get hasServer(): boolean {
+    return this.onmessage !== undefined;
+  }
+
   get closed(): boolean {
     return this.#closed;
   }

@@ -27,8 +27,10 @@ export async function answerGet(host: GetHost, exchange: Exchange): Promise<Repl
   const { outbound, routing, resumption } = host;
   const lastEventId = resumption && exchange.header('last-event-id');
   if (lastEventId) return resume(host, resumption, exchange, lastEventId);
+  // The cursor first: what is sent while the other pods are asked comes after it.
+  const latest = outbound.latestOnStandalone();
   const held = routing && !host.options.takeover && (await routing.standaloneIsHeld());
-  const cursor = await outbound.latestOnStandalone();
+  const cursor = await latest;
   // close() may have run, or the client may have left, while the store, the other pods or the log were asked. A stream that
   // is its no more must not take the place of the one with which it has come back.
   if (host.closed || exchange.gone) return sessionNotFound();
@@ -53,7 +55,7 @@ async function resume(host: GetHost, resumption: Resumption, exchange: Exchange,
       case 'over':
         // Tells an event source to come back no more (WHATWG HTML, section 9.2.3).
         return emptyReply(204);
-      case 'unknown':
+      case 'invalid-cursor':
         return refuse(host, 400, 'Invalid event ID format');
       case 'conflict':
         return refuse(host, 409, 'Conflict: Stream already has an active connection');

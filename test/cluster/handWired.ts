@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { RequestHandler } from 'express';
-import { StreamableHTTPServerTransport, type SessionStore } from 'mcp-sdk-anypod/server';
+import { StreamableHTTPServerTransport, type StreamableHTTPServerTransportOptions } from 'mcp-sdk-anypod/server';
 import { isInitializeRequest } from 'mcp-sdk-upstream/types.js';
 import { ProbeServer, type Journal } from '../support/pods/probeServer.js';
 
@@ -8,7 +8,7 @@ import { ProbeServer, type Journal } from '../support/pods/probeServer.js';
  * A map of transports as the SDK's examples write it. All that a shared store changes: a session id that this
  * process does not know gets a transport as well, and the transport finds out whether it is one.
  */
-export function handWired(journal: Journal, sessionStore: SessionStore): RequestHandler {
+export function handWired(journal: Journal, options: StreamableHTTPServerTransportOptions): RequestHandler {
   const transports = new Map<string, Promise<StreamableHTTPServerTransport>>();
 
   async function connect(sessionId: string | undefined): Promise<StreamableHTTPServerTransport> {
@@ -16,7 +16,7 @@ export function handWired(journal: Journal, sessionStore: SessionStore): Request
       ...journal.callbacks(),
       sessionIdGenerator: randomUUID,
       sessionStorageMode: 'external',
-      sessionStore,
+      ...options,
       onsessioninitialized: opened => void transports.set(opened, Promise.resolve(transport))
     });
     const server = new ProbeServer(journal, 'McpServer', sessionId !== undefined);

@@ -75,7 +75,7 @@ app.all(
   '/fetch',
   nodeListener((request, authInfo) => mcp.fetch(request, { authInfo }))
 );
-app.all('/hand', express.json(), handWired(journal, shared));
+app.all('/hand', express.json(), handWired(journal, { sessionStore: shared }));
 
 const listener = app.listen(Number(flags.port), '127.0.0.1');
 await once(listener, 'listening');

@@ -13,19 +13,28 @@ export type BusBody =
   | { type: 'cancelled'; message: JSONRPCMessage }
   /** The client has sent a notification that every server of the session gets. */
   | { type: 'notification'; message: JSONRPCMessage }
-  /** A server says something on the standalone stream: for the pod that holds it. */
+  /**
+   * A server sends a message on the standalone stream: for the pod that holds it, which acknowledges its number. It is sent
+   * again, to the pod `to`, if that one opens the stream before it was acknowledged.
+   */
   | {
       type: 'standalone';
       message: JSONRPCMessage;
       eventId?: string;
       /** The sender knew of no stream, and has not logged the message: the pod that holds one does. */
       unlogged?: boolean;
+      seq?: number;
+      to?: string;
     }
-  /** The client has opened its standalone stream at the sender: others close theirs. */
-  | { type: 'standalone-opened' }
+  /**
+   * The client has opened its standalone stream at the sender: others close theirs. `resumed`: it has named the last event
+   * that it has seen. `acknowledges`: absent from pods of older versions.
+   */
+  | { type: 'standalone-opened'; resumed?: boolean; acknowledges?: boolean }
   /** A client wants its standalone stream at the sender, which does not take over: who holds it objects. */
   | { type: 'standalone-wanted' }
-  | { type: 'standalone-held'; to: string }
+  /** The sender holds the standalone stream, and has written the messages with these numbers on it. */
+  | { type: 'standalone-held'; to: string; seqs?: number[] }
   /** The server at the sender wants the standalone stream closed, so that the client reconnects. */
   | { type: 'standalone-close' }
   /** The client has resumed this request stream at the sender: who runs it says so, and sends there what follows. */
@@ -41,7 +50,7 @@ export type BusBody =
 
 export type BusMessage = BusBody & { v: number; from: string };
 
-/** The fields of each type, beside version, sender and type; the event id is optional where there is a message. */
+/** The required fields of each type, besides version, sender and type. */
 const FIELDS: Record<BusBody['type'], readonly ('to' | 'message' | 'streamId' | 'open')[]> = {
   response: ['to', 'message'],
   progress: ['to', 'message'],
@@ -60,6 +69,17 @@ const FIELDS: Record<BusBody['type'], readonly ('to' | 'message' | 'streamId' | 
   ended: []
 };
 
+/** Fields that a message may lack. */
+const OPTIONAL_FIELDS: Record<string, (value: unknown) => boolean> = {
+  eventId: value => typeof value === 'string',
+  to: value => typeof value === 'string',
+  seq: Number.isSafeInteger,
+  seqs: value => Array.isArray(value) && value.every(Number.isSafeInteger),
+  unlogged: value => typeof value === 'boolean',
+  resumed: value => typeof value === 'boolean',
+  acknowledges: value => typeof value === 'boolean'
+};
+
 /** What a server has said goes to its client as it is, well-formed or not, as it does on the server's own pod. */
 const SAID_BY_SERVERS = new Set<string>(['standalone', 'stream-event'] satisfies BusBody['type'][]);
 
@@ -67,12 +87,13 @@ const SAID_BY_SERVERS = new Set<string>(['standalone', 'stream-event'] satisfies
 export function parseBusMessage(text: string): BusMessage {
   const message = JSON.parse(text) as Record<string, unknown> | null;
   if (typeof message !== 'object' || message === null) throw new Error('it is no object');
-  const { v, from, type, eventId, unlogged } = message;
+  const { v, from, type } = message;
   if (v !== BUS_VERSION) throw new Error(`it is of version ${String(v)}, this pod speaks ${BUS_VERSION}`);
   if (typeof from !== 'string' || typeof type !== 'string') throw new Error('it has no sender or no type');
   if (!Object.hasOwn(FIELDS, type)) throw new Error(`its type '${type.slice(0, 40)}' is unknown`);
-  if (eventId !== undefined && typeof eventId !== 'string') throw new Error('its event id is no string');
-  if (unlogged !== undefined && typeof unlogged !== 'boolean') throw new Error('unlogged is not a boolean');
+  for (const [field, isValid] of Object.entries(OPTIONAL_FIELDS)) {
+    if (message[field] !== undefined && !isValid(message[field])) throw new Error(`its ${field} is of the wrong kind`);
+  }
   for (const field of FIELDS[type as BusBody['type']]) {
     if (field === 'message') message.message = messageOf(message.message, SAID_BY_SERVERS.has(type));
     else if (typeof message[field] !== (field === 'open' ? 'boolean' : 'string')) throw new Error(`it has no ${field}`);

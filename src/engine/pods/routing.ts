@@ -15,10 +15,10 @@ import type { Elsewhere, Outbound } from '../streams/outbound.js';
 import { type BusListener, Peers } from './peers.js';
 import type { StreamOwners, StreamState } from '../streams/resumption.js';
 import { ServerRequests } from './serverRequests.js';
+import { StreamOwnership } from './streamOwnership.js';
 import { isSessionId } from '../../ports/sessionId.js';
 import type { SessionPods } from '../session/storedSession.js';
-import { parseStreamId, STANDALONE } from '../streams/streamId.js';
-import { clearTimeout, performance, setTimeout } from '../../timers.js';
+import { parseStreamId } from '../streams/streamId.js';
 
 /** What routing needs of the engine: whom to hand what arrives, and what to do when a session changes elsewhere. */
 export interface Routed {
@@ -29,14 +29,11 @@ export interface Routed {
   retain(): () => void;
   /** Hands the server a message that came to another pod. */
   receive(message: JSONRPCMessage, extra: MessageExtraInfo): Promise<void>;
+  /** Whether a server is connected. */
+  readonly hasServer: boolean;
   /** Reads the record anew, because another pod changed it. */
   refresh(): Promise<void>;
 }
-
-/** How long the holder of a standalone stream has to object to a second one. */
-const OBJECTION_MS = 200;
-/** An announcement that has not come back from the bus by then is lost. */
-const ECHO_MS = 1000;
 
 /** Decides for each message whether it belongs to this pod's server, to another pod's, or to all. */
 export class Routing implements Elsewhere, StreamOwners, SessionServer, SessionPods, BusListener {
@@ -46,10 +43,8 @@ export class Routing implements Elsewhere, StreamOwners, SessionServer, SessionP
   readonly #serverRequests: ServerRequests;
   readonly #leaseMs: number;
   #left = false;
-  /** Who waits for another pod's word, by what it is about. */
-  #questions: Map<string, Set<(answer: StreamState) => void>> | undefined;
-  /** When this pod announced standalone streams, by `performance.now()`, as long as it has not heard itself. */
-  #unheard: number[] | undefined;
+  /** Absent until the session needs it: most sessions have no standalone stream, and resume nothing. */
+  #ownership: StreamOwnership | undefined;
 
   constructor(engine: Routed, outbound: Outbound, options: ResolvedOptions) {
     this.#engine = engine;
@@ -69,6 +64,7 @@ export class Routing implements Elsewhere, StreamOwners, SessionServer, SessionP
 
   leave(): Promise<void> {
     this.#left = true;
+    this.#ownership?.close();
     if (this.#engine.sessionId !== undefined) speaksNoMore(this.#engine.sessionId, this);
     return this.#peers.leave();
   }
@@ -123,8 +119,8 @@ export class Routing implements Elsewhere, StreamOwners, SessionServer, SessionP
   }
 
   /** A message for the standalone stream that is not attached here. */
-  async toStandalone(message: JSONRPCMessage, eventId: string | undefined): Promise<void> {
-    await this.#publish({ type: 'standalone', message, eventId });
+  toStandalone(message: JSONRPCMessage, eventId: string | undefined): Promise<void> {
+    return this.#streams.toStandalone(message, eventId);
   }
 
   /** The same for a client that has, as far as the event log tells, neither a stream nor a cursor. */
@@ -140,22 +136,17 @@ export class Routing implements Elsewhere, StreamOwners, SessionServer, SessionP
     await this.#publish({ type: 'stream-close', streamId });
   }
 
-  async announce(streamId: string): Promise<void> {
-    const isStandalone = parseStreamId(streamId).owner === undefined;
-    await (isStandalone ? this.standaloneOpened() : this.#publish({ type: 'stream-resumed', streamId }));
+  announce(streamId: string): Promise<void> {
+    return this.#streams.announce(streamId);
   }
 
   ask(streamId: string): Promise<StreamState> {
-    return this.#question(streamId, { type: 'stream-resumed', streamId }, this.#leaseMs);
+    return this.#streams.ask(streamId);
   }
 
-  async standaloneOpened(): Promise<void> {
-    const now = performance.now();
-    const unheard = (this.#unheard ??= []);
-    unheard.push(now);
-    if (await this.#publish({ type: 'standalone-opened' })) return;
-    const index = unheard.indexOf(now);
-    if (index >= 0) unheard.splice(index, 1);
+  /** The client has opened its standalone stream here, without naming an event that it has seen. */
+  standaloneOpened(): Promise<void> {
+    return this.#streams.standaloneOpened(false);
   }
 
   async closeStandaloneElsewhere(): Promise<void> {
@@ -163,8 +154,19 @@ export class Routing implements Elsewhere, StreamOwners, SessionServer, SessionP
   }
 
   /** Whether another pod holds the client's standalone stream and keeps it. */
-  async standaloneIsHeld(): Promise<boolean> {
-    return (await this.#question(STANDALONE, { type: 'standalone-wanted' }, OBJECTION_MS)) === 'open';
+  standaloneIsHeld(): Promise<boolean> {
+    return this.#streams.standaloneIsHeld();
+  }
+
+  get #streams(): StreamOwnership {
+    return (this.#ownership ??= new StreamOwnership({
+      instance: this.instance,
+      outbound: this.#outbound,
+      leaseMs: this.#leaseMs,
+      report: this.#engine.report,
+      hasServer: this.#engine.hasServer,
+      publish: body => this.#publish(body)
+    }));
   }
 
   async changed(): Promise<void> {
@@ -231,7 +233,7 @@ export class Routing implements Elsewhere, StreamOwners, SessionServer, SessionP
 
   hear(message: BusMessage): void {
     if (message.from === this.instance) {
-      if (message.type === 'standalone-opened') this.#unheard?.shift();
+      if (message.type === 'standalone-opened') this.#ownership?.onEcho();
       return;
     }
     this.#act(message).catch((error: Error) => this.#engine.report(error));
@@ -262,20 +264,20 @@ export class Routing implements Elsewhere, StreamOwners, SessionServer, SessionP
         // The log of a quiet stream has expired: it begins anew, so that the client has a cursor.
         if (message.unlogged && this.#outbound.holdsStandaloneStream)
           return this.#outbound.send(message.message, undefined);
-        return this.#outbound.writeTo(STANDALONE, message.message, message.eventId);
+        return this.#ownership?.onStandalone(message);
       case 'standalone-opened':
-        return this.#yieldStandalone();
+        return this.#ownership?.onStandaloneOpened(message);
       case 'standalone-close':
         return this.#outbound.closeStandaloneStream();
       case 'standalone-wanted':
         if (this.#outbound.holdsStandaloneStream) await this.#publish({ type: 'standalone-held', to: message.from });
         return;
       case 'standalone-held':
-        return this.#answer(STANDALONE, 'open');
+        return this.#ownership?.onStandaloneHeld(message);
       case 'stream-resumed':
         return this.#follow(message.streamId, message.from);
       case 'stream-state':
-        return this.#answer(message.streamId, message.open ? 'open' : 'done');
+        return this.#ownership?.answer(message.streamId, message.open ? 'open' : 'done');
       case 'stream-event':
         return this.#outbound.writeTo(message.streamId, message.message, message.eventId);
       case 'stream-close':
@@ -287,16 +289,6 @@ export class Routing implements Elsewhere, StreamOwners, SessionServer, SessionP
     }
   }
 
-  /**
-   * Another pod has opened the standalone stream. Of several that are opened at once the one that the bus tells of
-   * last stays: while this pod has not heard its own announcement, what it hears is of older ones.
-   */
-  #yieldStandalone(): void {
-    const unheard = this.#unheard ?? [];
-    while (unheard.length > 0 && unheard[0]! < performance.now() - ECHO_MS) unheard.shift();
-    if (unheard.length === 0) this.#outbound.closeStandaloneStream();
-  }
-
   /** The client has this stream on another pod now; whoever runs it sends there what follows. */
   async #follow(streamId: string, to: string): Promise<void> {
     this.#outbound.streamNamed(streamId).connection?.close();
@@ -306,32 +298,6 @@ export class Routing implements Elsewhere, StreamOwners, SessionServer, SessionP
     if (parseStreamId(streamId).owner === this.instance) {
       await this.#publish({ type: 'stream-state', to, streamId, open: open !== undefined });
     }
-  }
-
-  /** Publishes a question and waits for an answer: 'gone' when none comes, 'unknown' when it could not be asked. */
-  async #question(about: string, body: BusBody, timeoutMs: number): Promise<StreamState> {
-    const questions = (this.#questions ??= new Map<string, Set<(answer: StreamState) => void>>());
-    const waiting = questions.get(about) ?? new Set();
-    questions.set(about, waiting);
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    let settle: (state: StreamState) => void = () => {};
-    const answered = new Promise<StreamState>(resolve => {
-      settle = resolve;
-      timer = setTimeout(() => resolve('gone'), timeoutMs);
-      waiting.add(resolve);
-    });
-    if (!(await this.#publish(body))) settle('unknown');
-    try {
-      return await answered;
-    } finally {
-      clearTimeout(timer);
-      waiting.delete(settle);
-      if (waiting.size === 0) questions.delete(about);
-    }
-  }
-
-  #answer(about: string, state: StreamState): void {
-    for (const settle of this.#questions?.get(about) ?? []) settle(state);
   }
 
   async #publish(body: BusBody): Promise<boolean> {

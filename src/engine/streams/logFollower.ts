@@ -31,6 +31,8 @@ export class Follower {
   /** A pod that was taken for dead may answer after all, behind the error: then the first answer counts. */
   readonly #oneAnswerEach: boolean;
   readonly #answered = new Set<RequestId>();
+  /** Whether the cursor is this pod's own: a client that has given one has had every event before it. */
+  #isFresh = false;
   #expected: readonly RequestId[] = [];
   /** Logs the last answer where all of those are. @returns its id there */
   onlast: ((message: JSONRPCMessage) => Promise<string | undefined>) | undefined;
@@ -65,7 +67,8 @@ export class Follower {
   }
 
   /** From now on whatever is logged on the stream is read from the log, whoever tells of it. */
-  follow(stream: LoggedStream): void {
+  follow(stream: LoggedStream, isFresh = false): void {
+    this.#isFresh = isFresh;
     this.connection.follower = this;
     const timer = setInterval(() => {
       if (this.connection.ended) clearInterval(timer);
@@ -115,6 +118,8 @@ export class Follower {
   async told(message: JSONRPCMessage, eventId: string): Promise<void> {
     try {
       await this.read();
+      // Logged before the stream was opened and sent after it: the client has not had it, and it is not after the cursor.
+      if (this.#isFresh && !this.#events.has(eventId)) this.connection.replay(message, eventId, this.#cursor);
     } catch (error) {
       this.#report(error as Error);
       // No more from the cursor on: the log has expired. What else fails may have kept events back that came before.

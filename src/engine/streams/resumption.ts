@@ -11,7 +11,7 @@ import { belongsToSession, parseStreamId, STANDALONE, streamIdOf } from './strea
 import { clearInterval, setInterval } from '../../timers.js';
 
 /** What a pod says of a stream that its server may be running. */
-export type StreamState = 'open' | 'done' | 'gone' | 'unknown';
+export type StreamState = 'open' | 'done' | 'gone' | 'unasked';
 
 /** The other pods, for streams that run there. */
 export interface StreamOwners {
@@ -24,13 +24,13 @@ export interface StreamOwners {
   streamEnded(streamId: string): Promise<void>;
   /**
    * Asks the pod that runs a stream's requests, and tells it that the client is here now.
-   * 'gone' when it did not answer within its lease; 'unknown' when nobody could be asked.
+   * 'gone' when it did not answer within its lease; 'unasked' when the bus did not take the question.
    */
   ask(streamId: string): Promise<StreamState>;
 }
 
 /** Why a stream is not resumed. */
-export type Refusal = 'unknown' | 'conflict' | 'closed' | 'over';
+export type Refusal = 'invalid-cursor' | 'conflict' | 'closed' | 'over';
 
 /** The name of the log of answers that nothing follows, whatever stream they were given on. */
 const LAST_ANSWERS = 'over';
@@ -75,14 +75,14 @@ export class Resumption {
     primes: boolean
   ): Promise<Refusal | undefined> {
     let streamId = this.#log.tellsStreams ? await this.#log.streamOf(lastEventId) : undefined;
-    if (this.#log.tellsStreams && !this.#isOurs(streamId)) return 'unknown';
+    if (this.#log.tellsStreams && !this.#isOurs(streamId)) return 'invalid-cursor';
     let events: Map<string, JSONRPCMessage> | undefined;
     if (streamId === undefined) {
       // This store tells the stream only when it has replayed it.
       const read = new Map<string, JSONRPCMessage>();
       streamId = await this.#log.replayAfter(lastEventId, async (eventId, message) => void read.set(eventId, message));
       events = read;
-      if (!this.#isOurs(streamId)) return 'unknown';
+      if (!this.#isOurs(streamId)) return 'invalid-cursor';
     }
     if (streamId === this.#lastAnswers) return 'over';
     const stream = this.#outbound.streamNamed(streamId);
@@ -126,7 +126,7 @@ export class Resumption {
   /** A stream that begins here, and that other pods write to. */
   follow(connection: Connection, cursor: string): void {
     const stream = { id: streamIdOf(this.#outbound.sessionId, STANDALONE) };
-    new Follower(connection, cursor, this.#log, this.#report, false).follow(stream);
+    new Follower(connection, cursor, this.#log, this.#report, false).follow(stream, true);
   }
 
   async #isHeldElsewhere({ id, connection }: Stream): Promise<boolean> {
@@ -163,7 +163,7 @@ export class Resumption {
       // What was logged while the owner was asked; from its answer on, this pod is told.
       await follower.read();
       if (state === 'open') this.#watch(stream, follower, owners);
-      if (state === 'open' || state === 'unknown') return false;
+      if (state === 'open' || state === 'unasked') return false;
       if (state === 'gone' && follower.unanswered.length > 0) {
         await this.#answerForTheDead(stream, follower);
         follower.connection.close();
@@ -182,7 +182,7 @@ export class Resumption {
       if (connection.ended) return;
       // Events may have been logged and never told of.
       await follower.read();
-      if (state === 'open' || state === 'unknown') return;
+      if (state === 'open' || state === 'unasked') return;
       if (state === 'gone') await this.#answerForTheDead(stream, follower);
       connection.close();
     };
