@@ -235,7 +235,7 @@ export class Engine implements Transport {
       case 'post':
         return answerPost(this, exchange, intake, found);
       case 'get':
-        return (await this.gate.refuse(exchange, found)) ?? answerGet(this, exchange);
+        return (await this.gate.refuse(exchange, found)) ?? answerGet(this, exchange, intake.arrivedAt);
       case 'delete':
         return (await this.gate.refuse(exchange, found, false)) ?? this.gate.end();
     }

@@ -22,7 +22,7 @@ export interface GetHost {
 }
 
 /** Answers a GET of the session with its standalone stream, or with the stream that the client comes back to. */
-export async function answerGet(host: GetHost, exchange: Exchange): Promise<Reply> {
+export async function answerGet(host: GetHost, exchange: Exchange, arrivedAt: number): Promise<Reply> {
   if (host.closed) return sessionNotFound();
   const { outbound, routing, resumption } = host;
   const lastEventId = resumption && exchange.header('last-event-id');
@@ -38,7 +38,7 @@ export async function answerGet(host: GetHost, exchange: Exchange): Promise<Repl
   const connection = held ? undefined : outbound.openStandaloneStream(sink);
   if (!connection) return refuse(host, 409, 'Conflict: Only one SSE stream is allowed per session');
   if (cursor !== undefined) resumption?.follow(connection, cursor);
-  await routing?.standaloneOpened();
+  await routing?.standaloneOpened(arrivedAt);
   // What was said before the other pods knew of this stream.
   void connection.follower?.read().catch(host.report);
   return eventStreamReply(sink, host.sessionId);

@@ -27,7 +27,7 @@ const cases = ['handler', 'hand'].flatMap(wiring =>
 /** Connects, and at once calls a tool that asks this client on its standalone stream. */
 async function connectAndCall(path: string, text: string): Promise<{ client: AnsweringClient; answer: unknown }> {
   const client = await AnsweringClient.connect(`${proxy.origin}/${path}`);
-  const [asked] = await client.haveAsked({ kind: 'sampling', text, unrelated: true, timeoutMs: 20_000 });
+  const [asked] = await client.haveAsked({ kind: 'sampling', text, unrelated: true, timeoutMs: 40_000 });
   return { client, answer: asked?.result?.content ?? asked?.error };
 }
 

@@ -123,7 +123,11 @@ test.each([
   ],
   ['no addressee', { v: 1, from, type: 'response', message: { jsonrpc: '2.0', id: 1, result: {} } }, 'it has no to'],
   ['no stream', { v: 1, from, type: 'stream-close' }, 'it has no streamId'],
-  ['an event id that is none', { v: 1, from, type: 'standalone', message, eventId: 7 }, 'its event id is no string']
+  [
+    'an event id that is none',
+    { v: 1, from, type: 'standalone', message, eventId: 7 },
+    'its eventId is of the wrong kind'
+  ]
 ])('a message between pods with %s is reported by each pod that hears it, and changes nothing', async (...each) => {
   const [, sent, reason] = each;
   const { client, finish } = await openOnBoth();

@@ -4,6 +4,7 @@ import { McpServer as SecondVersionServer } from '@modelcontextprotocol/server';
 import { inspect } from 'node:util';
 import { StreamableHTTPServerTransport } from 'mcp-sdk-anypod/server/streamableHttp.js';
 import { WebStandardStreamableHTTPServerTransport } from 'mcp-sdk-anypod/server/webStandardStreamableHttp.js';
+import { InMemorySessionStore } from 'mcp-sdk-anypod/server';
 import { StreamableHTTPServerTransport as StockNodeTransport } from 'mcp-sdk-upstream/server/streamableHttp.js';
 import { WebStandardStreamableHTTPServerTransport as StockWebTransport } from 'mcp-sdk-upstream/server/webStandardStreamableHttp.js';
 import type { MessageExtraInfo, RequestInfo } from 'mcp-sdk-upstream/types.js';
@@ -763,6 +764,46 @@ const demonstrations: Record<number, () => void> = {
         (error: { code?: string }) => error.code
       );
       expect(refusal).toBe(expected);
+    });
+  },
+  25() {
+    /** The messages on a GET stream that is opened right after the server has sent one. */
+    async function early(speaker: Web, holder = speaker): Promise<string[]> {
+      const exchange = (transport: Web, method: string, headers: [string, string][], body?: string) =>
+        transport.handleRequest(new Request('http://mcp.test/', { method, headers, body }));
+      for (const transport of new Set([speaker, holder])) {
+        transport.onmessage = message => {
+          const isRequest = 'id' in message && 'method' in message;
+          if (isRequest) void transport.send({ jsonrpc: '2.0', id: message.id, result: {} });
+        };
+      }
+      const opened = await exchange(speaker, 'POST', jsonHeaders, JSON.stringify(initializeMessage()));
+      await speaker.send(notification());
+      const headers: [string, string][] = [
+        ['accept', 'text/event-stream'],
+        ['mcp-session-id', opened.headers.get('mcp-session-id')!]
+      ];
+      const stream = await exchange(holder, 'GET', headers);
+      await speaker.send(notification());
+      const reader = stream.body!.pipeThrough(new TextDecoderStream()).getReader();
+      let text = '';
+      while (!text.includes('data: ')) text += (await reader.read()).value;
+      await Promise.all([speaker, holder].map(transport => transport.close()));
+      for (let read = await reader.read(); !read.done; read = await reader.read()) text += read.value;
+      return text.match(/^data: /gm) ?? [];
+    }
+    type Web = StockWebTransport | WebStandardStreamableHTTPServerTransport;
+    const sessionIdGenerator = (): string => 'a-session';
+
+    it('so one that comes too early for one process does not for several', async () => {
+      expect(await early(new StockWebTransport({ sessionIdGenerator }))).toHaveLength(1);
+      const options = { sessionIdGenerator, sessionStore: new InMemorySessionStore() };
+      const [speaker, holder] = [0, 1].map(() => new WebStandardStreamableHTTPServerTransport(options));
+      expect(await early(speaker!, holder)).toHaveLength(2);
+    });
+    it('and on the pod that sends it, what comes too early is dropped as by the SDK', async () => {
+      const options = { sessionIdGenerator, sessionStore: new InMemorySessionStore() };
+      expect(await early(new WebStandardStreamableHTTPServerTransport(options))).toHaveLength(1);
     });
   }
 };

@@ -1,3 +1,4 @@
+import { performance } from '../../timers.js';
 import { isInitializeRequest, type InitializeRequest, type JSONRPCMessage } from 'mcp-sdk-upstream/types.js';
 import { MAX_BATCH_SIZE, requestBodyTooLargeMessage } from './requestLimits.js';
 import { isJsonContentType } from './mediaType.js';
@@ -10,7 +11,8 @@ import { errorReply, INVALID_REQUEST, PARSE_ERROR, TRANSPORT_ERROR } from './rep
 /** What a request asks for, once everything that needs no session has been checked. */
 export type Intake =
   | { readonly kind: 'post'; readonly messages: JSONRPCMessage[]; readonly initialize: InitializeRequest | undefined }
-  | { readonly kind: 'get' }
+  /** `arrivedAt`: by `performance.now()`. */
+  | { readonly kind: 'get'; readonly arrivedAt: number }
   | { readonly kind: 'delete' };
 
 /** Takes a request in: everything that can be decided before asking which session it belongs to. */
@@ -32,7 +34,7 @@ export function takeIn(
       return takeInPost(exchange, options, refuse);
     case 'GET':
       return exchange.header('accept')?.includes('text/event-stream')
-        ? { kind: 'get' }
+        ? { kind: 'get', arrivedAt: performance.now() }
         : refuse(406, TRANSPORT_ERROR, 'Not Acceptable: Client must accept text/event-stream');
     case 'DELETE':
       return { kind: 'delete' };

@@ -19,7 +19,8 @@ export interface HeldMessage {
   /** Its id in the event log, if there is one. */
   readonly eventId: string | undefined;
   readonly bytes: number;
-  readonly expiresAt: number;
+  /** By `performance.now()`. */
+  readonly sentAt: number;
 }
 
 /**
@@ -35,7 +36,7 @@ export class HeldMessages {
   add(seq: number, message: JSONRPCMessage, eventId: string | undefined): void {
     const bytes = JSON.stringify(message).length;
     if (bytes > MAX_BYTES || bytesOfAll + bytes > MAX_BYTES_OF_ALL) return;
-    this.#messages.push({ seq, message, eventId, bytes, expiresAt: performance.now() + HOLD_MS });
+    this.#messages.push({ seq, message, eventId, bytes, sentAt: performance.now() });
     this.#count(bytes);
     while (this.#messages.length > MAX_MESSAGES || this.#bytes > MAX_BYTES) this.#drop(this.#messages.shift()!);
     this.#timer ??= this.#expireIn(HOLD_MS);
@@ -76,9 +77,9 @@ export class HeldMessages {
   #expireIn(ms: number): ReturnType<typeof setTimeout> {
     const timer = setTimeout(() => {
       const now = performance.now();
-      this.#keep(({ expiresAt }) => expiresAt > now);
+      this.#keep(({ sentAt }) => sentAt + HOLD_MS > now);
       const [oldest] = this.#messages;
-      this.#timer = oldest && this.#expireIn(Math.max(1, oldest.expiresAt - now));
+      this.#timer = oldest && this.#expireIn(Math.max(1, oldest.sentAt + HOLD_MS - now));
     }, ms);
     timer.unref?.();
     return timer;

@@ -144,9 +144,12 @@ export class Routing implements Elsewhere, StreamOwners, SessionServer, SessionP
     return this.#streams.ask(streamId);
   }
 
-  /** The client has opened its standalone stream here, without naming an event that it has seen. */
-  standaloneOpened(): Promise<void> {
-    return this.#streams.standaloneOpened(false);
+  /**
+   * The client has opened its standalone stream here, without naming an event that it has seen.
+   * @param since - when its request came, by `performance.now()`
+   */
+  standaloneOpened(since: number): Promise<void> {
+    return this.#streams.standaloneOpened(false, since);
   }
 
   async closeStandaloneElsewhere(): Promise<void> {

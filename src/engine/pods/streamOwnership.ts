@@ -1,6 +1,6 @@
 import type { JSONRPCMessage } from 'mcp-sdk-upstream/types.js';
 import { clearTimeout, performance, setTimeout } from '../../timers.js';
-import type { ReportError } from '../http/exchange.js';
+import type { ReportError } from '../../report.js';
 import type { Outbound } from '../streams/outbound.js';
 import type { StreamState } from '../streams/resumption.js';
 import { parseStreamId, STANDALONE } from '../streams/streamId.js';
@@ -66,13 +66,17 @@ export class StreamOwnership {
   /**
    * The client's standalone stream is attached here now.
    * @param resumed - whether the client has named the last event that it has seen
+   * @param since - when its request came, by `performance.now()`
    */
-  async standaloneOpened(resumed: boolean): Promise<void> {
+  async standaloneOpened(resumed: boolean, since: number): Promise<void> {
     const now = performance.now();
     this.#unheard.push(now);
     // Published before anything is written, so that no other pod writes to its older stream after this one.
     const published = this.#host.publish({ type: 'standalone-opened', resumed, acknowledges: true });
-    for (const { message, eventId } of this.#waitingFor(resumed)) {
+    for (const { message, eventId, sentAt } of this.#waitingFor(resumed)) {
+      // One process drops what is sent before the request comes. Of a request that went to another pod nobody knows whether
+      // it came before or after.
+      if (sentAt < since) continue;
       void this.#host.outbound.writeTo(STANDALONE, message, eventId).catch(this.#host.report);
     }
     this.#held?.clear();
@@ -88,7 +92,9 @@ export class StreamOwnership {
 
   async announce(streamId: string): Promise<void> {
     const isStandalone = parseStreamId(streamId).owner === undefined;
-    await (isStandalone ? this.standaloneOpened(true) : this.#host.publish({ type: 'stream-resumed', streamId }));
+    await (isStandalone
+      ? this.standaloneOpened(true, performance.now())
+      : this.#host.publish({ type: 'stream-resumed', streamId }));
   }
 
   ask(streamId: string): Promise<StreamState> {
