@@ -30,7 +30,7 @@ async function write(script: string): Promise<string> {
     write: false,
     logLevel: 'silent'
   });
-  const [{ text }] = outputFiles as [{ text: string }];
+  const { text } = outputFiles[0]!;
   const path = join(folder, `${createHash('sha256').update(text).digest('hex')}.mjs`);
   await mkdir(folder, { recursive: true });
   // Several test files may bundle the same script at the same time.
