@@ -50,3 +50,36 @@ export function pause(ms: number): Promise<void> {
 export function unref(timer: ReturnType<typeof setTimeout>): void {
   (timer as { unref?: () => void }).unref?.();
 }
+
+/** What a call may take when its exchange has waited for long enough already: a backend that works needs less. */
+const LAST_CALL_MS = 50;
+
+/**
+ * How long one exchange may wait for stores and bus, in milliseconds, for all its calls together: a backend that has stopped
+ * answering costs a client this long once, not once for each call. The time that the application takes between the calls is
+ * not counted, and calls that wait at the same time are counted once.
+ */
+export class WaitBudget {
+  #leftMs: number;
+  #waiting = 0;
+  #waitingSince = 0;
+
+  constructor(ms: number) {
+    this.#leftMs = ms;
+  }
+
+  /**
+   * A call begins to wait; {@link end} must follow.
+   * @returns how long it may take, in milliseconds
+   */
+  begin(atMostMs: number): number {
+    const now = performance.now();
+    if (this.#waiting++ === 0) this.#waitingSince = now;
+    const leftMs = this.#leftMs - (now - this.#waitingSince);
+    return Math.ceil(Math.min(atMostMs, Math.max(leftMs, LAST_CALL_MS)));
+  }
+
+  end(): void {
+    if (--this.#waiting === 0) this.#leftMs -= performance.now() - this.#waitingSince;
+  }
+}

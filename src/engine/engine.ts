@@ -1,5 +1,6 @@
 import type { Transport, TransportSendOptions } from 'mcp-sdk-upstream/shared/transport.js';
 import type { JSONRPCMessage, JSONRPCRequest, MessageExtraInfo, RequestId } from 'mcp-sdk-upstream/types.js';
+import type { WaitBudget } from '../deadline.js';
 import { PodUnavailableError } from '../errors.js';
 import type { SessionData } from '../ports/sessionStore.js';
 import { type Exchange, isReply, type Reply } from './http/exchange.js';
@@ -91,13 +92,14 @@ export class Engine implements Transport {
   }
 
   /** What to note when the server has accepted this request. */
-  onresult(request: JSONRPCRequest): OpenRequest['onresult'] {
-    return (this.stored ?? this.#subscriptions)?.onresult(request);
+  onresult(request: JSONRPCRequest, waits?: WaitBudget): OpenRequest['onresult'] {
+    return this.stored ? this.stored.onresult(request, waits) : this.#subscriptions?.onresult(request);
   }
 
   /** Why a request is refused before the server sees it. */
   problemOf({ method, params }: JSONRPCRequest): string | undefined {
-    return method === 'resources/subscribe' ? this.stored?.subscriptionProblem(String(params?.uri)) : undefined;
+    const uri = method === 'resources/subscribe' ? params?.uri : undefined;
+    return typeof uri === 'string' ? this.stored?.subscriptionProblem(uri) : undefined;
   }
 
   /** Counts as an exchange until the returned function is called. */
@@ -237,7 +239,7 @@ export class Engine implements Transport {
       case 'get':
         return (await this.gate.refuse(exchange, found)) ?? answerGet(this, exchange, intake.arrivedAt);
       case 'delete':
-        return (await this.gate.refuse(exchange, found, false)) ?? this.gate.end();
+        return (await this.gate.refuse(exchange, found, false)) ?? this.gate.end(exchange);
     }
   }
 

@@ -1,5 +1,5 @@
 import { DEFAULT_NEGOTIATED_PROTOCOL_VERSION } from 'mcp-sdk-upstream/types.js';
-import type { Exchange, Reply } from './http/exchange.js';
+import { type Exchange, type Reply, waitsOf } from './http/exchange.js';
 import type { ReportError } from '../report.js';
 import type { ResolvedOptions } from './options.js';
 import type { Outbound } from './streams/outbound.js';
@@ -28,7 +28,7 @@ export async function answerGet(host: GetHost, exchange: Exchange, arrivedAt: nu
   const lastEventId = resumption && exchange.header('last-event-id');
   if (lastEventId) return resume(host, resumption, exchange, lastEventId);
   // The cursor first: what is sent while the other pods are asked comes after it.
-  const latest = outbound.latestOnStandalone();
+  const latest = outbound.latestOnStandalone(waitsOf(exchange, host.options));
   const held = routing && !host.options.takeover && (await routing.standaloneIsHeld());
   const cursor = await latest;
   // close() may have run, or the client may have left, while the store, the other pods or the log were asked. A stream that

@@ -8,7 +8,8 @@ import {
 } from 'mcp-sdk-upstream/types.js';
 import { BusMessageTooLargeError } from '../errors.js';
 import type { SessionData } from '../ports/sessionStore.js';
-import type { EventSink, Exchange, Reply } from './http/exchange.js';
+import { type EventSink, type Exchange, type Reply, waitsOf } from './http/exchange.js';
+import type { WaitBudget } from '../deadline.js';
 import type { ReportError } from '../report.js';
 import type { SessionGate } from './session/lifecycle.js';
 import { messageExtra } from './http/messageExtra.js';
@@ -45,7 +46,7 @@ export interface PostHost {
   /** Hands the server a message of its client. */
   dispatch(message: JSONRPCMessage, extra: MessageExtraInfo): void;
   /** What to note when the server has accepted a request. */
-  onresult(request: JSONRPCRequest): OpenRequest['onresult'];
+  onresult(request: JSONRPCRequest, waits: WaitBudget): OpenRequest['onresult'];
   /** Why a request is refused before the server sees it. */
   problemOf(request: JSONRPCRequest): string | undefined;
   send(message: JSONRPCMessage): Promise<void>;
@@ -69,9 +70,9 @@ export async function answerPost(
     const { gate, routing } = host;
     const refusal = initialize
       ? await gate.open(exchange, initialize, messages.length)
-      : ((await gate.refuse(exchange, found)) ?? (await gate.recordHandshake(messages)));
+      : ((await gate.refuse(exchange, found)) ?? (await gate.recordHandshake(exchange, messages)));
     if (refusal) return refusal;
-    const inbound = routing && !messages.every(isRequest) ? await route(host, routing, messages) : messages;
+    const inbound = routing && !messages.every(isRequest) ? await route(host, exchange, routing, messages) : messages;
     if (!Array.isArray(inbound)) return inbound;
     // close() may have run while the store, the bus or the application's callback was awaited.
     if (host.closed) return sessionNotFound();
@@ -94,11 +95,17 @@ export async function answerPost(
 }
 
 /** What of the client's messages is for the server here, once the rest has gone to the pods that it is for. */
-async function route(host: PostHost, routing: Routing, messages: JSONRPCMessage[]): Promise<JSONRPCMessage[] | Reply> {
+async function route(
+  host: PostHost,
+  exchange: Exchange,
+  routing: Routing,
+  messages: JSONRPCMessage[]
+): Promise<JSONRPCMessage[] | Reply> {
+  const waits = waitsOf(exchange, host.options);
   try {
     // Begun in order and awaited together: a batch waits once for a bus that does not answer.
     const routed = await Promise.all(
-      messages.map(async message => (isRequest(message) ? message : routing.inbound(message)))
+      messages.map(async message => (isRequest(message) ? message : routing.inbound(message, waits)))
     );
     return routed.filter(own => own !== undefined);
   } catch (error) {
@@ -114,7 +121,7 @@ async function route(host: PostHost, routing: Routing, messages: JSONRPCMessage[
 function answerInJson(host: PostHost, exchange: Exchange, messages: JSONRPCMessage[]): Promise<Reply> {
   return new Promise<Reply>(resolve => {
     const stream = host.outbound.openRequestStream(messages, resolve);
-    emit(host, messages, stream, messageExtra(exchange, host.state));
+    emit(host, exchange, messages, stream);
   });
 }
 
@@ -127,7 +134,6 @@ async function dispatch(
   initialize: InitializeRequest | undefined
 ): Promise<boolean> {
   const { outbound } = host;
-  const extra = messageExtra(exchange, host.state);
   const version =
     initialize?.params.protocolVersion ??
     exchange.header('mcp-protocol-version') ??
@@ -135,13 +141,13 @@ async function dispatch(
   const polls = outbound.log !== undefined && understandsPriming(version);
   const stream = outbound.openRequestStream(messages, sink);
   try {
-    if (polls) await outbound.prime(stream);
+    if (polls) await outbound.prime(stream, waitsOf(exchange, host.options));
     if (host.closed) {
       outbound.abandon(stream);
       return false;
     }
     // A client that was given no cursor cannot come back for what follows.
-    emit(host, messages, stream, extra, polls && stream.resumable);
+    emit(host, exchange, messages, stream, polls && stream.resumable);
     return true;
   } catch (error) {
     // At once: an answer to another request of the batch must learn that its stream is gone.
@@ -153,11 +159,12 @@ async function dispatch(
 /** Hands the messages to the server, requests under the id that they are open as. */
 function emit(
   host: PostHost,
+  exchange: Exchange,
   messages: JSONRPCMessage[],
   stream: RequestStream,
-  extra: MessageExtraInfo,
   polls = false
 ): void {
+  const extra = messageExtra(exchange, host.state);
   let next = 0;
   for (const message of messages) {
     const request = isRequest(message) ? stream.requests[next++] : undefined;
@@ -172,7 +179,7 @@ function emit(
       host.send({ jsonrpc: '2.0', id: request.id, error }).catch(host.report);
       continue;
     }
-    request.onresult = host.onresult(request.message);
+    request.onresult = host.onresult(request.message, waitsOf(exchange, host.options));
     const inbound = request.id === request.message.id ? request.message : { ...request.message, id: request.id };
     host.dispatch(inbound, polls ? { ...extra, ...pollingCallbacks(host, request.id) } : extra);
   }

@@ -805,6 +805,24 @@ const demonstrations: Record<number, () => void> = {
       const options = { sessionIdGenerator, sessionStore: new InMemorySessionStore() };
       expect(await early(new WebStandardStreamableHTTPServerTransport(options))).toHaveLength(1);
     });
+  },
+  26() {
+    let nested: unknown = {};
+    for (let level = 0; level < 2000; level++) nested = [nested];
+    const message = initializeMessage() as { params: { capabilities: Record<string, unknown> } };
+    message.params.capabilities.experimental = { nested: { nested } };
+    shows(
+      'an initialize request with more levels is answered 400',
+      { steps: [post(message, { session: null })] },
+      { modes: 'external' },
+      {
+        stock: ({ exchanges }) => expect(exchanges[0]!.status).toBe(200),
+        ours: ({ exchanges }) => {
+          expect(exchanges[0]!.status).toBe(400);
+          expect(exchanges[0]!.body).toContain('nested deeper than 1000 levels');
+        }
+      }
+    );
   }
 };
 

@@ -1,4 +1,5 @@
 import type { AuthInfo } from 'mcp-sdk-upstream/server/auth/types.js';
+import { WaitBudget } from '../../deadline.js';
 import type { LazyRequestInfo } from './requestInfo.js';
 
 /** The body of a request as text, or the fact that it is over the limit. */
@@ -17,11 +18,18 @@ export interface Exchange {
   readonly requestInfo: LazyRequestInfo;
   /** Whether the client has left, as far as the runtime tells: then nobody reads the reply. */
   readonly gone: boolean;
+  /** How long stores and bus may keep the client waiting: see {@link waitsOf}. */
+  waits?: WaitBudget;
   /** A request header as the Fetch standard's `Headers.get` gives it. */
   header(name: string): string | null;
   readBody(maxBytes: number): Promise<BodyRead>;
   /** A sink for an event stream; nothing reaches the client before the engine replies with it. */
   openEventStream(): EventSink;
+}
+
+/** The time that an exchange may spend waiting for stores and bus, shared by all calls that are made for it. */
+export function waitsOf(exchange: Exchange, { storeTimeoutMs }: { storeTimeoutMs: number }): WaitBudget {
+  return (exchange.waits ??= new WaitBudget(storeTimeoutMs));
 }
 
 /** Whoever writes to a stream. */

@@ -1,10 +1,11 @@
 import { performance } from '../../timers.js';
 import { isInitializeRequest, type InitializeRequest, type JSONRPCMessage } from 'mcp-sdk-upstream/types.js';
-import { MAX_BATCH_SIZE, requestBodyTooLargeMessage } from './requestLimits.js';
+import { MAX_BATCH_SIZE, MAX_NESTING, requestBodyTooLargeMessage } from './requestLimits.js';
 import { isJsonContentType } from './mediaType.js';
 import type { Exchange, Reply } from './exchange.js';
 import type { ReportError } from '../../report.js';
-import { parseMessage } from './jsonRpc.js';
+import { isRequest, parseMessage } from './jsonRpc.js';
+import { isDeeperThan } from './nesting.js';
 import type { ResolvedOptions } from '../options.js';
 import { errorReply, INVALID_REQUEST, PARSE_ERROR, TRANSPORT_ERROR } from './replies.js';
 
@@ -97,7 +98,19 @@ async function takeInPost(
   } catch {
     return refuse(400, PARSE_ERROR, 'Parse error: Invalid JSON-RPC message');
   }
+  if (options.directory && messages.some(message => isKept(message) && isDeeperThan(message, MAX_NESTING))) {
+    return refuse(
+      400,
+      INVALID_REQUEST,
+      `Invalid Request: Message must not be nested deeper than ${MAX_NESTING} levels`
+    );
+  }
   return { kind: 'post', messages, initialize: messages.find(isInitialize) as InitializeRequest | undefined };
+}
+
+/** Whether the session store keeps a message, or other pods may get it: every one but the requests after the handshake. */
+function isKept(message: JSONRPCMessage): boolean {
+  return !isRequest(message) || message.method === 'initialize';
 }
 
 /** The schema is asked only for messages that could be one: it is slow, and runs for every message. */

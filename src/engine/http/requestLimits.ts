@@ -4,6 +4,12 @@ export const DEFAULT_MAX_REQUEST_BODY_SIZE = 4_194_304;
 /** How many messages a batch may have. */
 export const MAX_BATCH_SIZE = 100;
 
+/**
+ * How deep JSON may be nested in a message that is kept in the store or sent to other pods. To write JSON takes the stack of
+ * the process: a few thousand levels exhaust it, here or in a backend.
+ */
+export const MAX_NESTING = 1000;
+
 /** What a client is told with 413, in the SDK's words. */
 export function requestBodyTooLargeMessage(maxBytes: number): string {
   return `Payload Too Large: Request body must not exceed ${maxBytes} bytes`;

@@ -1,7 +1,7 @@
 import { BusMessageTooLargeError, BusUnavailableError } from '../../errors.js';
 import { BUS_VERSION, type BusBody, type BusMessage, parseBusMessage } from './busMessage.js';
 import { exceedsBytes } from '../http/textSize.js';
-import { withDeadline } from '../../deadline.js';
+import { type WaitBudget, withDeadline } from '../../deadline.js';
 import type { ReportError } from '../../report.js';
 import type { JSONRPCMessage } from 'mcp-sdk-upstream/types.js';
 import type { SessionBus } from '../../ports/sessionBus.js';
@@ -39,8 +39,8 @@ export class Peers {
   }
 
   /** Listens to the other pods; settles when it is in effect, or has failed and been reported. */
-  async join(sessionId: string): Promise<void> {
-    if (!this.#unsubscribe) await this.#join(sessionId, false);
+  async join(sessionId: string, waits?: WaitBudget): Promise<void> {
+    if (!this.#unsubscribe) await this.#join(sessionId, false, waits);
   }
 
   async leave(): Promise<void> {
@@ -59,7 +59,7 @@ export class Peers {
   }
 
   /** @returns whether the bus took it; a failure has been reported */
-  async publish(sessionId: string, body: BusBody): Promise<boolean> {
+  async publish(sessionId: string, body: BusBody, waits?: WaitBudget): Promise<boolean> {
     const { bus } = this.#options;
     if (!bus) {
       this.#sayAlone(body);
@@ -69,7 +69,7 @@ export class Peers {
       const message: BusMessage = { ...body, v: BUS_VERSION, from: this.instance };
       const text = JSON.stringify(message);
       checkBusMessage(text, this.#options);
-      await askBus('publish', this.#options, () => bus.publish(topicOf(sessionId), text));
+      await askBus('publish', this.#options, () => bus.publish(topicOf(sessionId), text), waits);
       return true;
     } catch (error) {
       this.#report(error as Error);
@@ -77,17 +77,17 @@ export class Peers {
     }
   }
 
-  #join(sessionId: string, isLate: boolean): Promise<void> {
-    this.#joined ??= this.#subscribe(sessionId, isLate).finally(() => (this.#joined = undefined));
+  #join(sessionId: string, isLate: boolean, waits?: WaitBudget): Promise<void> {
+    this.#joined ??= this.#subscribe(sessionId, isLate, waits).finally(() => (this.#joined = undefined));
     return this.#joined;
   }
 
-  async #subscribe(sessionId: string, isLate: boolean): Promise<void> {
+  async #subscribe(sessionId: string, isLate: boolean, waits: WaitBudget | undefined): Promise<void> {
     const { bus } = this.#options;
     if (!bus) return;
     const subscribed = this.#listen(bus, sessionId);
     try {
-      this.#unsubscribe = await askBus('subscribe', this.#options, () => subscribed);
+      this.#unsubscribe = await askBus('subscribe', this.#options, () => subscribed, waits);
       if (isLate) this.#listener.missed();
     } catch (error) {
       this.#report(error as Error);
@@ -147,16 +147,23 @@ export function checkBusMessage(
   );
 }
 
-/** @throws BusUnavailableError where the bus fails, or has not answered within `storeTimeoutMs` */
+/**
+ * @param waits - of the exchange that waits for the call, if one does
+ * @throws BusUnavailableError if the bus fails, or has not answered within `storeTimeoutMs` or what is left of `waits`
+ */
 export async function askBus<T>(
   call: string,
   { storeTimeoutMs }: Pick<ResolvedOptions, 'storeTimeoutMs'>,
-  run: () => Promise<T>
+  run: () => Promise<T>,
+  waits?: WaitBudget
 ): Promise<T> {
+  const timeoutMs = waits ? waits.begin(storeTimeoutMs) : storeTimeoutMs;
   try {
-    return await withDeadline(run, storeTimeoutMs);
+    return await withDeadline(run, timeoutMs);
   } catch (error) {
     throw new BusUnavailableError(`${call} failed`, { cause: error });
+  } finally {
+    waits?.end();
   }
 }
 

@@ -5,6 +5,7 @@ import type {
   JSONRPCRequest,
   MessageExtraInfo
 } from 'mcp-sdk-upstream/types.js';
+import type { WaitBudget } from '../../deadline.js';
 import { BusUnavailableError } from '../../errors.js';
 import { type SessionServer, speaksFor, speaksNoMore } from '../../tasks/liveServers.js';
 import type { BusBody, BusMessage } from './busMessage.js';
@@ -58,8 +59,8 @@ export class Routing implements Elsewhere, StreamOwners, SessionServer, SessionP
     return this.#peers.instance;
   }
 
-  join(sessionId: string): Promise<void> {
-    return this.#peers.join(sessionId);
+  join(sessionId: string, waits?: WaitBudget): Promise<void> {
+    return this.#peers.join(sessionId, waits);
   }
 
   leave(): Promise<void> {
@@ -172,13 +173,15 @@ export class Routing implements Elsewhere, StreamOwners, SessionServer, SessionP
     }));
   }
 
-  async changed(): Promise<void> {
-    await this.#publish({ type: 'changed' });
+  async changed(waits?: WaitBudget): Promise<void> {
+    await this.#publish({ type: 'changed' }, waits);
   }
 
   /** @param sessionId - where this pod serves none */
-  async ended(sessionId = this.#engine.sessionId): Promise<void> {
-    if (sessionId !== undefined && isSessionId(sessionId)) await this.#peers.publish(sessionId, { type: 'ended' });
+  async ended(sessionId = this.#engine.sessionId, waits?: WaitBudget): Promise<void> {
+    if (sessionId !== undefined && isSessionId(sessionId)) {
+      await this.#peers.publish(sessionId, { type: 'ended' }, waits);
+    }
   }
 
   /**
@@ -187,26 +190,29 @@ export class Routing implements Elsewhere, StreamOwners, SessionServer, SessionP
    * @throws BusUnavailableError where it belongs to another pod and the bus did not take it
    * @throws BusMessageTooLargeError where it is for another pod and over `maxBusMessageBytes`
    */
-  async inbound(message: JSONRPCMessage): Promise<JSONRPCMessage | undefined> {
-    if (isResponse(message)) return this.#inboundResponse(message);
+  async inbound(message: JSONRPCMessage, waits?: WaitBudget): Promise<JSONRPCMessage | undefined> {
+    if (isResponse(message)) return this.#inboundResponse(message, waits);
     const notification = message;
     switch (notification.method) {
       case 'notifications/cancelled':
-        return this.#inboundCancelled(notification);
+        return this.#inboundCancelled(notification, waits);
       case 'notifications/progress':
-        return this.#inboundProgress(notification);
+        return this.#inboundProgress(notification, waits);
       default:
         this.#peers.checkSize(message);
-        await this.#publish({ type: 'notification', message });
+        await this.#publish({ type: 'notification', message }, waits);
         return message;
     }
   }
 
-  async #inboundResponse(message: JSONRPCMessage & { id?: string | number }): Promise<JSONRPCMessage | undefined> {
+  async #inboundResponse(
+    message: JSONRPCMessage & { id?: string | number },
+    waits: WaitBudget | undefined
+  ): Promise<JSONRPCMessage | undefined> {
     const owner = this.#serverRequests.ownerOf(message.id);
     if (owner === undefined || owner === this.#peers.instance) return this.#restored(message);
     this.#peers.checkSize(message);
-    await this.#mustPublish({ type: 'response', to: owner, message });
+    await this.#mustPublish({ type: 'response', to: owner, message }, waits);
     return undefined;
   }
 
@@ -216,21 +222,27 @@ export class Routing implements Elsewhere, StreamOwners, SessionServer, SessionP
     return restored;
   }
 
-  async #inboundCancelled(message: JSONRPCNotification): Promise<JSONRPCMessage | undefined> {
+  async #inboundCancelled(
+    message: JSONRPCNotification,
+    waits: WaitBudget | undefined
+  ): Promise<JSONRPCMessage | undefined> {
     const requestId = message.params?.requestId as string | number | undefined;
     if (requestId === undefined || this.#outbound.isOpen(requestId)) return message;
     // Open on another pod, or nowhere: then it is for the server to ignore, as ever.
     this.#peers.checkSize(message);
-    await this.#publish({ type: 'cancelled', message });
+    await this.#publish({ type: 'cancelled', message }, waits);
     return message;
   }
 
-  async #inboundProgress(message: JSONRPCNotification): Promise<JSONRPCMessage | undefined> {
+  async #inboundProgress(
+    message: JSONRPCNotification,
+    waits: WaitBudget | undefined
+  ): Promise<JSONRPCMessage | undefined> {
     const owner = this.#serverRequests.ownerOf(message.params?.progressToken);
     if (owner === undefined) return message;
     if (owner === this.#peers.instance) return this.#serverRequests.restoreProgress(message);
     this.#peers.checkSize(message);
-    await this.#publish({ type: 'progress', to: owner, message });
+    await this.#publish({ type: 'progress', to: owner, message }, waits);
     return undefined;
   }
 
@@ -303,12 +315,13 @@ export class Routing implements Elsewhere, StreamOwners, SessionServer, SessionP
     }
   }
 
-  async #publish(body: BusBody): Promise<boolean> {
+  async #publish(body: BusBody, waits?: WaitBudget): Promise<boolean> {
     const { sessionId } = this.#engine;
-    return sessionId !== undefined && this.#peers.publish(sessionId, body);
+    return sessionId !== undefined && this.#peers.publish(sessionId, body, waits);
   }
 
-  async #mustPublish(body: BusBody): Promise<void> {
-    if (!(await this.#publish(body))) throw new BusUnavailableError('The message could not be handed to its pod');
+  async #mustPublish(body: BusBody, waits: WaitBudget | undefined): Promise<void> {
+    if (!(await this.#publish(body, waits)))
+      throw new BusUnavailableError('The message could not be handed to its pod');
   }
 }

@@ -1,7 +1,8 @@
 import { type InitializeRequest, type JSONRPCMessage, SUPPORTED_PROTOCOL_VERSIONS } from 'mcp-sdk-upstream/types.js';
 import type { SessionData } from '../../ports/sessionStore.js';
 import { findSession, principalOf } from './lookup.js';
-import { type Exchange, isReply, type Reply } from '../http/exchange.js';
+import { type Exchange, isReply, type Reply, waitsOf } from '../http/exchange.js';
+import type { WaitBudget } from '../../deadline.js';
 import { messageExtra } from '../http/messageExtra.js';
 import type { ReportError } from '../../report.js';
 import type { ResolvedOptions } from '../options.js';
@@ -63,6 +64,7 @@ export class SessionGate {
       return this.#problem(400, INVALID_REQUEST, 'Invalid Request: Only one initialization request is allowed');
     }
     const sessionId = options.sessionIdGenerator?.();
+    const waits = waitsOf(exchange, options);
     const wanted = this.#stored ? isSessionId(sessionId) : sessionId === undefined || fitsHeader(sessionId);
     if (!wanted) {
       engine.report(new Error('sessionIdGenerator must return 1 to 256 visible ASCII characters'));
@@ -76,7 +78,7 @@ export class SessionGate {
     if (this.#stored && sessionId !== undefined) {
       this.#state = 'opening';
       try {
-        await this.#stored.create(sessionId, request.params, principalOf(exchange, options));
+        await this.#stored.create(sessionId, request.params, principalOf(exchange, options), waits);
       } catch (error) {
         this.#state = 'new';
         return storeFailure(error, engine.report);
@@ -86,7 +88,7 @@ export class SessionGate {
     this.#state = 'open';
     try {
       // close() may have run while the store was asked.
-      if (sessionId && !engine.closed) await this.#pods?.join(sessionId);
+      if (sessionId && !engine.closed) await this.#pods?.join(sessionId, waits);
       if (sessionId && !engine.closed) await options.onsessioninitialized?.(sessionId);
     } catch (error) {
       if (this.#stored) await this.abandon();
@@ -128,13 +130,14 @@ export class SessionGate {
   }
 
   /** The store learns that the client has completed the handshake before the server does. */
-  recordHandshake(messages: JSONRPCMessage[]): Promise<Reply | undefined> | undefined {
-    return this.#stored && messages.some(isInitialized) ? this.#recordInitialized(this.#stored) : undefined;
+  recordHandshake(exchange: Exchange, messages: JSONRPCMessage[]): Promise<Reply | undefined> | undefined {
+    if (!this.#stored || !messages.some(isInitialized)) return undefined;
+    return this.#recordInitialized(this.#stored, waitsOf(exchange, this.#engine.options));
   }
 
-  async #recordInitialized(stored: StoredSession): Promise<Reply | undefined> {
+  async #recordInitialized(stored: StoredSession, waits: WaitBudget): Promise<Reply | undefined> {
     try {
-      await stored.recordInitialized();
+      await stored.recordInitialized(waits);
       return undefined;
     } catch (error) {
       return storeFailure(error, this.#engine.report);
@@ -142,12 +145,13 @@ export class SessionGate {
   }
 
   /** Ends the session: gone from the store before the client is told so. */
-  async end(): Promise<Reply> {
+  async end(exchange: Exchange): Promise<Reply> {
     const { options, report, sessionId } = this.#engine;
+    const waits = waitsOf(exchange, options);
     if (options.directory && sessionId !== undefined) {
       let isFirst = !this.#removal;
       try {
-        const removed = await (this.#removal ??= options.directory.remove(sessionId));
+        const removed = await (this.#removal ??= options.directory.remove(sessionId, waits));
         isFirst &&= removed;
       } catch (error) {
         this.#removal = undefined;
@@ -160,7 +164,7 @@ export class SessionGate {
         await this.#engine.end();
         return this.#notFound();
       }
-      await this.#pods?.ended();
+      await this.#pods?.ended(sessionId, waits);
     }
     try {
       await options.onsessionclosed?.(sessionId as string);
@@ -199,7 +203,9 @@ export class SessionGate {
     if (this.#servesAnother(sessionId)) return this.#notFound();
     engine.sessionId ??= sessionId;
     this.#state = 'open';
-    if (recover && !stored.knows(record)) await stored.adopt(record, messageExtra(exchange, engine.state));
+    if (recover && !stored.knows(record)) {
+      await stored.adopt(record, messageExtra(exchange, engine.state), waitsOf(exchange, engine.options));
+    }
     return undefined;
   }
 

@@ -16,9 +16,11 @@ export class LocalSubscriptions {
 
   /** What to note when the server has accepted this request. */
   onresult({ method, params }: JSONRPCRequest): (() => void) | undefined {
-    const uri = String(params?.uri);
+    if (method !== 'resources/subscribe' && method !== 'resources/unsubscribe') return undefined;
+    // The SDK's servers refuse anything else, but the handler may be the application's.
+    const uri = params?.uri;
+    if (typeof uri !== 'string') return undefined;
     if (method === 'resources/unsubscribe') return () => void this.#uris?.delete(uri);
-    if (method !== 'resources/subscribe') return undefined;
     return () => {
       if (subscriptionProblem(this.#uris, uri, this.#maxBytes) === undefined) (this.#uris ??= new Set()).add(uri);
     };

@@ -1,6 +1,7 @@
 import type { SessionData } from '../../ports/sessionStore.js';
 import type { SessionDirectory } from './storeAccess.js';
-import type { Exchange, Reply } from '../http/exchange.js';
+import { type Exchange, type Reply, waitsOf } from '../http/exchange.js';
+import type { WaitBudget } from '../../deadline.js';
 import type { ReportError } from '../../report.js';
 import type { ResolvedOptions } from '../options.js';
 import { belongsTo, isInNamespace } from './principal.js';
@@ -47,7 +48,7 @@ export async function findSession(
       belongsTo(record, principal) && isInNamespace(record, options.namespace);
     if (trusted && isOurs(trusted)) return trusted;
     // A stranger waits for the store in any case: the time that it takes tells no more than the answer.
-    const record = await ask(directory, sessionId, known);
+    const record = await ask(directory, sessionId, known, waitsOf(exchange, options));
     if (!record) return 'missing';
     return isOurs(record) ? record : 'foreign';
   } catch (error) {
@@ -58,11 +59,12 @@ export async function findSession(
 async function ask(
   directory: SessionDirectory,
   sessionId: string,
-  known: KnownSession | undefined
+  known: KnownSession | undefined,
+  waits: WaitBudget
 ): Promise<SessionData | null> {
   const askedAt = performance.now();
   const ownChanges = known?.ownChanges ?? 0;
-  const record = await directory.touch(sessionId, known?.record);
+  const record = await directory.touch(sessionId, known?.record, waits);
   return record && known ? known.confirmed(record, askedAt, ownChanges) : record;
 }
 

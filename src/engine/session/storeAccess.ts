@@ -11,12 +11,12 @@ import {
   type SessionStore,
   type StateWrite
 } from '../../ports/sessionStore.js';
-import { withDeadline } from '../../deadline.js';
+import { type WaitBudget, withDeadline } from '../../deadline.js';
 import { exclusively } from './keyedMutex.js';
 import { fingerprint } from '../../ports/sessionId.js';
 import { Date } from '../../timers.js';
 
-/** A change is stored behind the look at the session, in the same exchange, so it has less time than the look. */
+/** A change is stored after the session was looked up, in the same exchange, so it has less time than the look-up. */
 const PATCH_TIMEOUT_MS = 1000;
 
 /** How long a pod goes without looking for a session that it holds: so long may one live here that ended unheard. */
@@ -38,15 +38,15 @@ export class SessionDirectory {
     this.refreshMs = Math.min(MAX_REFRESH_MS, ((store.ttlSeconds ?? Infinity) * 1000) / 3);
   }
 
-  create(data: SessionData): Promise<void> {
-    return this.#ask('storeSession', data.sessionId, store => store.storeSession(data.sessionId, data));
+  create(data: SessionData, waits?: WaitBudget): Promise<void> {
+    return this.#ask('storeSession', data.sessionId, store => store.storeSession(data.sessionId, data), waits);
   }
 
   /** Validates, refreshes and reads in one step; null when the store says that the session is not there. */
-  async touch(sessionId: string, known?: SessionData): Promise<SessionData | null> {
-    const record = await this.#ask('touchSession', sessionId, store =>
-      store.touchSession ? store.touchSession(sessionId, known) : readAndRefresh(store, sessionId)
-    );
+  async touch(sessionId: string, known?: SessionData, waits?: WaitBudget): Promise<SessionData | null> {
+    const touch = (store: SessionStore): Promise<SessionData | null> =>
+      store.touchSession ? store.touchSession(sessionId, known) : readAndRefresh(store, sessionId);
+    const record = await this.#ask('touchSession', sessionId, touch, waits);
     if (record !== null && record !== known) checkRecord(sessionId, record);
     return record;
   }
@@ -59,19 +59,21 @@ export class SessionDirectory {
   }
 
   /** @returns false where the session is missing */
-  patch(sessionId: string, patch: SessionPatch): Promise<boolean> {
+  patch(sessionId: string, patch: SessionPatch, waits?: WaitBudget): Promise<boolean> {
     const change = (store: SessionStore): Promise<boolean> =>
       store.patchSession
         ? store.patchSession(sessionId, patch)
         : this.#alone(sessionId, isLate => readAndReplace(store, sessionId, isLate, old => applyPatch(old, patch)));
-    return this.#ask('patchSession', sessionId, change, Math.min(this.#timeoutMs, PATCH_TIMEOUT_MS));
+    return this.#ask('patchSession', sessionId, change, waits, Math.min(this.#timeoutMs, PATCH_TIMEOUT_MS));
   }
 
   /** @returns false if the store reports that another deletion has removed the session */
-  async remove(sessionId: string): Promise<boolean> {
-    const removed = await this.#ask('deleteSession', sessionId, store =>
-      store.patchSession ? store.deleteSession(sessionId) : this.#alone(sessionId, () => store.deleteSession(sessionId))
-    );
+  async remove(sessionId: string, waits?: WaitBudget): Promise<boolean> {
+    const remove = (store: SessionStore): Promise<boolean | void> =>
+      store.patchSession
+        ? store.deleteSession(sessionId)
+        : this.#alone(sessionId, () => store.deleteSession(sessionId));
+    const removed = await this.#ask('deleteSession', sessionId, remove, waits);
     return removed !== false;
   }
 
@@ -115,8 +117,10 @@ export class SessionDirectory {
     call: string,
     sessionId: string,
     run: (store: SessionStore) => Promise<T>,
-    timeoutMs = this.#timeoutMs
+    waits?: WaitBudget,
+    atMostMs = this.#timeoutMs
   ): Promise<T> {
+    const timeoutMs = waits ? waits.begin(atMostMs) : atMostMs;
     try {
       return await withDeadline(
         () => run(this.#store),
@@ -130,6 +134,8 @@ export class SessionDirectory {
         throw new SessionRecordUnreadableError(`The record of session ${session} is unreadable`, { cause: error });
       }
       throw new SessionStoreUnavailableError(`${call} failed for session ${session}`, { cause: error });
+    } finally {
+      waits?.end();
     }
   }
 }

@@ -7,6 +7,7 @@ import {
   type MessageExtraInfo,
   SUPPORTED_PROTOCOL_VERSIONS
 } from 'mcp-sdk-upstream/types.js';
+import type { WaitBudget } from '../../deadline.js';
 import { SessionStoreUnavailableError } from '../../errors.js';
 import {
   MAX_SUBSCRIPTIONS,
@@ -41,14 +42,14 @@ export interface SessionHost extends ReplayHost {
 /** The other pods that serve the session. */
 export interface SessionPods {
   /** Listens to them from now on. */
-  join(sessionId: string): Promise<void>;
+  join(sessionId: string, waits?: WaitBudget): Promise<void>;
   /** Tells them that this pod has changed the record. */
-  changed(): Promise<void>;
+  changed(waits?: WaitBudget): Promise<void>;
   /**
    * Tells them that the session has ended.
    * @param sessionId - if this pod serves none
    */
-  ended(sessionId?: string): Promise<void>;
+  ended(sessionId?: string, waits?: WaitBudget): Promise<void>;
 }
 
 /** One session as this pod holds it in external mode: the record, and what of it the server here has been told. */
@@ -141,7 +142,12 @@ export class StoredSession implements KnownSession {
   }
 
   /** Writes a new session. Its protocol version is what the SDK's `Server` will negotiate; see {@link onresult}. */
-  async create(sessionId: string, params: InitializeRequest['params'], principal: string | undefined): Promise<void> {
+  async create(
+    sessionId: string,
+    params: InitializeRequest['params'],
+    principal: string | undefined,
+    waits: WaitBudget
+  ): Promise<void> {
     const requested = params.protocolVersion;
     const protocolVersion = SUPPORTED_PROTOCOL_VERSIONS.includes(requested) ? requested : LATEST_PROTOCOL_VERSION;
     const mcp: McpSessionState = { protocolVersion, initialize: params };
@@ -151,7 +157,7 @@ export class StoredSession implements KnownSession {
     const now = Date.now();
     const record = { sessionId, initialized: false, createdAt: now, lastActivity: now, metadata: { mcp } };
     const askedAt = performance.now();
-    await this.#directory.create(record);
+    await this.#directory.create(record, waits);
     this.#record = record;
     this.#confirmedAt = askedAt;
   }
@@ -181,17 +187,17 @@ export class StoredSession implements KnownSession {
    * Brings the server on this pod to where the client left it: the whole of it the first time, later what has
    * changed on other pods. Concurrent exchanges share one recovery.
    */
-  async adopt(record: SessionData, extra: MessageExtraInfo): Promise<void> {
+  async adopt(record: SessionData, extra: MessageExtraInfo, waits?: WaitBudget): Promise<void> {
     if (!this.#record) {
       this.#record = record;
-      this.#recovery = this.#recover(record, extra).finally(() => (this.#recovery = undefined));
+      this.#recovery = this.#recover(record, extra, waits).finally(() => (this.#recovery = undefined));
     }
     if (this.#recovery) await this.#recovery;
     // Exchanges that waited for the same recovery may have read the record before and after a change.
     const isNews = record !== this.#record && !isOlder(record, this.#record);
     if (isNews) this.#record = record;
     if (isNews) this.#catchUpWithHandshake(record, extra);
-    if (this.#unsaved) await this.#saveLate(this.#unsaved);
+    if (this.#unsaved) await this.#saveLate(this.#unsaved, waits);
     else if (isNews) await this.#replayChanges(record.metadata?.mcp ?? {}, extra);
   }
 
@@ -207,14 +213,14 @@ export class StoredSession implements KnownSession {
   }
 
   /** Runs before the server sees the client's messages: the store learns that the handshake is complete. */
-  async recordInitialized(): Promise<void> {
+  async recordInitialized(waits?: WaitBudget): Promise<void> {
     const record = this.#record;
     if (!record) return;
     const known = this.#initialized;
     this.#initialized = true;
     if (record.initialized) return;
     try {
-      await this.#directory.patch(record.sessionId, { initialized: true });
+      await this.#directory.patch(record.sessionId, { initialized: true }, waits);
     } catch (error) {
       // The client sends it again, maybe to another pod, which tells this one.
       this.#initialized = known;
@@ -225,28 +231,32 @@ export class StoredSession implements KnownSession {
   }
 
   /** What to store when the server has accepted this request, before the client learns of it. */
-  onresult(request: JSONRPCRequest): ((result: Record<string, unknown>) => Promise<void>) | undefined {
+  onresult(
+    request: JSONRPCRequest,
+    waits?: WaitBudget
+  ): ((result: Record<string, unknown>) => Promise<void>) | undefined {
     const params = request.params ?? {};
+    const { uri } = params;
     switch (request.method) {
       case 'initialize':
-        return result => this.#saveNegotiated(result.protocolVersion);
+        return result => this.#saveNegotiated(result.protocolVersion, waits);
       case 'logging/setLevel':
-        // The SDK's servers refuse others, but the handler may be the application's.
+        // The SDK's servers refuse a level or a URI that is not a string, but the handler may be the application's.
         return typeof params.level === 'string'
-          ? () => this.#save({ logLevel: params.level as LoggingLevel })
+          ? () => this.#save({ logLevel: params.level as LoggingLevel }, waits)
           : undefined;
       case 'resources/subscribe':
-        return () => this.#save({ subscribe: String(params.uri) });
+        return typeof uri === 'string' ? () => this.#save({ subscribe: uri }, waits) : undefined;
       case 'resources/unsubscribe':
-        return () => this.#save({ unsubscribe: String(params.uri) });
+        return typeof uri === 'string' ? () => this.#save({ unsubscribe: uri }, waits) : undefined;
       default:
         return undefined;
     }
   }
 
-  async #recover(record: SessionData, extra: MessageExtraInfo): Promise<void> {
-    // Other pods are heard from before anything is replayed: what they say meanwhile follows behind.
-    const listening = this.#pods.join(record.sessionId).then(() => this.#readAgain(record));
+  async #recover(record: SessionData, extra: MessageExtraInfo, waits: WaitBudget | undefined): Promise<void> {
+    // This pod listens to the others before anything is replayed: what they send meanwhile comes after the replay.
+    const listening = this.#pods.join(record.sessionId, waits).then(() => this.#readAgain(record, waits));
     const { initialize, protocolVersion, logLevel, subscriptions = [] } = record.metadata?.mcp ?? {};
     this.#initialized = record.initialized;
     await this.#replay.handshake(initialize, protocolVersion, record.initialized, extra);
@@ -267,9 +277,9 @@ export class StoredSession implements KnownSession {
   }
 
   /** What other pods said before this one listened to them is lost: that the session has changed, or has ended. */
-  async #readAgain(record: SessionData): Promise<SessionData | null> {
+  async #readAgain(record: SessionData, waits: WaitBudget | undefined): Promise<SessionData | null> {
     try {
-      return await this.#directory.touch(record.sessionId, record);
+      return await this.#directory.touch(record.sessionId, record, waits);
     } catch (error) {
       this.#host.report(error as Error);
       return record;
@@ -304,13 +314,13 @@ export class StoredSession implements KnownSession {
     await Promise.all(replayed);
   }
 
-  async #saveNegotiated(protocolVersion: unknown): Promise<void> {
+  async #saveNegotiated(protocolVersion: unknown, waits: WaitBudget | undefined): Promise<void> {
     if (typeof protocolVersion !== 'string') return;
-    if (protocolVersion !== this.#record?.metadata?.mcp?.protocolVersion) await this.#save({ protocolVersion });
+    if (protocolVersion !== this.#record?.metadata?.mcp?.protocolVersion) await this.#save({ protocolVersion }, waits);
   }
 
   /** The client's request has succeeded and its answer waits: a store that fails now must not hold it back. */
-  async #save(patch: SessionPatch): Promise<void> {
+  async #save(patch: SessionPatch, waits: WaitBudget | undefined): Promise<void> {
     const sessionId = this.#record?.sessionId;
     if (sessionId === undefined) return;
     if (patch.logLevel !== undefined) this.#logLevel = patch.logLevel;
@@ -323,18 +333,18 @@ export class StoredSession implements KnownSession {
       }
       (this.#subscriptions ??= new Set()).add(patch.subscribe);
     }
-    if (await this.#store(patch)) return;
+    if (await this.#store(patch, waits)) return;
     this.#unsaved ??= [];
     if (this.#unsaved.length < MAX_SUBSCRIPTIONS) this.#unsaved.push(patch);
   }
 
   /** @returns false where the store was away; that has been reported */
-  async #store(patch: SessionPatch): Promise<boolean> {
+  async #store(patch: SessionPatch, waits: WaitBudget | undefined): Promise<boolean> {
     const saves = (this.#saves ??= { count: 0, underWay: 0, refreshAfter: false });
     saves.count++;
     saves.underWay++;
     try {
-      return await this.#tryToStore(patch);
+      return await this.#tryToStore(patch, waits);
     } finally {
       saves.count++;
       saves.underWay--;
@@ -345,10 +355,10 @@ export class StoredSession implements KnownSession {
     }
   }
 
-  async #tryToStore(patch: SessionPatch): Promise<boolean> {
+  async #tryToStore(patch: SessionPatch, waits: WaitBudget | undefined): Promise<boolean> {
     try {
-      await this.#directory.patch(this.#record?.sessionId ?? '', patch);
-      await this.#pods.changed();
+      await this.#directory.patch(this.#record?.sessionId ?? '', patch, waits);
+      await this.#pods.changed(waits);
       return true;
     } catch (error) {
       this.#host.report(error as Error);
@@ -357,10 +367,10 @@ export class StoredSession implements KnownSession {
   }
 
   /** The record that was just read lacks these changes, so nothing is to be learned from it about them. */
-  async #saveLate(patches: SessionPatch[]): Promise<void> {
+  async #saveLate(patches: SessionPatch[], waits: WaitBudget | undefined): Promise<void> {
     this.#unsaved = undefined;
     for (const [index, patch] of patches.entries()) {
-      if (await this.#store(patch)) continue;
+      if (await this.#store(patch, waits)) continue;
       // One try for each exchange: the store is away still, and the client waits.
       this.#unsaved = [...patches.slice(index), ...(this.#unsaved ?? [])];
       return;

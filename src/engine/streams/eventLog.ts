@@ -1,7 +1,7 @@
 import type { JSONRPCMessage } from 'mcp-sdk-upstream/types.js';
 import { EventStoreUnavailableError } from '../../errors.js';
 import type { FollowableEventStore } from '../../ports/eventStore.js';
-import { withDeadline } from '../../deadline.js';
+import { type WaitBudget, withDeadline } from '../../deadline.js';
 import type { ReportError } from '../../report.js';
 import { performance } from '../../timers.js';
 
@@ -35,11 +35,12 @@ export class EventLog {
 
   /**
    * Stores an event behind those that came before it on the stream.
+   * @param waits - of the exchange that waits for it, if one does
    * @returns its id, or undefined where the store failed or was late; that has been reported
    */
-  append(stream: LoggedStream, message: JSONRPCMessage): Promise<string | undefined> {
+  append(stream: LoggedStream, message: JSONRPCMessage, waits?: WaitBudget): Promise<string | undefined> {
     const stored = (stream.lastAppend ?? Promise.resolve()).then(() =>
-      this.#ask('storeEvent', () => this.#storeEvent(stream, message))
+      this.#ask('storeEvent', () => this.#storeEvent(stream, message), waits)
     );
     stream.lastAppend = stored;
     return stored;
@@ -69,7 +70,7 @@ export class EventLog {
    */
   streamOf(eventId: string): Promise<string | undefined> {
     const call = 'getStreamIdForEventId';
-    return this.#inTime(call, PATIENCE, async () => this.#store.getStreamIdForEventId?.(eventId));
+    return this.#inTime(call, PATIENCE * this.#timeoutMs, async () => this.#store.getStreamIdForEventId?.(eventId));
   }
 
   get tellsStreams(): boolean {
@@ -82,11 +83,11 @@ export class EventLog {
   }
 
   /** An event behind which everything is new; undefined where the store cannot tell, or failed: that has been reported. */
-  async latestOf(stream: LoggedStream): Promise<string | undefined> {
+  async latestOf(stream: LoggedStream, waits?: WaitBudget): Promise<string | undefined> {
     if (!this.tellsLatest) return undefined;
-    const latest = await this.#ask('latestEventId', async () => this.#store.latestEventId?.(stream.id));
+    const latest = await this.#ask('latestEventId', async () => this.#store.latestEventId?.(stream.id), waits);
     // Nothing is kept: an event without a message, as at the beginning of a request's stream.
-    return latest === null ? this.append(stream, {} as JSONRPCMessage) : latest;
+    return latest === null ? this.append(stream, {} as JSONRPCMessage, waits) : latest;
   }
 
   /**
@@ -99,7 +100,7 @@ export class EventLog {
     let isLate = false;
     return this.#inTime(
       'replayEventsAfter',
-      PATIENCE,
+      PATIENCE * this.#timeoutMs,
       restart => {
         const sendInTime = async (id: string, message: JSONRPCMessage): Promise<void> => {
           if (isLate) throw new Error('Nobody waits for this replay any more');
@@ -118,9 +119,10 @@ export class EventLog {
   }
 
   /** @returns undefined where the store failed or was late; that has been reported */
-  async #ask<T>(call: string, run: () => Promise<T>): Promise<T | undefined> {
+  async #ask<T>(call: string, run: () => Promise<T>, waits?: WaitBudget): Promise<T | undefined> {
+    const timeoutMs = waits ? waits.begin(this.#timeoutMs) : this.#timeoutMs;
     try {
-      return await this.#inTime(call, 1, run);
+      return await this.#inTime(call, timeoutMs, run);
     } catch (error) {
       this.#report(
         error instanceof EventStoreUnavailableError
@@ -128,16 +130,17 @@ export class EventLog {
           : new EventStoreUnavailableError(`${call} failed`, { cause: error })
       );
       return undefined;
+    } finally {
+      waits?.end();
     }
   }
 
   #inTime<T>(
     call: string,
-    patience: number,
+    timeoutMs: number,
     run: (restart: () => void) => Promise<T>,
     onLate?: () => void
   ): Promise<T> {
-    const timeoutMs = patience * this.#timeoutMs;
     return withDeadline(run, timeoutMs, () => {
       onLate?.();
       return new EventStoreUnavailableError(`${call} did not answer within ${timeoutMs} ms`);

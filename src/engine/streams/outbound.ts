@@ -1,4 +1,5 @@
 import type { JSONRPCMessage, JSONRPCRequest, RequestId } from 'mcp-sdk-upstream/types.js';
+import type { WaitBudget } from '../../deadline.js';
 import { Connection, type ConnectionOwner } from './connection.js';
 import { EventLog } from './eventLog.js';
 import type { EventSink, Reply } from '../http/exchange.js';
@@ -96,8 +97,8 @@ export class Outbound implements ConnectionOwner {
   }
 
   /** Gives the client a cursor on the stream before anything else happens on it. */
-  async prime(stream: RequestStream): Promise<void> {
-    const eventId = await this.log?.append(stream, {} as JSONRPCMessage);
+  async prime(stream: RequestStream, waits: WaitBudget): Promise<void> {
+    const eventId = await this.log?.append(stream, {} as JSONRPCMessage, waits);
     if (eventId === undefined || !stream.connection) return;
     void stream.connection.write(primingEvent(eventId, this.#host.options.retryInterval));
     stream.resumable = true;
@@ -126,8 +127,8 @@ export class Outbound implements ConnectionOwner {
   }
 
   /** An event of the GET stream's log behind which everything is new, where other pods may write there and the log can tell. */
-  async latestOnStandalone(): Promise<string | undefined> {
-    return this.elsewhere && this.log?.latestOf(this.#standalone);
+  async latestOnStandalone(waits?: WaitBudget): Promise<string | undefined> {
+    return this.elsewhere && this.log?.latestOf(this.#standalone, waits);
   }
 
   get holdsStandaloneStream(): boolean {
