@@ -111,7 +111,10 @@ export const allowedDifferences: AllowedDifference[] = [
   { number: 22, title: 'In external mode a large handshake, subscription or message between pods is refused' },
   { number: 23, title: 'A body that a middleware has read is taken from `req.body`' },
   { number: 24, title: 'A server of version 2 of the SDK is refused when it connects' },
-  { number: 25, title: 'In external mode a message that is sent just before a GET stream opens on another pod arrives' },
+  {
+    number: 25,
+    title: 'In external mode a message that is sent just before a GET stream opens on another pod arrives'
+  },
   { number: 26, title: 'In external mode a message that is stored or sent to other pods has at most 1000 levels' }
 ];
 
