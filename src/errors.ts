@@ -9,22 +9,45 @@ export abstract class AnypodError extends Error {
   }
 }
 
-/** An option has a value that it cannot have. Thrown where the option is given. */
+/** An error of a backend. Its message names the reason as the `cause` has it, because logs often show messages alone. */
+abstract class BackendFailure extends AnypodError {
+  constructor(message: string, options?: { cause?: unknown }) {
+    const reason = reasonOf(options?.cause);
+    super(reason === undefined || message.includes(reason) ? message : `${message} (${reason})`, options);
+  }
+}
+
+/** Names that say nothing. */
+const GENERAL = new Set(['Error', 'TypeError', 'RangeError', 'SyntaxError', 'AggregateError']);
+
+/** The code, or the name, of an error. Never its text: that may quote a command, an address or a session id. */
+function reasonOf(cause: unknown): string | undefined {
+  // Not `instanceof Error`: it may be one of another realm.
+  if (typeof cause !== 'object' || cause === null) return undefined;
+  const { code, message, name, errors } = cause as Partial<AggregateError> & { code?: unknown };
+  if (errors?.[0]) return reasonOf(errors[0]);
+  if (typeof code === 'string' && /^[A-Z0-9_]{3,40}$/.test(code)) return code;
+  // As in `WRONGPASS invalid username-password pair`; the second is ours.
+  const stated = /^(?:[A-Z]{4,20}(?= )|no answer within \d+ ms$)/.exec(message ?? '');
+  return stated?.[0] ?? (name === undefined || GENERAL.has(name) ? undefined : name);
+}
+
+/** An option has an invalid value, or a name that is almost the name of another one. Thrown where the option is given. */
 export class InvalidOptionError extends AnypodError {
   readonly code = 'ANYPOD_INVALID_OPTION';
 
+  /** The name of the option. */
+  readonly option: string;
+
   /** @param kind - what was given, in words; never a text itself, which may be a secret */
-  constructor(
-    readonly option: string,
-    kind: string,
-    allowed: string
-  ) {
+  constructor(option: string, kind: string, allowed: string) {
     super(`Invalid option ${option}: got ${kind}, expected ${allowed}`);
+    this.option = option;
   }
 }
 
 /** The session store failed, refused a write, or did not answer within `storeTimeoutMs`. */
-export class SessionStoreUnavailableError extends AnypodError {
+export class SessionStoreUnavailableError extends BackendFailure {
   readonly code = 'ANYPOD_STORE_UNAVAILABLE';
 }
 
@@ -39,7 +62,7 @@ export class SessionExistsError extends AnypodError {
 }
 
 /** The event store failed or did not answer in time; the event went out without an id. */
-export class EventStoreUnavailableError extends AnypodError {
+export class EventStoreUnavailableError extends BackendFailure {
   readonly code = 'ANYPOD_EVENT_STORE_UNAVAILABLE';
 }
 
@@ -49,7 +72,7 @@ export class EventCursorError extends AnypodError {
 }
 
 /** The bus between pods failed or did not answer in time, or carried something that this pod does not understand. */
-export class BusUnavailableError extends AnypodError {
+export class BusUnavailableError extends BackendFailure {
   readonly code = 'ANYPOD_BUS_UNAVAILABLE';
 }
 
@@ -98,7 +121,7 @@ export class SessionStateConflictError extends AnypodError {
   readonly code = 'ANYPOD_STATE_CONFLICT';
 }
 
-/** The session store has not the optional methods that something needs. */
+/** The session store does not support the optional methods that a feature needs. */
 export class SessionStoreUnsupportedError extends AnypodError {
   readonly code = 'ANYPOD_STORE_UNSUPPORTED';
 }

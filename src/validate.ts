@@ -3,6 +3,7 @@ import { InvalidOptionError } from './errors.js';
 /** The kind of a value in words, for messages that must not show the value. */
 export function kindOf(value: unknown): string {
   if (value === null) return 'null';
+  if (isPromise(value)) return 'a Promise (was it awaited?)';
   if (Array.isArray(value)) return 'an array';
   if (typeof value === 'number') return String(value);
   if (typeof value === 'object') return 'an object';
@@ -10,8 +11,20 @@ export function kindOf(value: unknown): string {
 }
 
 export function checkOptionsObject(name: string, value: unknown): void {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+  if (typeof value !== 'object' || value === null || Array.isArray(value) || isPromise(value)) {
     throw new InvalidOptionError(name, kindOf(value), 'an object');
+  }
+}
+
+/**
+ * Refuses an option whose name is almost the name of a known one: without types it would be ignored silently. Other
+ * unknown names pass, because options are often spread from an object that serves more than one purpose.
+ */
+export function checkOptionNames(options: object, known: Readonly<Record<string, true>>): void {
+  for (const name of Object.keys(options)) {
+    if (Object.hasOwn(known, name)) continue;
+    const meant = Object.keys(known).find(each => isSimilar(name, each));
+    if (meant !== undefined) throw new InvalidOptionError(name, 'an unknown name', meant);
   }
 }
 
@@ -39,15 +52,23 @@ export function checkOneOf(option: string, value: unknown, allowed: readonly str
   }
 }
 
-/** An object that has these methods: how an injected store or client is recognised. */
-export function checkMethods(option: string, value: unknown, methods: readonly string[]): void {
+/**
+ * Checks for an object that has these methods: this is how an injected store or client is recognised.
+ * @param expected - what it should be, in words
+ */
+export function checkMethods(
+  option: string,
+  value: unknown,
+  methods: readonly string[],
+  expected = `an object with the methods ${methods.join(', ')}`
+): void {
   const missing =
     typeof value !== 'object' || value === null
       ? methods
       : methods.filter(method => typeof (value as Record<string, unknown>)[method] !== 'function');
   if (missing.length > 0) {
     const kind = missing.length === methods.length ? kindOf(value) : `an object without ${missing.join(', ')}`;
-    throw new InvalidOptionError(option, kind, `an object with the methods ${methods.join(', ')}`);
+    throw new InvalidOptionError(option, kind, expected);
   }
 }
 
@@ -64,4 +85,36 @@ export function checkNumber(
     const kind = integer ? `an integer from ${min} to ${Math.floor(max)}` : `a number from ${min} to ${max}`;
     throw new InvalidOptionError(option, kindOf(value), kind);
   }
+}
+
+function isPromise(value: unknown): boolean {
+  return typeof (value as PromiseLike<unknown> | null | undefined)?.then === 'function';
+}
+
+const MAX_TYPING_MISTAKES = 2;
+/** In shorter names two mistakes may make another word. */
+const MIN_LENGTH = 6;
+
+function isSimilar(name: string, known: string): boolean {
+  const [given, meant] = [simplified(name), simplified(known)];
+  if (given === meant) return true;
+  return Math.min(given.length, meant.length) >= MIN_LENGTH && editDistance(given, meant) <= MAX_TYPING_MISTAKES;
+}
+
+function simplified(name: string): string {
+  return name.toLowerCase().replace(/[_-]/g, '');
+}
+
+/** How many letters must be added, removed or replaced to make one text the other (Levenshtein). */
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, column) => column);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const replaced = row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min(replaced, row[j]! + 1, next[j - 1]! + 1));
+    }
+    row = next;
+  }
+  return row[b.length]!;
 }

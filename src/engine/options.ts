@@ -6,7 +6,16 @@ import type {
 import { InvalidOptionError } from '../errors.js';
 import { SESSION_BUS_METHODS, type SessionBus } from '../ports/sessionBus.js';
 import { SESSION_STORE_METHODS, type SessionStorageMode, type SessionStore } from '../ports/sessionStore.js';
-import { checkFunction, checkMethods, checkNumber, checkOneOf, checkOptionsObject, kindOf } from '../validate.js';
+import {
+  checkFunction,
+  checkMethods,
+  checkNumber,
+  checkOneOf,
+  checkOptionNames,
+  checkOptionsObject,
+  kindOf
+} from '../validate.js';
+import { TRANSPORT_OPTION_NAMES } from './optionNames.js';
 import { DEFAULT_SSE_KEEP_ALIVE_MS } from './streams/sseKeepAlive.js';
 import { resolveMaxRequestBodySize } from './http/requestLimits.js';
 import { SessionDirectory } from './session/storeAccess.js';
@@ -214,6 +223,7 @@ function busOf(store: SessionStore | undefined): SessionBus | undefined {
 /** Options that the SDK has and does not check stay unchecked in kind where the SDK accepts anything. */
 function check(options: TransportOptions): void {
   checkOptionsObject('options', options);
+  checkOptionNames(options, TRANSPORT_OPTION_NAMES);
   checkOneOf('sessionStorageMode', options.sessionStorageMode, ['memory', 'external']);
   if (options.sessionStore !== undefined) {
     checkMethods('sessionStore', options.sessionStore, SESSION_STORE_METHODS);

@@ -1,11 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AuthInfo } from 'mcp-sdk-upstream/server/auth/types.js';
 import type { HandleRequestOptions } from 'mcp-sdk-upstream/server/webStandardStreamableHttp.js';
+import { TRANSPORT_OPTION_NAMES } from '../engine/optionNames.js';
 import { ResolvedOptions, type TransportOptions } from '../engine/options.js';
-import { reportTo } from '../report.js';
+import { emitErrorWarning, reportTo, warnOf } from '../report.js';
 import { answerExchange, NodeExchange } from '../adapters/nodeExchange.js';
 import { respond, WebExchange } from '../adapters/webExchange.js';
-import { checkFunction, checkNumber, checkOptionsObject, kindOf } from '../validate.js';
+import { checkFunction, checkNumber, checkOptionNames, checkOptionsObject, kindOf } from '../validate.js';
 import { InvalidOptionError } from '../errors.js';
 import { type LockOptions, withLock } from '../locks/withLock.js';
 import { InMemoryLocks } from '../backends/memory/locks.js';
@@ -30,7 +31,11 @@ export interface McpHandlerOptions extends TransportOptions, OpeningLimitOptions
    * @default 10000
    */
   maxLiveSessions?: number;
-  /** Told of everything that goes wrong and is not thrown. What it throws itself is dropped. @default nothing */
+  /**
+   * Called with every error that is not thrown to a caller. An error that it throws itself is dropped.
+   * @default `process.emitWarning`, at most once a minute for each kind, for errors of this package and of the server
+   * factory; a client's mistakes are not reported
+   */
   onerror?: (error: Error) => void;
 }
 
@@ -104,6 +109,16 @@ export interface McpHandler {
   readonly liveSessions: number;
 }
 
+/** The names of all options; the type keeps the list complete. */
+const HANDLER_OPTION_NAMES: Readonly<Record<keyof McpHandlerOptions, true>> = {
+  ...TRANSPORT_OPTION_NAMES,
+  idleTimeoutMs: true,
+  maxLiveSessions: true,
+  onerror: true,
+  maxSessionsPerPrincipal: true,
+  openRateLimit: true
+};
+
 const DEFAULT_MAX_LIVE_SESSIONS = 10_000;
 const DEFAULT_IDLE_TIMEOUT_MS = { external: 300_000, memory: 3_600_000 };
 const DEFAULT_DRAIN_MS = 10_000;
@@ -121,12 +136,13 @@ export function createMcpHandler(serverFactory: ServerFactory, options: McpHandl
     throw new InvalidOptionError('serverFactory', kindOf(serverFactory), 'a function that returns a server');
   }
   checkOptionsObject('options', options);
+  checkOptionNames(options, HANDLER_OPTION_NAMES);
   checkNumber('idleTimeoutMs', options.idleTimeoutMs, { min: 0 });
   checkNumber('maxLiveSessions', options.maxLiveSessions, { min: 1, integer: true });
   checkFunction('onerror', options.onerror);
   const sessionIdGenerator = options.sessionIdGenerator ?? (() => globalThis.crypto.randomUUID());
   const resolved = new ResolvedOptions({ ...options, sessionIdGenerator });
-  const report = (error: Error): void => reportTo(options.onerror, error);
+  const report = (error: Error): void => reportTo(options.onerror ?? warnOf, error);
   const sessions = new LiveSessions({
     idleTimeoutMs: options.idleTimeoutMs ?? DEFAULT_IDLE_TIMEOUT_MS[resolved.mode],
     maxLiveSessions: options.maxLiveSessions ?? DEFAULT_MAX_LIVE_SESSIONS,
@@ -134,7 +150,14 @@ export function createMcpHandler(serverFactory: ServerFactory, options: McpHandl
   });
   const notifier = new Notifier(resolved, sessions, report);
   const openings = new OpeningLimits(options, resolved, report);
-  const host = new SessionHost(serverFactory, resolved, sessions, notifier, openings, report);
+  const host = new SessionHost(
+    options.onerror ? serverFactory : warningFactory(serverFactory),
+    resolved,
+    sessions,
+    notifier,
+    openings,
+    report
+  );
   const principals = new PrincipalSessions(resolved, sessionId => host.terminateSession(sessionId), report);
   const lockStore = resolved.store ?? new InMemoryLocks();
 
@@ -168,6 +191,18 @@ export function createMcpHandler(serverFactory: ServerFactory, options: McpHandl
     },
     get liveSessions() {
       return sessions.size;
+    }
+  };
+}
+
+/** Without `onerror`: a factory that fails must not do so silently. */
+function warningFactory(factory: ServerFactory): ServerFactory {
+  return async context => {
+    try {
+      return await factory(context);
+    } catch (error) {
+      emitErrorWarning(error as Error, 'serverFactory failed');
+      throw error;
     }
   };
 }

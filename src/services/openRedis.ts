@@ -166,18 +166,25 @@ async function probe({ Redis }: Ioredis, address: Address, timeoutMs: number): P
   }
 }
 
+/** What the client says if it connects without TLS to a port that expects TLS: an alert is no reply, or the port hangs up. */
+const TLS_ANSWER = /Protocol error|ECONNRESET|EPIPE|Connection is closed/;
+
 function unreachable({ shown }: Address, error: Error & { code?: string; errors?: Error[] }): BackendUnavailableError {
   // An error of several addresses has its text in its parts.
   const text = error.message || error.errors?.map(({ message }) => message).join(', ');
+  const hint =
+    shown.startsWith('redis:') && TLS_ANSWER.test(text ?? '')
+      ? '. If it expects TLS, its URL begins with rediss://'
+      : '';
   // ioredis hangs the command on its errors, with the password in it: no `cause`.
   if (error.code !== undefined && UNREACHABLE.test(error.code)) {
     return new BackendUnavailableError(
-      `No Redis answers at ${shown} (${text}): start one, or set REDIS_URL to where it is`,
+      `No Redis answers at ${shown} (${text}): start one, or set REDIS_URL to where it is${hint}`,
       { unreachable: true }
     );
   }
   return new BackendUnavailableError(
-    `Redis at ${shown} does not let us in (${text}): check user, password, database and TLS in its URL`
+    `Redis at ${shown} does not let us in (${text}): check user, password, database and TLS in its URL${hint}`
   );
 }
 

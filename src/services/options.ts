@@ -1,4 +1,12 @@
-import { checkBoolean, checkFunction, checkNumber, checkOneOf, checkOptionsObject, checkString } from '../validate.js';
+import {
+  checkBoolean,
+  checkFunction,
+  checkNumber,
+  checkOneOf,
+  checkOptionNames,
+  checkOptionsObject,
+  checkString
+} from '../validate.js';
 import { performance } from '../timers.js';
 
 export const STORAGE_TYPES = ['redis', 'postgres', 'file', 'memory'] as const;
@@ -40,9 +48,24 @@ export interface BackendOptions {
 
 const MAX_TTL_SECONDS = 1_000_000_000;
 
+/** All options; the type keeps the list complete. */
+const SERVICES_OPTION_NAMES: Readonly<Record<keyof SessionServicesOptions, true>> = {
+  redisUrl: true,
+  prefix: true,
+  defaultTtl: true,
+  lockTimeout: true,
+  preferMemory: true,
+  fallback: true,
+  connectTimeout: true,
+  verbose: true,
+  onLog: true,
+  env: true
+};
+
 /** @throws InvalidOptionError */
 export function checkServicesOptions(options: SessionServicesOptions): void {
   checkOptionsObject('options', options);
+  checkOptionNames(options, SERVICES_OPTION_NAMES);
   checkString('redisUrl', options.redisUrl);
   checkString('prefix', options.prefix);
   checkNumber('defaultTtl', options.defaultTtl, { min: 1, max: MAX_TTL_SECONDS, integer: true });

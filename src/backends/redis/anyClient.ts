@@ -9,7 +9,7 @@ import { adaptNodeRedis, type NodeRedisClient } from './nodeRedis.js';
  */
 export function redisClient<T extends object>(client: T | NodeRedisClient, methods: readonly string[]): T {
   if (!isNodeRedis(client)) {
-    checkMethods('redis', client, methods);
+    checkMethods('redis', client, methods, 'a client of ioredis, node-redis or iovalkey');
     checkIsOfMaster(client);
     return client;
   }
