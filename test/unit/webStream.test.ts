@@ -10,8 +10,10 @@ function post(message: object, sessionId?: string): Request {
   return new Request('http://localhost/mcp', { method: 'POST', headers, body: JSON.stringify(message) });
 }
 
-const RealStream = globalThis.ReadableStream;
-afterEach(() => void (globalThis.ReadableStream = RealStream));
+type StreamConstructor = new (source: UnderlyingDefaultSource, strategy?: QueuingStrategy) => ReadableStream;
+
+const RealStream = globalThis.ReadableStream as StreamConstructor;
+afterEach(() => void (globalThis.ReadableStream = RealStream as typeof ReadableStream));
 
 /** As some runtimes do: a client that has left is noticed inside `enqueue`, which then runs `cancel`. */
 function cancelInsideEnqueue(isCancelled: () => boolean): void {
@@ -38,7 +40,7 @@ function cancelInsideEnqueue(isCancelled: () => boolean): void {
         strategy
       );
     }
-  } as typeof ReadableStream;
+  } as unknown as typeof ReadableStream;
 }
 
 test('a tool whose client leaves while an event is enqueued goes on, and a drain does not wait for it', async () => {
