@@ -5,8 +5,7 @@ import type { EventSink, StreamWriter } from '../http/exchange.js';
 import type { ReportError } from '../../report.js';
 import { messageEvent } from './sse.js';
 import type { Stream } from './stream.js';
-import type { setInterval } from '../../timers.js';
-import { clearInterval, performance } from '../../timers.js';
+import { clearInterval, performance, setInterval } from '../../timers.js';
 
 /**
  * A client that leaves so much unread for so long is disconnected: what it does not read is held in this pod's memory. It
@@ -35,6 +34,8 @@ export class Connection implements StreamWriter {
   readonly #owner: ConnectionOwner;
   #keepAlive: ReturnType<typeof setInterval> | undefined;
   #ended = false;
+  /** Absent until somebody wants to look at an interval. */
+  #timers: ReturnType<typeof setInterval>[] | undefined;
   /** Since when the client has left too much unread, by `performance.now()`. */
   #behindSince: number | undefined;
   /** While a resume replays: what happens meanwhile, to follow behind it. */
@@ -123,6 +124,14 @@ export class Connection implements StreamWriter {
     if (this.#endsWhenReleased) this.close();
   }
 
+  /** Calls `tick` at an interval until the connection ends. */
+  every(intervalMs: number, tick: () => void): void {
+    if (this.#ended) return;
+    const timer = setInterval(tick, intervalMs);
+    timer.unref?.();
+    (this.#timers ??= []).push(timer);
+  }
+
   /** Ends behind everything that has been logged by now. */
   async finish(): Promise<void> {
     await this.follower?.read().catch(this.#owner.report);
@@ -149,6 +158,7 @@ export class Connection implements StreamWriter {
     if (this.#ended) return;
     this.#ended = true;
     clearInterval(this.#keepAlive);
+    this.#timers?.forEach(timer => clearInterval(timer));
     this.#owner.connectionEnded(this);
   }
 }

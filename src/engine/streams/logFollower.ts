@@ -4,7 +4,6 @@ import type { Connection } from './connection.js';
 import type { EventLog, LoggedStream } from './eventLog.js';
 import type { ReportError } from '../../report.js';
 import { isResponse } from '../http/jsonRpc.js';
-import { clearInterval, setInterval } from '../../timers.js';
 
 /** How many events a connection remembers, to know one that comes both from the log and from its sender. */
 const REMEMBERED_EVENTS = 1000;
@@ -70,11 +69,7 @@ export class Follower {
   follow(stream: LoggedStream, isFresh = false): void {
     this.#isFresh = isFresh;
     this.connection.follower = this;
-    const timer = setInterval(() => {
-      if (this.connection.ended) clearInterval(timer);
-      else void this.#look(stream);
-    }, LOOK_EVERY_MS);
-    timer.unref?.();
+    this.connection.every(LOOK_EVERY_MS, () => void this.#look(stream));
   }
 
   /**

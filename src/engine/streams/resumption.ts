@@ -8,7 +8,6 @@ import type { Outbound } from './outbound.js';
 import { primingEvent } from './sse.js';
 import type { RequestStream, Stream } from './stream.js';
 import { belongsToSession, parseStreamId, STANDALONE, streamIdOf } from './streamId.js';
-import { clearInterval, setInterval } from '../../timers.js';
 
 /** What a pod says of a stream that its server may be running. */
 export type StreamState = 'open' | 'done' | 'gone' | 'unasked';
@@ -93,7 +92,7 @@ export class Resumption {
       if (held || (taken && this.#log.tellsStreams)) return 'conflict';
     }
     // A client that has left may be back already, on a stream that this one must not replace.
-    if (client.gone) return 'closed';
+    if (client.gone || this.#outbound.closed) return 'closed';
     stream.connection?.close();
 
     const connection = this.#outbound.attach(stream, sink);
@@ -110,7 +109,7 @@ export class Resumption {
         // Whoever answers here has waited for the log, so one look is enough.
         if (!events) await follower.read();
       } else {
-        over = await this.#followOwner(stream, follower, this.#owners);
+        over = await this.#followOwner(stream, follower, this.#owners, lastEventId);
       }
     } catch (error) {
       connection.release();
@@ -147,8 +146,7 @@ export class Resumption {
    * The stream's events come from another pod, or will come from no pod any more.
    * @returns whether the client has had them all: some come back after an error, which ended the stream for the server
    */
-  async #followOwner(stream: Stream, follower: Follower, owners: StreamOwners): Promise<boolean> {
-    const { cursor } = follower;
+  async #followOwner(stream: Stream, follower: Follower, owners: StreamOwners, lastEventId: string): Promise<boolean> {
     const { owner, requestIds } = parseStreamId(stream.id);
     // The GET stream of an event store that cannot be followed has its events from who sends them.
     if (owner !== undefined || this.#log.tellsLatest) follower.follow(stream);
@@ -171,7 +169,7 @@ export class Resumption {
       }
     }
     follower.connection.close();
-    return follower.cursor === cursor;
+    return follower.cursor === lastEventId;
   }
 
   /** Asks after the owner as long as the client waits here. */
@@ -186,11 +184,7 @@ export class Resumption {
       if (state === 'gone') await this.#answerForTheDead(stream, follower);
       connection.close();
     };
-    const timer = setInterval(() => {
-      if (connection.ended) clearInterval(timer);
-      else look().catch(this.#report);
-    }, this.#leaseMs);
-    timer.unref?.();
+    connection.every(this.#leaseMs, () => void look().catch(this.#report));
   }
 
   /** A client must not wait for a pod that is gone: what it asked is answered with an error, and logged as answered. */
