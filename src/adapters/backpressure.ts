@@ -1,4 +1,4 @@
-/** The wait of writers for a client that has not taken yet what it was sent. */
+/** Writers wait on it until the client has read what it was sent. */
 export interface Room {
   readonly promise: Promise<void>;
   readonly resolve: () => void;

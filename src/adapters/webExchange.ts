@@ -27,7 +27,7 @@ export class WebExchange implements Exchange, RequestSource {
   }
 
   get gone(): boolean {
-    // Not every runtime gives a signal.
+    // Some runtimes have no signal.
     return (this.#request.signal as AbortSignal | null)?.aborted ?? false;
   }
 

@@ -24,6 +24,11 @@ import { defaultPrincipalOf } from './session/principal.js';
 /** The options of the SDK's transports, and what this package adds. */
 export interface TransportOptions extends UpstreamOptions {
   /**
+   * Makes the id of a session: unguessable, and in external mode 1 to 256 visible ASCII characters.
+   * @default `crypto.randomUUID` in external mode and for `createMcpHandler`; else none: the transport has no sessions
+   */
+  sessionIdGenerator?: () => string;
+  /**
    * Where the session lives. `'memory'`: in this process, as with the SDK. `'external'`: in `sessionStore`,
    * so that any pod serves it.
    * @default 'external' when `sessionStore` is given, else 'memory'; an explicit `'memory'` wins over a store

@@ -18,6 +18,7 @@ import type { ServerFactory } from './serverFactory.js';
 import { SessionHost } from './sessionHost.js';
 import { PrincipalSessions } from './principalSessions.js';
 
+/** The options of `createMcpHandler`: those of a transport, and those of a pod that holds many sessions. */
 export interface McpHandlerOptions extends TransportOptions, OpeningLimitOptions {
   /**
    * Milliseconds after which a session without an attached stream, and with nothing in flight, is forgotten on this
@@ -63,7 +64,13 @@ export interface McpHandler {
     res: ServerResponse,
     parsedBody?: unknown
   ) => Promise<void>;
-  /** For web-standard frameworks. */
+  /**
+   * Answers one request, for web-standard frameworks and runtimes.
+   * @param request - its body must not have been read, unless `options.parsedBody` is given
+   * @param options - `parsedBody`: the body, if a framework has parsed it; `authInfo`: the result of authentication
+   * @returns the response. It does not wait for the end of a stream, which is the response's body
+   * @throws Error what a callback of the application throws, `onsessioninitialized` for example
+   */
   readonly fetch: (request: Request, options?: HandleRequestOptions) => Promise<Response>;
   /** Ends a session for every pod. @throws SessionStoreUnavailableError when the store did not confirm */
   readonly terminateSession: (sessionId: string) => Promise<void>;

@@ -13,6 +13,7 @@ export const STORAGE_TYPES = ['redis', 'postgres', 'file', 'memory'] as const;
 /** Where sessions are kept. */
 export type StorageType = (typeof STORAGE_TYPES)[number];
 
+/** The options of `createSessionServices` and `createSessionStore`: which backend holds the sessions, and how. */
 export interface SessionServicesOptions {
   /** `redis://` or `rediss://`, with `user:password@` where needed. @default `REDIS_URL`, or 'redis://localhost:6379' */
   redisUrl?: string;
