@@ -34,8 +34,10 @@ export interface RedisIndexClient {
 
 export const REDIS_CLIENT_METHODS = ['getex', 'exists', 'pipeline', 'defineCommand', 'publish', 'duplicate'] as const;
 
-/** A connection that is used to subscribe. */
+/** A connection that subscribes. */
 export interface RedisSubscriber {
+  /** Whether it belongs to the client, which looks after it. */
+  readonly isShared?: boolean;
   subscribe(channel: string): Promise<unknown>;
   unsubscribe(channel: string): Promise<unknown>;
   ssubscribe(channel: string): Promise<unknown>;

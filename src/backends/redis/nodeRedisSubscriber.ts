@@ -59,6 +59,10 @@ export class NodeRedisSubscriber implements RedisSubscriber {
     this.#connected.catch(() => {});
   }
 
+  get isShared(): boolean {
+    return this.#shares;
+  }
+
   on(event: string, listener: Listener): void {
     this.#listeners.set(event, [...(this.#listeners.get(event) ?? []), listener]);
   }

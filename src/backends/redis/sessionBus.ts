@@ -1,10 +1,11 @@
 import type { SessionBus } from '../../ports/sessionBus.js';
 import { TopicListeners } from '../shared/topicListeners.js';
 import { checkFunction, checkOptionsObject, checkString } from '../../validate.js';
-import { isSharded, openSubscriber, REDIS_BUS_METHODS, type RedisBusClient, type RedisSubscriber } from './client.js';
+import { isSharded, openSubscriber, REDIS_BUS_METHODS, type RedisBusClient } from './client.js';
 import { Database } from './database.js';
 import { DEFAULT_KEY_PREFIX } from './keys.js';
 import type { NodeRedisClient } from './nodeRedis.js';
+import { isUnsharded, Subscriber } from './subscriber.js';
 import { PUBLISH } from './busScripts.js';
 
 export interface RedisSessionBusOptions {
@@ -19,8 +20,9 @@ export interface RedisSessionBusOptions {
 }
 
 /**
- * Redis pub/sub, sharded on a Cluster where it can (SPUBLISH, Redis 7). One subscriber connection, opened with the first
- * subscription; after an outage the client subscribes anew.
+ * Redis pub/sub, with sharded channels on a Cluster if the server has them (SPUBLISH, Redis 7). It has one subscriber
+ * connection, opened with the first subscription; after an outage the client subscribes anew, and a connection that no
+ * longer answers is replaced.
  */
 export class RedisSessionBus implements SessionBus {
   readonly #database: Database<RedisBusClient>;
@@ -29,9 +31,7 @@ export class RedisSessionBus implements SessionBus {
   readonly #listeners = new TopicListeners(error =>
     this.#onLog('warn', `a listener of the bus threw: ${error.message}`)
   );
-  /** Of each channel that is being subscribed to. */
-  readonly #subscribing = new Map<string, Promise<unknown>>();
-  #subscriber: RedisSubscriber | undefined;
+  #subscriber: Subscriber | undefined;
   #sharded: boolean;
 
   /** @throws InvalidOptionError */
@@ -51,7 +51,8 @@ export class RedisSessionBus implements SessionBus {
       try {
         return void (await this.#database.command('spublish', channel, message));
       } catch (error) {
-        this.#notSharded(error as Error);
+        if (!isUnsharded(error)) throw error;
+        this.#sharded = false;
       }
     }
     await (this.#database.client.isCluster
@@ -62,64 +63,36 @@ export class RedisSessionBus implements SessionBus {
   async subscribe(topic: string, listener: (message: string) => void): Promise<() => Promise<void>> {
     const channel = this.#prefix + topic;
     const subscriber = (this.#subscriber ??= this.#connect());
-    if (this.#listeners.add(channel, listener)) this.#begin(subscriber, channel);
+    this.#listeners.add(channel, listener);
     try {
-      // Also where another listener came first: its subscription may be under way.
-      await this.#subscribing.get(channel);
+      // Also if another listener came first: its subscription may be under way.
+      await subscriber.subscribe(channel);
     } catch (error) {
       this.#listeners.remove(channel, listener);
       throw error;
     }
     return async () => {
-      // After close() there is no connection left to tell.
+      // After close() there is no connection left.
       if (!this.#listeners.remove(channel, listener) || this.#subscriber !== subscriber) return;
-      await this.#onChannel(subscriber, channel, true);
+      await subscriber.unsubscribe(channel);
     };
   }
 
   async close(): Promise<void> {
     this.#listeners.clear();
-    this.#subscribing.clear();
-    this.#subscriber?.disconnect();
+    this.#subscriber?.close();
     this.#subscriber = undefined;
   }
 
-  #begin(subscriber: RedisSubscriber, channel: string): void {
-    const subscribing = this.#onChannel(subscriber, channel);
-    this.#subscribing.set(channel, subscribing);
-    const settled = (): void => {
-      if (this.#subscribing.get(channel) === subscribing) this.#subscribing.delete(channel);
-    };
-    subscribing.then(settled, settled);
-  }
-
-  /** Subscribes or leaves, sharded where the server can. */
-  async #onChannel(subscriber: RedisSubscriber, channel: string, leave = false): Promise<unknown> {
-    if (this.#sharded) {
-      try {
-        return await (leave ? subscriber.sunsubscribe(channel) : subscriber.ssubscribe(channel));
-      } catch (error) {
-        this.#notSharded(error as Error);
-      }
-    }
-    return leave ? subscriber.unsubscribe(channel) : subscriber.subscribe(channel);
-  }
-
-  /** A Cluster older than Redis 7 has no sharded channels: there, every node passes on what is published. */
-  #notSharded(error: Error): void {
-    if (!/unknown command/i.test(error.message)) throw error;
-    this.#sharded = false;
-  }
-
-  #connect(): RedisSubscriber {
-    const subscriber = openSubscriber(this.#database.client);
-    const onmessage = (channel: string, message: string): void => {
+  #connect(): Subscriber {
+    return new Subscriber({
+      open: () => openSubscriber(this.#database.client),
+      sharded: this.#sharded,
+      prefix: this.#prefix,
       // A client with a `keyPrefix` of its own has put it before sharded channels.
-      this.#listeners.emit(channel.slice(Math.max(0, channel.indexOf(this.#prefix))), message);
-    };
-    subscriber.on('message', onmessage);
-    subscriber.on('smessage', onmessage);
-    subscriber.on('error', (error: Error) => this.#onLog('warn', `the bus's connection: ${error.message}`));
-    return subscriber;
+      onMessage: (channel, message) =>
+        this.#listeners.emit(channel.slice(Math.max(0, channel.indexOf(this.#prefix))), message),
+      onLog: this.#onLog
+    });
   }
 }

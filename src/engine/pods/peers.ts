@@ -13,6 +13,9 @@ const RETRY_MS = 2000;
 
 const saidAlone = new WeakSet<ResolvedOptions>();
 
+/** Buses that have left a subscription unanswered for too long. */
+const silentBuses = new WeakSet<SessionBus>();
+
 /** Whom the messages of a session's servers are for. */
 export interface BusListener {
   /** Told of this pod's own messages as well, when the bus has brought them back. */
@@ -87,7 +90,7 @@ export class Peers {
     if (!bus) return;
     const subscribed = this.#listen(bus, sessionId);
     try {
-      this.#unsubscribe = await askBus('subscribe', this.#options, () => subscribed, waits);
+      this.#unsubscribe = await this.#untilInEffect(bus, subscribed, waits);
       if (isLate) this.#listener.missed();
     } catch (error) {
       this.#report(error as Error);
@@ -97,6 +100,26 @@ export class Peers {
         () => this.#listener.missed(),
         () => this.#subscribeLater(sessionId)
       );
+    }
+  }
+
+  /**
+   * Waits for a subscription; after one has timed out on a bus, not for any other until the bus has answered that one, so
+   * that not each session waits in vain.
+   */
+  async #untilInEffect<T>(bus: SessionBus, subscribed: Promise<T>, waits?: WaitBudget): Promise<T> {
+    const storeTimeoutMs = silentBuses.has(bus) ? 1 : this.#options.storeTimeoutMs;
+    let isAnswered = false;
+    const answered = (): void => {
+      isAnswered = true;
+      silentBuses.delete(bus);
+    };
+    subscribed.then(answered, answered);
+    try {
+      return await askBus('subscribe', { storeTimeoutMs }, () => subscribed, waits);
+    } catch (error) {
+      if (!isAnswered) silentBuses.add(bus);
+      throw error;
     }
   }
 

@@ -8,6 +8,12 @@ export interface TcpProxy {
   delay(ms: number): void;
   /** Drops the connection of the next answer, of which only so many bytes arrive. */
   cutWithin(bytes: number): void;
+  /**
+   * From now on no byte passes on the connections that are open, and nothing is reset: as after a node lost power. New
+   * connections work.
+   * @param way - the bytes to stop: those of the clients, those of the server, or both
+   */
+  blackhole(way?: 'both' | 'fromClients' | 'fromServer'): void;
   /** Drops every connection, and each new one, until `restore`. */
   cut(): void;
   restore(): void;
@@ -18,6 +24,7 @@ export async function startTcpProxy(target: number): Promise<TcpProxy> {
   const sockets = new Set<Socket>();
   let delayMs = 0;
   let isCut = false;
+  const links = new Set<{ fromClient: boolean; fromServer: boolean }>();
   let bytesToCutAfter: number | undefined;
   const server = createServer(socket => {
     if (isCut) {
@@ -25,6 +32,9 @@ export async function startTcpProxy(target: number): Promise<TcpProxy> {
       return;
     }
     const onward = connect(target, '127.0.0.1');
+    const link = { fromClient: true, fromServer: true };
+    links.add(link);
+    socket.on('close', () => links.delete(link));
     for (const [from, to] of [
       [socket, onward],
       [onward, socket]
@@ -36,9 +46,10 @@ export async function startTcpProxy(target: number): Promise<TcpProxy> {
         to.destroy();
       });
     }
-    socket.on('data', chunk => onward.write(chunk));
+    socket.on('data', chunk => link.fromClient && onward.write(chunk));
     const held: Buffer[] = [];
     onward.on('data', (chunk: Buffer) => {
+      if (!link.fromServer) return;
       if (bytesToCutAfter !== undefined) {
         socket.end(chunk.subarray(0, bytesToCutAfter));
         bytesToCutAfter = undefined;
@@ -62,6 +73,12 @@ export async function startTcpProxy(target: number): Promise<TcpProxy> {
     port: (server.address() as AddressInfo).port,
     delay: ms => void (delayMs = ms),
     cutWithin: bytes => void (bytesToCutAfter = bytes),
+    blackhole(way = 'both') {
+      for (const link of links) {
+        if (way !== 'fromServer') link.fromClient = false;
+        if (way !== 'fromClients') link.fromServer = false;
+      }
+    },
     cut() {
       isCut = true;
       dropAll();

@@ -1,0 +1,60 @@
+import { Redis } from 'ioredis';
+import { Redis as Redis5 } from 'ioredis5';
+import { RedisSessionBus } from 'mcp-sdk-anypod/server';
+import { createClient } from 'redis';
+import { startRedisServer, type RedisServer } from '../../support/servers/redisServer.js';
+import { startTcpProxy } from '../../support/servers/tcpProxy.js';
+import { until } from '../../support/until.js';
+
+let server: RedisServer;
+let speaking: Redis;
+beforeAll(async () => {
+  server = await startRedisServer();
+  speaking = new Redis(server.url);
+});
+afterAll(async () => {
+  speaking.disconnect();
+  await server.stop();
+});
+
+const ignore = () => {};
+const clients = {
+  'ioredis 6': async (port: number) => {
+    const redis = new Redis({ host: '127.0.0.1', port }).on('error', ignore);
+    return { redis, close: () => redis.disconnect() };
+  },
+  'ioredis 5': async (port: number) => {
+    const redis = new Redis5({ host: '127.0.0.1', port }).on('error', ignore);
+    return { redis, close: () => redis.disconnect() };
+  },
+  'node-redis 6': async (port: number) => {
+    const redis = createClient({ url: `redis://127.0.0.1:${port}` });
+    await redis.connect();
+    return { redis, close: () => redis.destroy() };
+  }
+};
+
+test.each(
+  Object.entries(clients).flatMap(([name, connect]) =>
+    (['both', 'fromClients', 'fromServer'] as const).map(way => [name, way, connect] as const)
+  )
+)('%s: a subscriber connection on which bytes stop (%s) is replaced', async (_name, way, connect) => {
+  const proxy = await startTcpProxy(server.port);
+  const { redis, close } = await connect(proxy.port);
+  const bus = new RedisSessionBus({ redis });
+  const speaker = new RedisSessionBus({ redis: speaking });
+  const heard: string[] = [];
+  const leave = await bus.subscribe('topic', message => heard.push(message));
+  await speaker.publish('topic', 'before');
+  await until('the first message is heard', () => heard.includes('before'));
+  proxy.blackhole(way);
+  // Settles on the connection that takes the place of the dead one.
+  const leaveOther = await bus.subscribe('other', message => heard.push(message));
+  await Promise.all([speaker.publish('topic', 'after'), speaker.publish('other', 'new')]);
+  await until('both topics are heard', () => heard.includes('after') && heard.includes('new'));
+  await leaveOther();
+  await leave();
+  await bus.close();
+  close();
+  await proxy.stop();
+});
