@@ -12,8 +12,8 @@ export interface SessionBus {
   publish(topic: string, message: string): Promise<void>;
   /**
    * Settles when the subscription is in effect.
-   * @param listener - what it throws harms neither other listeners nor later messages
-   * @returns ends the subscription; messages under way may still arrive
+   * @param listener - gets each message. An error that it throws stops neither other listeners nor later messages
+   * @returns a function that ends the subscription; messages that are under way may still arrive
    */
   subscribe(topic: string, listener: (message: string) => void): Promise<() => Promise<void>>;
   /** Ends all subscriptions and closes the connections that the bus opened. May be called twice. */

@@ -134,6 +134,32 @@ const cases = {
     equal(heard, ['question', 'answer'], 'what was heard');
   },
 
+  async 'delivers to the other listeners, and later messages, if a listener throws or rejects'({ first, second }) {
+    const topic = randomUUID();
+    const heard: string[] = [];
+    const unhandled: unknown[] = [];
+    const note = (reason: unknown) => void unhandled.push(reason);
+    process.on('unhandledRejection', note);
+    try {
+      const thrown = [new Error('of the application'), null, undefined, 'text'];
+      for (const each of thrown) {
+        await second.subscribe(topic, () => {
+          throw each;
+        });
+        await second.subscribe(topic, () => Promise.reject(each as Error) as unknown as void);
+      }
+      await second.subscribe(topic, text => heard.push(text));
+      await first.publish(topic, 'a');
+      await first.publish(topic, 'b');
+      await eventually(() => heard.length >= 2, 'both messages arrive');
+      // An unhandled rejection is reported after all microtasks of its turn.
+      await new Promise(resolve => setImmediate(resolve));
+      equal({ heard, unhandled }, { heard: ['a', 'b'], unhandled: [] }, 'what arrived, and what nobody handled');
+    } finally {
+      process.off('unhandledRejection', note);
+    }
+  },
+
   async 'closes twice'({ first }) {
     await first.subscribe(randomUUID(), () => {});
     await first.close();

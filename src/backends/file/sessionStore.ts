@@ -1,4 +1,5 @@
 import { InvalidOptionError, SessionExistsError } from '../../errors.js';
+import { logTo, type OnLog } from '../../log.js';
 import {
   applyPatch,
   type SessionData,
@@ -31,8 +32,8 @@ export interface FileSessionStoreOptions {
   path: string;
   /** Seconds that a session lives without activity. @default 3600 */
   ttlSeconds?: number;
-  /** Told what happens to sessions, for logs and metrics; session ids are not in it. @default nothing */
-  onLog?: (level: 'debug' | 'info' | 'warn', message: string) => void;
+  /** Receives what happens to sessions, for logs and metrics. There is no session id in it. @default nothing is logged */
+  onLog?: OnLog;
 }
 
 /** Sessions looked at at once by a list. */
@@ -54,7 +55,7 @@ interface Opened {
 export class FileSessionStore implements SessionStore {
   readonly ttlSeconds: number;
   readonly #path: string;
-  readonly #onLog: NonNullable<FileSessionStoreOptions['onLog']>;
+  readonly #onLog: OnLog;
   #opened: Promise<Opened> | undefined;
 
   /** @throws InvalidOptionError */
@@ -67,7 +68,7 @@ export class FileSessionStore implements SessionStore {
     checkFunction('onLog', options.onLog);
     this.#path = options.path;
     this.ttlSeconds = options.ttlSeconds ?? 3600;
-    this.#onLog = options.onLog ?? (() => {});
+    this.#onLog = logTo(options.onLog);
   }
 
   /**

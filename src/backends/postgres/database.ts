@@ -1,3 +1,4 @@
+import { logTo, type OnLog } from '../../log.js';
 import { checkFunction, checkMethods, checkOptionsObject } from '../../validate.js';
 import { guardPool, POSTGRES_POOL_METHODS, type PostgresPool, type PostgresRow } from './client.js';
 import { type TableNames, Tables } from './tables.js';
@@ -5,11 +6,9 @@ import { type TableNames, Tables } from './tables.js';
 export interface PostgresOptions extends Pick<TableNames, 'schema'> {
   /** A `Pool` of `pg` 8. It stays yours: configure it, and end it after those who use it. */
   pool: PostgresPool;
-  /** Told what nobody waits for, for logs and metrics; session ids are not in it. @default nothing */
-  onLog?: (level: 'debug' | 'info' | 'warn', message: string) => void;
+  /** Receives what nobody waits for, for logs and metrics. There is no session id in it. @default nothing is logged */
+  onLog?: OnLog;
 }
-
-export type OnLog = NonNullable<PostgresOptions['onLog']>;
 
 type Unavailable = new (message: string, options: { cause?: unknown }) => Error;
 
@@ -30,7 +29,7 @@ export class Database {
     checkFunction('onLog', options.onLog);
     this.pool = options.pool;
     this.tables = new Tables(options);
-    this.onLog = options.onLog ?? (() => {});
+    this.onLog = logTo(options.onLog);
     this.#Unavailable = Unavailable;
     guardPool(this.pool, this.onLog);
   }

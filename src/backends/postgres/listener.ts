@@ -1,7 +1,8 @@
 import { unref, withDeadline } from '../../deadline.js';
 import { BusUnavailableError } from '../../errors.js';
 import { newListenClient, type PostgresListenClient, type PostgresPool } from './client.js';
-import { type OnLog, explain } from './database.js';
+import type { OnLog } from '../../log.js';
+import { explain } from './database.js';
 import type { Tables } from './tables.js';
 import { clearInterval, clearTimeout, setInterval, setTimeout } from '../../timers.js';
 

@@ -1,5 +1,6 @@
 import { withDeadline } from '../../deadline.js';
 import { BusUnavailableError } from '../../errors.js';
+import { messageOf } from '../../log.js';
 import type { SessionBus } from '../../ports/sessionBus.js';
 import { TopicListeners } from '../shared/topicListeners.js';
 import { busSql } from './busSql.js';
@@ -45,8 +46,8 @@ export class PostgresSessionBus implements SessionBus {
   readonly #database: Database;
   readonly #sql: ReturnType<typeof busSql>;
   readonly #sweeper: Sweeper;
-  readonly #listeners = new TopicListeners(error =>
-    this.#database.onLog('warn', `a listener of the bus threw: ${error.message}`)
+  readonly #listeners = new TopicListeners(thrown =>
+    this.#database.onLog('warn', `a listener of the bus threw: ${messageOf(thrown)}`)
   );
   readonly #publisher = globalThis.crypto.randomUUID();
   #sent = 0;
@@ -141,15 +142,12 @@ export class PostgresSessionBus implements SessionBus {
   }
 
   #hear(text: string): void {
-    let payload: Payload;
-    try {
-      payload = JSON.parse(text) as Payload;
-    } catch {
-      return this.#database.onLog('warn', 'the bus heard a NOTIFY on its channel that is none of its own');
-    }
-    const arrived = 'kept' in payload ? this.#fetch(idOf(payload)) : payload;
+    const payload = parsePayload(text);
+    if (!payload)
+      return this.#database.onLog('warn', 'dropped a NOTIFY on the channel of the bus that is not a message');
+    const arrived = 'id' in payload ? this.#fetch(payload.id) : payload;
     if (!this.#arrivals && !(arrived instanceof Promise)) return this.#listeners.emit(arrived.topic, arrived.message);
-    // What comes behind a message that is being fetched waits for it: a publisher's messages keep their order.
+    // Messages of a publisher keep their order: this one waits if an earlier one is still being fetched.
     const before = this.#arrivals ?? Promise.resolve();
     const arrivals = before
       .then(() => arrived)
@@ -164,13 +162,39 @@ export class PostgresSessionBus implements SessionBus {
   async #fetch(id: string): Promise<Message | undefined> {
     try {
       const [row] = await withDeadline(() => this.#database.query(this.#sql.fetch, [id]), FETCH_MS);
-      if (typeof row?.body === 'string') return JSON.parse(row.body) as Message;
-      this.#database.onLog('warn', 'a long message of the bus is lost: it was swept before it was fetched');
+      const message = typeof row?.body === 'string' ? parseObject(row.body) : undefined;
+      if (isMessage(message)) return message;
+      const reason = row ? 'what is stored is not a message' : 'it was removed before it was fetched';
+      this.#database.onLog('warn', `a long message of the bus is lost: ${reason}`);
     } catch (error) {
-      this.#database.onLog('warn', `a long message of the bus is lost: ${(error as Error).message}`);
+      this.#database.onLog('warn', `a long message of the bus is lost: ${messageOf(error)}`);
     }
     return undefined;
   }
+}
+
+/**
+ * Any role that may connect to the database can send a NOTIFY on the channel, so a payload may be anything.
+ * @returns the message, or the id of a message that is stored; undefined if it is neither
+ */
+function parsePayload(text: string): Message | { id: string } | undefined {
+  const payload = parseObject(text);
+  if (isMessage(payload)) return payload;
+  const { kept, p, n } = payload ?? {};
+  return kept === true && typeof p === 'string' && typeof n === 'number' ? { id: idOf({ p, n }) } : undefined;
+}
+
+function parseObject(text: string): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function isMessage(value: Partial<Record<keyof Message, unknown>> | undefined): value is Message {
+  return typeof value?.topic === 'string' && typeof value.message === 'string';
 }
 
 function idOf({ p, n }: { p: string; n: number }): string {

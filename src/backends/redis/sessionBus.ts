@@ -1,3 +1,4 @@
+import { messageOf } from '../../log.js';
 import type { SessionBus } from '../../ports/sessionBus.js';
 import { TopicListeners } from '../shared/topicListeners.js';
 import { checkFunction, checkOptionsObject, checkString } from '../../validate.js';
@@ -28,8 +29,8 @@ export class RedisSessionBus implements SessionBus {
   readonly #database: Database<RedisBusClient>;
   readonly #prefix: string;
   readonly #onLog: NonNullable<RedisSessionBusOptions['onLog']>;
-  readonly #listeners = new TopicListeners(error =>
-    this.#onLog('warn', `a listener of the bus threw: ${error.message}`)
+  readonly #listeners = new TopicListeners(thrown =>
+    this.#onLog('warn', `a listener of the bus threw: ${messageOf(thrown)}`)
   );
   #subscriber: Subscriber | undefined;
   #sharded: boolean;

@@ -1,13 +1,13 @@
 type Listener = (message: string) => void;
 
-/** The listeners of a process by topic: what every bus needs above its backend. */
+/** The listeners of this process by topic: what every bus needs on top of its backend. */
 export class TopicListeners {
-  /** Nearly every topic has one listener, and there are as many as live sessions: so few are no set. */
+  /** There is a topic for each live session, and nearly every topic has one listener: an array is smaller than a set. */
   readonly #topics = new Map<string, readonly Listener[]>();
-  readonly #onerror: (error: Error) => void;
+  readonly #onerror: (thrown: unknown) => void;
 
-  /** @param onerror - told of what a listener has thrown */
-  constructor(onerror: (error: Error) => void = () => {}) {
+  /** @param onerror - gets what a listener has thrown, which need not be an Error */
+  constructor(onerror: (thrown: unknown) => void = () => {}) {
     this.#onerror = onerror;
   }
 
@@ -29,20 +29,30 @@ export class TopicListeners {
   }
 
   /**
-   * A listener that another one removes meanwhile is told all the same. Where one throws, neither the others nor the
-   * connection that the message came by are to suffer from it.
+   * Gives a message to the listeners of its topic, also to one that another listener removes meanwhile. Never throws:
+   * an error would reach the other listeners' messages, or the connection that has brought the message. A listener that
+   * returns a promise is not awaited; its rejection is reported like an error that is thrown.
    */
   emit(topic: string, message: string): void {
     for (const listener of this.#topics.get(topic) ?? []) {
       try {
-        listener(message);
-      } catch (error) {
-        this.#onerror(error as Error);
+        const returned: unknown = listener(message);
+        if (returned instanceof Promise) returned.catch((thrown: unknown) => this.#report(thrown));
+      } catch (thrown) {
+        this.#report(thrown);
       }
     }
   }
 
   clear(): void {
     this.#topics.clear();
+  }
+
+  #report(thrown: unknown): void {
+    try {
+      this.#onerror(thrown);
+    } catch {
+      // There is nobody left to tell.
+    }
   }
 }

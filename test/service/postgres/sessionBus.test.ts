@@ -134,6 +134,63 @@ test('a subscription ends when it is ended, and the others of its topic go on', 
   expect(heard).toEqual(['second x']);
 });
 
+describe('a NOTIFY on the channel of the bus that the bus did not send', () => {
+  const notify = (payload: string) =>
+    admin.query('select pg_notify($1, $2)', [`anypod:${schema}.mcp_session`, payload]);
+
+  test.each([
+    ...['', 'x', 'null', '0', 'true', '"kept"', '[]', '{}', '[null]', '{"kept":true}', '{"topic":"t"}'],
+    ...['{"kept":true,"p":null,"n":{}}', '{"topic":"t","message":null}', '{"topic":{},"message":"x"}']
+  ])('does not end the process, and later messages arrive: %j', async payload => {
+    const heard: string[] = [];
+    await listener.subscribe('t', text => heard.push(text));
+    await notify(payload);
+    await speaker.publish('t', 'later');
+    await until('the later message arrives', () => heard.length === 1);
+    expect(heard).toEqual(['later']);
+    expect(warnings).toEqual(['dropped a NOTIFY on the channel of the bus that is not a message']);
+  });
+
+  test.each(['null', '[]', '{"topic":"t"}', 'no JSON'])(
+    'does not end the process if it names a stored row that is not a message: %j',
+    async body => {
+      const heard: string[] = [];
+      await listener.subscribe('t', text => heard.push(text));
+      await admin.query(
+        `insert into "${schema}".mcp_session_message (message_id, body, sent_at) values ('p-1', $1, now())`,
+        [body]
+      );
+      await notify('{"kept":true,"p":"p","n":1}');
+      await notify('{"kept":true,"p":"missing","n":1}');
+      await speaker.publish('t', 'later');
+      await until('the later message arrives', () => heard.length === 1);
+      expect(warnings).toEqual([
+        'a long message of the bus is lost: what is stored is not a message',
+        'a long message of the bus is lost: it was removed before it was fetched'
+      ]);
+    }
+  );
+});
+
+test('an error that onLog throws does not end the process or the bus', async () => {
+  const bus = new PostgresSessionBus({
+    pool: postgres.pool(),
+    schema,
+    onLog: () => {
+      throw new Error('of the application');
+    }
+  });
+  const heard: string[] = [];
+  await bus.subscribe('t', text => heard.push(text));
+  await admin.query('select pg_notify($1, $2)', [`anypod:${schema}.mcp_session`, 'null']);
+  expect(await killListeners()).toBeGreaterThan(0);
+  await until('a message arrives', async () => {
+    await speaker.publish('t', 'x');
+    return heard.length > 0;
+  });
+  await bus.close();
+});
+
 test('a listener that throws harms neither the others nor what comes next', async () => {
   const heard: string[] = [];
   await listener.subscribe('bad', () => {
