@@ -5,7 +5,7 @@ import { checkFunction, checkMethods, checkNumber, checkOptionsObject, kindOf } 
 import { ClientSessionStore, STATE_METHODS } from './clientSessionStore.js';
 import { type ClientSessionOAuthOptions, ClientSessionOAuthProvider } from './oauthProvider.js';
 import { sameText, sessionIdOfState } from './oauthState.js';
-import { changed, type ClientSession, type ClientSessionChanges, type NewClientSession, newSession } from './record.js';
+import { type ClientSession, type ClientSessionChanges, type NewClientSession, newSession, updated } from './record.js';
 
 /** Twelve hours: what a client session's store is to have as `ttlSeconds`. A session that is used lives on. */
 export const CLIENT_SESSION_TTL_SECONDS = 43_200;
@@ -35,10 +35,15 @@ export interface ClientSessions {
   /** Counts as use. @returns null where there is none of this identity and id */
   getSession(identity: string, sessionId: string): Promise<ClientSession | null>;
   /**
-   * Changes single fields; changes of other fields that are made at the same time, on any pod, are kept. Counts as use.
-   * @param changes - the fields, or a function that makes them of the session as it is and may be called more than once
-   * @returns the session as it is now
-   * @throws ClientSessionNotFoundError
+   * Changes single fields. Changes of other fields that other pods make at the same time are kept. Counts as use.
+   *
+   * A new `serverUrl` removes what belonged to the old server: tokens, headers, client registration, PKCE verifier and
+   * authorizations under way. A new `clientId` or `clientInformation` removes the tokens, verifier and authorizations of
+   * the old client. What the same call sets is kept.
+   * @param changes - the fields to change, or a function that returns them. The function gets the session and may be
+   *   called more than once
+   * @returns the session after the change
+   * @throws ClientSessionNotFoundError if this identity has no session with this id
    */
   updateSession(
     identity: string,
@@ -105,10 +110,9 @@ export function createClientSessions(options: ClientSessionsOptions): ClientSess
     async updateSession(identity, sessionId, changes) {
       checkIdentity(identity);
       if (typeof changes !== 'function') checkOptionsObject('changes', changes);
-      const stored = await sessions.change(identity, sessionId, ({ session, ...rest }) => {
-        const fields = typeof changes === 'function' ? changes(session) : changes;
-        return { ...rest, session: changed(session, fields) };
-      });
+      const stored = await sessions.change(identity, sessionId, stored =>
+        updated(stored, typeof changes === 'function' ? changes(stored.session) : changes)
+      );
       if (!stored) throw new ClientSessionNotFoundError('This identity has no session of this id');
       return stored.session;
     },

@@ -10,7 +10,15 @@ import { checkFunction, checkOptionsObject, checkString } from '../validate.js';
 import { authenticateClient } from './clientAuthentication.js';
 import type { ClientSessionStore } from './clientSessionStore.js';
 import { challengeOf, newState, sameText } from './oauthState.js';
-import type { ClientSession, OAuthProgress, PendingAuthorization, StoredClientSession } from './record.js';
+import {
+  type ClientSession,
+  clientOf,
+  isOtherClient,
+  isSameServer,
+  type OAuthProgress,
+  type PendingAuthorization,
+  type StoredClientSession
+} from './record.js';
 import { takeRefreshTurn } from './refreshTurn.js';
 
 export interface ClientSessionOAuthOptions {
@@ -43,6 +51,7 @@ export class ClientSessionOAuthProvider implements OAuthClientProvider {
   readonly #store: ClientSessionStore;
   readonly #identity: string;
   readonly #sessionId: string;
+  readonly #serverUrl: string;
   readonly #options: ClientSessionOAuthOptions;
   /** Verifiers of authorizations that were begun here, the latest ones: the URL with their challenge comes next. */
   readonly #verifiers: string[] = [];
@@ -83,6 +92,7 @@ export class ClientSessionOAuthProvider implements OAuthClientProvider {
     this.#store = store;
     this.#identity = session.identity;
     this.#sessionId = session.sessionId;
+    this.#serverUrl = session.serverUrl;
     this.#options = options;
   }
 
@@ -106,7 +116,10 @@ export class ClientSessionOAuthProvider implements OAuthClientProvider {
     await this.#change(({ session, oauth }) => {
       const current = clientOf(session)?.client_id;
       if (current !== readClientId && current !== clientId) return undefined;
-      return { session: { ...session, clientInformation, clientId }, oauth };
+      const next = { ...session, clientInformation, clientId };
+      // Tokens of the client before this one are of no use to it.
+      if (isOtherClient(current, clientId)) delete next.tokens;
+      return { session: next, oauth };
     });
   }
 
@@ -118,8 +131,14 @@ export class ClientSessionOAuthProvider implements OAuthClientProvider {
 
   /** Those of a callback also end the authorizations under way, so that a `state` works once. */
   async saveTokens(tokens: OAuthTokens): Promise<void> {
-    const wereRefreshed = this.#presented?.refreshToken !== undefined;
+    const presented = this.#presented;
+    const wereRefreshed = presented?.refreshToken !== undefined;
     await this.#change(({ session, oauth }) => {
+      const current = clientOf(session)?.client_id;
+      const isOfPending = !wereRefreshed && this.#pendingOf(oauth) !== undefined;
+      if (!isOfPending && isOtherClient(presented?.clientId, current)) {
+        throw new ClientSessionNotFoundError('The session has another client registration by now');
+      }
       const next = { session: { ...session, tokens: this.#renewed(tokens) }, oauth: this.#withoutTurn(oauth) };
       if (wereRefreshed) return next;
       const client = this.#pendingOf(oauth)?.clientInformation;
@@ -184,8 +203,8 @@ export class ClientSessionOAuthProvider implements OAuthClientProvider {
     const is = (...scopes: (typeof scope)[]): boolean => scope === 'all' || scopes.includes(scope);
     await this.#change(({ session, oauth }) => {
       const next = { session: { ...session }, oauth: this.#withoutTurn(oauth) };
-      const isOtherClient = presented?.clientId !== undefined && clientOf(session)?.client_id !== presented.clientId;
-      if (is('client') && isOtherClient) return next;
+      const isOther = presented?.clientId !== undefined && clientOf(session)?.client_id !== presented.clientId;
+      if (is('client') && isOther) return next;
       if (is('client')) {
         delete next.session.clientInformation;
         delete next.session.clientId;
@@ -213,17 +232,24 @@ export class ClientSessionOAuthProvider implements OAuthClientProvider {
   }
 
   async #read(): Promise<StoredClientSession> {
-    return present(await this.#store.read(this.#identity, this.#sessionId));
+    return this.#own(await this.#store.read(this.#identity, this.#sessionId));
   }
 
   async #change(
     step: (stored: StoredClientSession) => Omit<StoredClientSession, 'v'> | undefined
   ): Promise<StoredClientSession> {
     const change = (stored: StoredClientSession): StoredClientSession | undefined => {
-      const next = step(stored);
+      const next = step(this.#own(stored));
       return next && { v: 1, ...next };
     };
-    return present(await this.#store.change(this.#identity, this.#sessionId, change));
+    return this.#own(await this.#store.change(this.#identity, this.#sessionId, change));
+  }
+
+  /** The SDK uses this provider for one server: it must neither read nor write the tokens of another one. */
+  #own(stored: StoredClientSession | null): StoredClientSession {
+    if (!stored) throw new ClientSessionNotFoundError('The session was removed, or has expired');
+    if (isSameServer(stored.session, { serverUrl: this.#serverUrl })) return stored;
+    throw new ClientSessionNotFoundError('The session is for another server by now: make a new OAuth provider');
   }
 
   /** Takes the turn, and puts the session's refresh token in place of the one that the SDK has read before. */
@@ -268,13 +294,4 @@ export class ClientSessionOAuthProvider implements OAuthClientProvider {
     }
     throw new ClientSessionNotFoundError('The authorization URL has no PKCE challenge of this session');
   }
-}
-
-function clientOf({ clientInformation, clientId }: ClientSession): OAuthClientInformationMixed | undefined {
-  return clientInformation ?? (clientId === undefined ? undefined : { client_id: clientId });
-}
-
-function present(stored: StoredClientSession | null): StoredClientSession {
-  if (!stored) throw new ClientSessionNotFoundError('The session was removed, or has expired');
-  return stored;
 }

@@ -1,6 +1,6 @@
 import type { OAuthDiscoveryState } from 'mcp-sdk-upstream/client/auth.js';
 import type { OAuthClientInformationMixed, OAuthTokens } from 'mcp-sdk-upstream/shared/auth.js';
-import { isSessionId } from '../ports/sessionId.js';
+import { fitsHeader, isSessionId } from '../ports/sessionId.js';
 import { InvalidOptionError, SessionRecordUnreadableError } from '../errors.js';
 import { kindOf } from '../validate.js';
 import { Date } from '../timers.js';
@@ -81,11 +81,11 @@ const FIELDS: { [Field in keyof ClientSession]-?: [isGood: (value: unknown) => b
   serverId: [isString, 'a string'],
   serverName: [isString, 'a string'],
   serverUrl: [value => isString(value) && /^https?:/.test(urlOf(value)?.protocol ?? ''), 'an http or https URL'],
-  callbackUrl: [value => isString(value) && urlOf(value) !== undefined, 'an absolute URL'],
+  callbackUrl: [isCallbackUrl, 'an absolute URL that does not run as a script'],
   transportType: [value => value === 'sse' || value === 'streamable_http', "'sse' or 'streamable_http'"],
   active: [value => typeof value === 'boolean', 'true or false'],
   createdAt: [value => Number.isFinite(value), 'a number of epoch milliseconds'],
-  headers: [value => isObject(value) && Object.values(value).every(isString), 'an object of strings'],
+  headers: [isHeaders, 'an object of header names and values, without control characters'],
   tokens: [value => isObject(value) && isString(value.access_token), 'an object with an access_token'],
   clientInformation: [value => isObject(value) && isString(value.client_id), 'an object with a client_id'],
   codeVerifier: [isString, 'a string'],
@@ -116,6 +116,55 @@ export function changed(session: ClientSession, changes: ClientSessionChanges): 
     next[field] = value;
   }
   return next as unknown as ClientSession;
+}
+
+/** Whether two sessions are for the same MCP server. */
+export function isSameServer(a: ClientSession, b: Pick<ClientSession, 'serverUrl'>): boolean {
+  return urlOf(a.serverUrl)?.href === urlOf(b.serverUrl)?.href;
+}
+
+/** Whether both client ids are known and differ. */
+export function isOtherClient(before: string | undefined, after: string | undefined): boolean {
+  return before !== undefined && after !== undefined && before !== after;
+}
+
+/** The client that is registered with the authorization server. */
+export function clientOf({ clientInformation, clientId }: ClientSession): OAuthClientInformationMixed | undefined {
+  return clientInformation ?? (clientId === undefined ? undefined : { client_id: clientId });
+}
+
+/**
+ * Applies an update, and removes what belonged to the server or the client registration before, unless the update sets
+ * it: the tokens of one server must never be sent to another one.
+ * @throws InvalidOptionError that names the field
+ */
+export function updated(stored: StoredClientSession, changes: ClientSessionChanges): StoredClientSession {
+  const before = stored.session;
+  const given = withoutUndefined(changes);
+  const session = changed(before, changes);
+  const isOtherServer = !isSameServer(before, session);
+  const remove = (...fields: (keyof ClientSessionChanges)[]): void => {
+    for (const field of fields) if (!(field in given)) delete (session as Partial<ClientSession>)[field];
+  };
+  if (isOtherServer) remove('headers', 'clientInformation', 'clientId');
+  matchClient(session, given);
+  const clientBefore = clientOf(before)?.client_id;
+  const hasLeftClient = clientBefore !== undefined && clientBefore !== clientOf(session)?.client_id;
+  if (!isOtherServer && !hasLeftClient) return { ...stored, session };
+  remove('tokens', 'codeVerifier');
+  const { discoveryState } = stored.oauth;
+  return { ...stored, session, oauth: isOtherServer || !discoveryState ? {} : { discoveryState } };
+}
+
+/** `clientId` and `clientInformation` name the same client: the one that the update sets decides. */
+function matchClient(session: ClientSession, given: Record<string, unknown>): void {
+  const { clientInformation, clientId } = session;
+  if (!clientInformation || clientInformation.client_id === clientId) return;
+  if (isString(given.clientId) && isObject(given.clientInformation)) {
+    throw new InvalidOptionError('clientId', 'another client than in clientInformation', 'the client_id of it');
+  }
+  if (isString(given.clientId)) delete session.clientInformation;
+  else if (isObject(given.clientInformation)) session.clientId = clientInformation.client_id;
 }
 
 /** @throws SessionRecordUnreadableError */
@@ -152,6 +201,21 @@ function isString(value: unknown): value is string {
 
 function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** As the SDK refuses redirect URIs; `file:` and `blob:` are no place to send a user back to either. */
+function isCallbackUrl(value: unknown): boolean {
+  const protocol = isString(value) ? urlOf(value)?.protocol : undefined;
+  return (
+    protocol !== undefined && !['javascript:', 'data:', 'vbscript:', 'file:', 'blob:', 'about:'].includes(protocol)
+  );
+}
+
+/** RFC 9110 section 5: a line break in a value would begin another header. */
+function isHeaders(value: unknown): boolean {
+  const isHeader = ([name, text]: [string, unknown]): boolean =>
+    /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(name) && isString(text) && fitsHeader(text);
+  return isObject(value) && Object.entries(value).every(isHeader);
 }
 
 function urlOf(text: string): URL | undefined {

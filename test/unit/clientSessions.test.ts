@@ -247,4 +247,110 @@ describe('client sessions', () => {
     await expect(provider({ redirectToAuthorization }, sessionId, 'bob')).rejects.toThrow(ClientSessionNotFoundError);
     expect((await provider({ redirectToAuthorization })).redirectUrl).toBe(callbackUrl);
   });
+
+  describe('an update', () => {
+    const old = { ...full, clientInformation: { client_id: 'c', client_secret: 's' } };
+    const begin = async () => {
+      await sessions.createSession(old);
+      const redirected: URL[] = [];
+      const options = { redirectToAuthorization: (url: URL) => void redirected.push(url) };
+      const provider = await sessions.oauthProvider('alice', 'a', options);
+      await provider.saveDiscoveryState?.({ authorizationServerUrl: 'https://old.example.com' });
+      return { provider, again: () => sessions.oauthProvider('alice', 'a', options) };
+    };
+
+    test('with another serverUrl removes everything that belonged to the old server', async () => {
+      const { again } = await begin();
+      const session = await sessions.updateSession('alice', 'a', { serverUrl: 'https://other.example.com/mcp' });
+      for (const field of ['tokens', 'headers', 'clientInformation', 'clientId', 'codeVerifier']) {
+        expect(session).not.toHaveProperty(field);
+      }
+      const provider = await again();
+      expect(await provider.tokens()).toBeUndefined();
+      expect(await provider.clientInformation()).toBeUndefined();
+      expect(await provider.discoveryState?.()).toBeUndefined();
+    });
+
+    test('with another serverUrl keeps what it sets itself', async () => {
+      await begin();
+      const changes = {
+        serverUrl: 'https://other.example.com/mcp',
+        tokens: { access_token: 'new', token_type: 'bearer' },
+        headers: { 'x-new': '1' }
+      };
+      expect(await sessions.updateSession('alice', 'a', changes)).toMatchObject(changes);
+    });
+
+    test('with the same serverUrl written in another way keeps the tokens', async () => {
+      await begin();
+      const session = await sessions.updateSession('alice', 'a', { serverUrl: 'https://MCP.example.com:443/mcp' });
+      expect(session.tokens).toEqual(full.tokens);
+    });
+
+    test('with another serverUrl ends an OAuth provider that was made for the old server', async () => {
+      const { provider } = await begin();
+      await sessions.updateSession('alice', 'a', {
+        serverUrl: 'https://other.example.com/mcp',
+        tokens: { access_token: 'new', token_type: 'bearer' }
+      });
+      await expect(provider.tokens()).rejects.toThrow(ClientSessionNotFoundError);
+      const late = provider.saveTokens({ access_token: 'late, of the old server', token_type: 'bearer' });
+      await expect(late).rejects.toThrow(ClientSessionNotFoundError);
+      expect((await sessions.getSession('alice', 'a'))?.tokens?.access_token).toBe('new');
+    });
+
+    test.each([
+      ['clientId', { clientId: 'other' }, { clientId: 'other' }],
+      ['clientInformation', { clientInformation: { client_id: 'other' } }, { clientId: 'other' }],
+      ['clientId of null', { clientId: null, clientInformation: null }, {}]
+    ])('with another %s removes the tokens and the verifier of the old client', async (_, changes, expected) => {
+      await begin();
+      const session = await sessions.updateSession('alice', 'a', changes);
+      expect(session).not.toHaveProperty('tokens');
+      expect(session).not.toHaveProperty('codeVerifier');
+      expect({ clientId: session.clientId }).toEqual({ clientId: undefined, ...expected });
+      expect(session.clientInformation?.client_secret).toBeUndefined();
+      expect(session.headers).toEqual(full.headers);
+    });
+
+    test('with a clientId that is not the one in its clientInformation is refused', async () => {
+      await begin();
+      const changes = { clientId: 'one', clientInformation: { client_id: 'two' } };
+      await expect(sessions.updateSession('alice', 'a', changes)).rejects.toThrow('Invalid option clientId');
+    });
+  });
+
+  test.each(['javascript:alert(1)', 'JavaScript:alert(1)', 'data:text/html,x', 'vbscript:x', 'file:///x', '/relative'])(
+    'a callbackUrl that no user may be sent to is refused: %s',
+    async url => {
+      const created = sessions.createSession({ identity: 'alice', serverUrl, callbackUrl: url });
+      await expect(created).rejects.toThrow('Invalid option callbackUrl');
+    }
+  );
+
+  test.each([
+    { a: 'x\r\nb: y' },
+    { a: 'x\ny' },
+    { a: '\u0000' },
+    { 'a\r\nb': 'x' },
+    { 'a b': 'x' },
+    { '': 'x' },
+    { a: '日' }
+  ])('headers that no request can carry are refused: %j', async headers => {
+    const created = sessions.createSession({ identity: 'alice', serverUrl, headers });
+    await expect(created).rejects.toThrow('Invalid option headers');
+  });
+
+  test('tokens and client information come back whole, with fields that no schema names', async () => {
+    await sessions.createSession({ sessionId: 'whole', identity: 'alice', serverUrl, callbackUrl });
+    const provider = await sessions.oauthProvider('alice', 'whole', { redirectToAuthorization: () => {} });
+    const issuer = 'https://auth.example.com';
+    const client = { client_id: 'c', issuer, extra: { deep: [1] } };
+    const tokens = { access_token: 't', token_type: 'bearer', refresh_token: 'r', issuer, extra: { deep: [1] } };
+    await provider.saveClientInformation?.(client);
+    await provider.saveTokens(tokens);
+    const elsewhere = await sessions.oauthProvider('alice', 'whole', { redirectToAuthorization: () => {} });
+    expect(await elsewhere.tokens()).toEqual(tokens);
+    expect(await elsewhere.clientInformation()).toEqual(client);
+  });
 });
