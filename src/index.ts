@@ -67,7 +67,9 @@ export { PostgresTaskMessageQueue } from './backends/postgres/taskMessageQueue.j
 export type { PostgresTaskMessageQueueOptions } from './backends/postgres/taskMessageQueue.js';
 export { migrate } from './backends/postgres/migrate.js';
 export type { MigrateOptions } from './backends/postgres/migrate.js';
-export type { PostgresPool } from './backends/postgres/client.js';
+export type { PostgresPool, PostgresPoolClient } from './backends/postgres/client.js';
+export type { PostgresOptions } from './backends/postgres/database.js';
+export type { TableNames } from './backends/postgres/tables.js';
 export { withLock } from './locks/withLock.js';
 export type { LockOptions } from './locks/withLock.js';
 export type { LockStore } from './locks/lockStore.js';

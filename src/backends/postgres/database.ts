@@ -10,9 +10,16 @@ export interface PostgresOptions extends Pick<TableNames, 'schema'> {
   onLog?: OnLog;
 }
 
+/** SQLSTATE of a statement that met another one's change, under `repeatable read` or `serializable`. */
+const SERIALIZATION_FAILURE = '40001';
+/** SQLSTATE of a statement that Postgres has rolled back to end a deadlock. */
+const DEADLOCK = '40P01';
+/** Attempts at a statement that ends in deadlocks. */
+const MAX_ATTEMPTS = 3;
+
 type Unavailable = new (message: string, options: { cause?: unknown }) => Error;
 
-/** The pool, with errors that tell what to do and nothing of the values. */
+/** The pool. Its errors say what to do, and never show the values of a statement. */
 export class Database {
   readonly pool: PostgresPool;
   readonly tables: Tables;
@@ -34,16 +41,24 @@ export class Database {
     guardPool(this.pool, this.onLog);
   }
 
-  /** One statement, one round trip. */
+  /** Runs one statement in one round trip. */
   async query(text: string, values: unknown[] = []): Promise<PostgresRow[]> {
-    try {
-      return (await this.pool.query(text, values)).rows as PostgresRow[];
-    } catch (error) {
-      throw this.unavailable(error);
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return (await this.pool.query(text, values)).rows as PostgresRow[];
+      } catch (error) {
+        const { code } = (error ?? {}) as Partial<PostgresError>;
+        // Only above `read committed`: the pool's connections have another default. Nothing was changed.
+        if (code === SERIALIZATION_FAILURE) return this.transaction(query => query(text, values));
+        if (code !== DEADLOCK || attempt === MAX_ATTEMPTS) throw this.unavailable(error);
+      }
     }
   }
 
-  /** Statements that belong together, on one connection. */
+  /**
+   * Runs several statements on one connection in one transaction, with the isolation level `read committed`, whatever
+   * the default of the connection is.
+   */
   async transaction<T>(run: (query: (text: string, values?: unknown[]) => Promise<PostgresRow[]>) => Promise<T>) {
     const client = await this.pool.connect().catch((error: unknown) => {
       throw this.unavailable(error);
@@ -60,7 +75,7 @@ export class Database {
       }
     };
     try {
-      await query('begin');
+      await query('begin isolation level read committed');
       const result = await run(query);
       await query('commit');
       return result;

@@ -49,6 +49,21 @@ async function age(streamId: string, seconds: number): Promise<void> {
   await pool.query(`${sql} where stream_id = $1`, [streamId]);
 }
 
+test.each([
+  `${'x'.repeat(50_000)}@1-1`,
+  `s@${'9'.repeat(18)}-${'9'.repeat(18)}`,
+  `s@${'9'.repeat(40)}-1`,
+  `s@1-${'9'.repeat(19)}`,
+  's@0-0',
+  's@1--1',
+  's@1-1e9',
+  '\u0000@1-1',
+  '\ud83d@1-1'
+])('an event id that no event has is unknown, however it is formed, and not a failure: %#', async eventId => {
+  expect(await first.getStreamIdForEventId(eventId)).toBeUndefined();
+  await expect(first.replayEventsAfter(eventId, { send: async () => {} })).rejects.toThrow(EventCursorError);
+});
+
 const count = async () => (await pool.query(`select 1 from "${schema}".mcp_event`)).rowCount ?? 0;
 
 eventStoreContract({

@@ -439,3 +439,48 @@ function record(sessionId: string, fields: Partial<SessionData> = {}): SessionDa
   const now = Date.now();
   return { sessionId, initialized: false, createdAt: now, lastActivity: now, ...fields };
 }
+
+describe.each(['repeatable read', 'serializable'])('with default_transaction_isolation = %s', isolation => {
+  let schema: string;
+  let stores: PostgresSessionStore[];
+  beforeAll(async () => {
+    schema = await postgres.schema();
+    const options = `-c default_transaction_isolation=${isolation.replace(' ', '\\ ')}`;
+    stores = Array.from({ length: 4 }, () => new PostgresSessionStore({ pool: postgres.pool({ options }), schema }));
+  });
+  const ofEach = <T>(count: number, call: (store: PostgresSessionStore, index: number) => Promise<T>) =>
+    Promise.all(Array.from({ length: count }, (_, index) => call(stores[index % stores.length]!, index)));
+
+  test('no concurrent call on one session fails, and none of the changes is lost', async () => {
+    await stores[0]!.storeSession('a', record('a'));
+    await Promise.all([
+      ofEach(60, store => store.touchSession('a')),
+      ofEach(60, (store, index) => store.patchSession('a', { subscribe: `test://${index}` })),
+      ofEach(20, store => store.putState('a', '1')),
+      ofEach(20, (store, index) => store.acquireLock('a', `t${index}`, 60_000))
+    ]);
+    const { metadata } = (await stores[1]!.getSession('a'))!;
+    expect(metadata?.mcp?.subscriptions).toHaveLength(60);
+    expect((await stores[2]!.getState('a'))?.version).toBe(20);
+  });
+
+  test('one of two concurrent deletions deletes a session, and one of two creations creates it', async () => {
+    for (let round = 0; round < 10; round++) {
+      const id = `r${round}`;
+      const created = await Promise.allSettled(stores.map(store => store.storeSession(id, record(id))));
+      expect(created.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+      for (const outcome of created) {
+        if (outcome.status === 'rejected') expect(outcome.reason).toBeInstanceOf(SessionExistsError);
+      }
+      const deleted = await Promise.all(stores.map(store => store.deleteSession(id)));
+      expect(deleted.filter(Boolean)).toHaveLength(1);
+    }
+  });
+
+  test('any number of pods migrate at once', async () => {
+    const options = `-c default_transaction_isolation=${isolation.replace(' ', '\\ ')}`;
+    const own = `s${randomUUID().slice(0, 8)}`;
+    await Promise.all(Array.from({ length: 4 }, () => migrate({ pool: postgres.pool({ options }), schema: own })));
+    await new PostgresSessionStore({ pool: postgres.pool(), schema: own }).storeSession('a', record('a'));
+  });
+});
