@@ -13,5 +13,8 @@ export function toBase64Url(bytes: Uint8Array): string {
 /** Reads base64 in either alphabet, padded or not. @throws DOMException where it is none */
 export function fromBase64(text: string): Uint8Array<ArrayBuffer> {
   const binary = atob(text.replaceAll('-', '+').replaceAll('_', '/'));
-  return Uint8Array.from(binary, character => character.charCodeAt(0));
+  // A loop: `Uint8Array.from` with a function is a hundred times slower.
+  const bytes = new Uint8Array(binary.length);
+  for (let i = 0; i < binary.length; i++) bytes[i] = binary.charCodeAt(i);
+  return bytes;
 }

@@ -1,4 +1,5 @@
 import {
+  checkSessionData,
   SESSION_STORE_METHODS,
   type SessionData,
   type SessionFilter,
@@ -49,6 +50,26 @@ export function encryptSessionStore(store: SessionStore, options: EncryptSession
   return onlyWhatIsIn(store, sealing(store as Required<SessionStore>, cipher));
 }
 
+/** A record of usual size. */
+const DECOY: SessionData = {
+  sessionId: 'decoy',
+  initialized: true,
+  createdAt: 0,
+  lastActivity: 0,
+  metadata: {
+    mcp: {
+      version: 1,
+      protocolVersion: '2025-11-25',
+      principal: 'x'.repeat(60),
+      initialize: {
+        protocolVersion: '2025-11-25',
+        capabilities: { sampling: {}, elicitation: {}, roots: { listChanged: true } },
+        clientInfo: { name: 'x'.repeat(20), version: '1.0.0' }
+      }
+    }
+  }
+};
+
 /** Every method of the port; one that is new in the port does not compile until it is decided what it seals. */
 function sealing(store: Required<SessionStore>, cipher: RecordCipher): Required<SessionStore> {
   /**
@@ -57,8 +78,16 @@ function sealing(store: Required<SessionStore>, cipher: RecordCipher): Required<
    */
   const sealedOf = new WeakMap<SessionData, SessionData>();
 
+  /** A sealed record of no session, made when it is first needed. */
+  let decoy: Promise<SessionData> | undefined;
+
   async function open(sessionId: string, sealed: SessionData | null): Promise<SessionData | null> {
-    if (!sealed) return null;
+    if (!sealed) {
+      // Opening takes time. A missing session takes as long as one that belongs to somebody else.
+      decoy ??= cipher.sealRecord(DECOY.sessionId, DECOY);
+      await cipher.openRecord(DECOY.sessionId, await decoy);
+      return null;
+    }
     const opened = await cipher.openRecord(sessionId, sealed);
     sealedOf.set(opened, sealed);
     return opened;
@@ -66,6 +95,7 @@ function sealing(store: Required<SessionStore>, cipher: RecordCipher): Required<
 
   return {
     async storeSession(sessionId, data) {
+      checkSessionData(data);
       await store.storeSession(sessionId, await cipher.sealRecord(sessionId, data));
     },
     async getSession(sessionId) {

@@ -9,6 +9,7 @@ import {
   type SessionStore
 } from 'mcp-sdk-anypod/server';
 import { sessionStoreContract } from 'mcp-sdk-anypod/testing';
+import { fromBase64 } from '../../src/encryption/base64.js';
 import { MapSessionStore } from '../support/stores/mapSessionStore.js';
 
 const key = randomBytes(32);
@@ -293,3 +294,40 @@ function flipped(text: string, at: number): string {
   const index = (at < 0 ? text.length - 2 : text.lastIndexOf(':') + at) % text.length;
   return text.slice(0, index) + (text[index] === 'A' ? 'B' : 'A') + text.slice(index + 1);
 }
+
+test('a missing session costs an encrypted store the same work as one of another principal', async () => {
+  const store = encryptSessionStore(new InMemorySessionStore(), { keys: [key] });
+  const metadata = { mcp: { protocolVersion: '2025-11-25', principal: 'bob' } };
+  const record = { sessionId: 'of-bob', initialized: true, createdAt: 1, lastActivity: 1, metadata };
+  await store.storeSession('of-bob', record);
+  // The first look at a missing session prepares what the later ones need.
+  await store.getSession('missing');
+  const decrypt = jest.spyOn(crypto.subtle, 'decrypt');
+  const workFor = async (look: () => Promise<unknown>) => {
+    decrypt.mockClear();
+    await look();
+    return decrypt.mock.calls.length;
+  };
+  try {
+    for (const method of ['getSession', 'touchSession'] as const) {
+      const ofBob = await workFor(() => store[method]!('of-bob'));
+      expect(ofBob).toBeGreaterThan(0);
+      expect(await workFor(() => store[method]!('missing'))).toBe(ofBob);
+    }
+  } finally {
+    decrypt.mockRestore();
+  }
+});
+
+test('base64 is read at a small multiple of the time that atob takes', () => {
+  const text = Buffer.alloc(1_000_000, 'anypod').toString('base64');
+  const best = (work: () => unknown) =>
+    Math.min(
+      ...Array.from({ length: 7 }, () => {
+        const began = performance.now();
+        work();
+        return performance.now() - began;
+      })
+    );
+  expect(best(() => fromBase64(text))).toBeLessThan(20 * best(() => atob(text)));
+});
