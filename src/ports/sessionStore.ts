@@ -1,3 +1,5 @@
+import { InvalidOptionError } from '../errors.js';
+import { checkOptionsObject, kindOf } from '../validate.js';
 import type { SessionBus } from './sessionBus.js';
 import type { InitializeRequest, LoggingLevel } from 'mcp-sdk-upstream/types.js';
 
@@ -164,6 +166,24 @@ export interface SessionStore {
   readonly ttlSeconds?: number;
   /** Releases what the store itself opened. Clients that were handed in stay open. */
   close?(): Promise<void>;
+}
+
+/**
+ * Checks a record before it is stored: a store that kept half a record would give it to every pod.
+ * @throws InvalidOptionError that names the field
+ */
+export function checkSessionData(data: SessionData): void {
+  checkOptionsObject('data', data);
+  const fields: Partial<Record<keyof SessionData, unknown>> = { ...data };
+  if (typeof fields.initialized !== 'boolean') {
+    throw new InvalidOptionError('data.initialized', kindOf(fields.initialized), 'true or false');
+  }
+  for (const field of ['createdAt', 'lastActivity'] as const) {
+    if (!Number.isFinite(fields[field])) {
+      throw new InvalidOptionError(`data.${field}`, kindOf(fields[field]), 'a number of epoch milliseconds');
+    }
+  }
+  if (fields.metadata !== undefined) checkOptionsObject('data.metadata', fields.metadata);
 }
 
 /** The methods that every store has, in the order of the interface. */

@@ -113,6 +113,17 @@ export const creatingCases = {
     equal(outcomes, ['fulfilled', 'rejected', 'rejected', 'rejected'], 'what became of four creations at once');
   },
 
+  async 'reports one deletion if several delete a session at once, unless the store cannot tell'({ first, second }) {
+    for (let round = 0; round < 5; round++) {
+      const data = record();
+      await first.storeSession(data.sessionId, data);
+      const told = await Promise.all([first, second, first].map(store => store.deleteSession(data.sessionId)));
+      const isTold = told.some(each => each !== undefined);
+      if (isTold) equal(told.toSorted(), [false, false, true], 'what three deletions at once have returned');
+      equal((await first.deleteSession(data.sessionId)) ?? false, false, 'what a deletion of nothing returns');
+    }
+  },
+
   async 'refuses the id of a session that was deleted a moment ago'({ first, second }) {
     const data = record();
     await first.storeSession(data.sessionId, data);

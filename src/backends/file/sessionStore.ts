@@ -2,6 +2,7 @@ import { InvalidOptionError, SessionExistsError } from '../../errors.js';
 import { logTo, type OnLog } from '../../log.js';
 import {
   applyPatch,
+  checkSessionData,
   type SessionData,
   type SessionFilter,
   type SessionPatch,
@@ -82,6 +83,7 @@ export class FileSessionStore implements SessionStore {
   }
 
   async storeSession(sessionId: string, data: SessionData): Promise<void> {
+    checkSessionData(data);
     const { directory, sweeper } = await this.#open();
     const next = contentOf({ ...data, sessionId }, directory.modules.crypto.randomUUID());
     const created = await directory.within('sessions', sessionId, path =>
@@ -221,7 +223,7 @@ export class FileSessionStore implements SessionStore {
   }
 
   #open(): Promise<Opened> {
-    this.#opened ??= StoreDirectory.open(this.#path).then(
+    this.#opened ??= StoreDirectory.open(this.#path, message => this.#onLog('warn', message)).then(
       directory => this.#withSweepers(directory),
       (error: unknown) => {
         // What is wrong with it may be put right while this process runs.

@@ -13,6 +13,9 @@ export const FORMAT = 1;
 
 const MARKER = 'anypod-sessions.json';
 const OWNER_ONLY = 0o700;
+const WRITABLE_BY_OTHERS = 0o022;
+const SUBDIRECTORIES = ['sessions', 'locks', 'trash'] as const;
+const OWN = 'a directory that holds sessions and nothing else';
 export const FILE_MODE = 0o600;
 
 /** What is kept by session: each has a directory of its own in one of these. */
@@ -41,7 +44,7 @@ export class StoreDirectory {
    * @throws InvalidOptionError where the path cannot be a store
    * @throws SessionStoreUnavailableError where this process cannot use it
    */
-  static async open(path: string): Promise<StoreDirectory> {
+  static async open(path: string, warn: (message: string) => void): Promise<StoreDirectory> {
     const [fs, crypto, nodePath] = await Promise.all([
       import('node:fs/promises'),
       import('node:crypto'),
@@ -51,7 +54,7 @@ export class StoreDirectory {
     if (!('mkdir' in fs)) throw new SessionStoreUnavailableError('This runtime has no file system');
     const directory = new StoreDirectory({ fs, crypto }, nodePath.resolve(path));
     try {
-      await directory.#prepare();
+      await directory.#prepare(warn);
     } catch (error) {
       throw explained(error, directory.path);
     }
@@ -103,9 +106,12 @@ export class StoreDirectory {
     }
   }
 
-  async #prepare(): Promise<void> {
+  async #prepare(warn: (message: string) => void): Promise<void> {
     const { fs } = this.modules;
     await fs.mkdir(this.path, { recursive: true, mode: OWNER_ONLY });
+    // Before anything is written: who may write here can read, change and end every session.
+    await this.#checkMode(this.path, warn);
+    for (const kind of SUBDIRECTORIES) await this.#checkIsOwn(`${this.path}/${kind}`, warn);
     const probe = `${this.path}/${this.modules.crypto.randomUUID()}.tmp`;
     await fs.writeFile(probe, `${JSON.stringify({ format: FORMAT })}\n`, { flag: 'wx', mode: FILE_MODE });
     try {
@@ -115,7 +121,26 @@ export class StoreDirectory {
       await fs.unlink(probe);
     }
     this.#checkFormat(await fs.readFile(`${this.path}/${MARKER}`, 'utf8'));
-    for (const name of ['sessions', 'locks', 'trash']) await this.make(`${this.path}/${name}`, { durable: true });
+    for (const kind of SUBDIRECTORIES) await this.make(`${this.path}/${kind}`, { durable: true });
+  }
+
+  /** A link would lead sessions to a place that somebody else has chosen. */
+  async #checkIsOwn(path: string, warn: (message: string) => void): Promise<void> {
+    const stats = await this.modules.fs.lstat(path).catch(ignore('ENOENT'));
+    if (stats === undefined) return;
+    if (!stats.isDirectory()) {
+      const kind = stats.isSymbolicLink() ? 'a symbolic link' : 'a file';
+      throw new InvalidOptionError('path', `a directory in which ${path.slice(this.path.length + 1)} is ${kind}`, OWN);
+    }
+    await this.#checkMode(path, warn);
+  }
+
+  async #checkMode(path: string, warn: (message: string) => void): Promise<void> {
+    const { mode } = await this.modules.fs.stat(path);
+    // Windows shows no rights of others.
+    if ((mode & WRITABLE_BY_OTHERS) === 0 || globalThis.process?.platform === 'win32') return;
+    const octal = (mode & 0o777).toString(8);
+    warn(`other users may write to ${path} (mode ${octal}), and so read, change and end sessions: set its mode to 700`);
   }
 
   #checkFormat(text: string): void {

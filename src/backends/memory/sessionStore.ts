@@ -1,6 +1,7 @@
 import { SessionExistsError } from '../../errors.js';
 import {
   applyPatch,
+  checkSessionData,
   type SessionData,
   type SessionFilter,
   type SessionPatch,
@@ -61,6 +62,7 @@ export class InMemorySessionStore implements SessionStore {
   }
 
   async storeSession(sessionId: string, data: SessionData): Promise<void> {
+    checkSessionData(data);
     this.#sweep();
     if (this.#sessions.has(sessionId) || this.#tombstones.has(sessionId)) {
       throw new SessionExistsError('A session with this id exists, or was deleted a moment ago');

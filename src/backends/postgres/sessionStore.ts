@@ -1,11 +1,12 @@
 import { SessionExistsError, SessionStoreUnavailableError } from '../../errors.js';
-import type {
-  SessionData,
-  SessionFilter,
-  SessionPatch,
-  SessionStateEntry,
-  SessionStore,
-  StateWrite
+import {
+  checkSessionData,
+  type SessionData,
+  type SessionFilter,
+  type SessionPatch,
+  type SessionStateEntry,
+  type SessionStore,
+  type StateWrite
 } from '../../ports/sessionStore.js';
 import { SharedBuses } from '../shared/sharedBuses.js';
 import { checkNumber } from '../../validate.js';
@@ -65,6 +66,7 @@ export class PostgresSessionStore implements SessionStore {
   }
 
   async storeSession(sessionId: string, data: SessionData): Promise<void> {
+    checkSessionData(data);
     const created = await this.#query(this.#sql.create, [sessionId, this.ttlSeconds, ...toValues(data)]);
     if (created.length === 0) {
       throw new SessionExistsError('A session with this id exists, or was deleted a moment ago');
@@ -81,9 +83,11 @@ export class PostgresSessionStore implements SessionStore {
     await this.#query(this.#sql.refresh, [sessionId, this.ttlSeconds]);
   }
 
-  async deleteSession(sessionId: string): Promise<void> {
-    const deleted = await this.#query(this.#sql.delete, [sessionId, TOMBSTONE_SECONDS]);
-    if (deleted.length > 0) this.#database.onLog('info', 'session deleted');
+  /** @returns whether this call removed it */
+  async deleteSession(sessionId: string): Promise<boolean> {
+    const deleted = (await this.#query(this.#sql.delete, [sessionId, TOMBSTONE_SECONDS])).length > 0;
+    if (deleted) this.#database.onLog('info', 'session deleted');
+    return deleted;
   }
 
   async sessionExists(sessionId: string): Promise<boolean> {

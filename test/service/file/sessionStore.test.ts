@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -54,6 +54,35 @@ describe('FileSessionStore', () => {
     const now = Date.now();
     return store.storeSession(sessionId, { sessionId, initialized: false, createdAt: now, lastActivity: now });
   };
+
+  test.each(['sessions', 'locks', 'trash'])('a store in which %s is a symbolic link is refused', async name => {
+    const elsewhere = await mkdtemp(join(tmpdir(), 'anypod-'));
+    try {
+      await symlink(elsewhere, join(path, name));
+      await expect(store.open()).rejects.toThrow(InvalidOptionError);
+      await expect(create('a')).rejects.toThrow(`${name} is a symbolic link`);
+      expect(await readdir(elsewhere)).toEqual([]);
+    } finally {
+      await rm(elsewhere, { recursive: true });
+    }
+  });
+
+  test.each([
+    ['the store', '.', 0o777],
+    ['the store', '.', 0o720],
+    ['its locks', 'locks', 0o702]
+  ])('a directory of %s (%s) that other users may write to is reported: mode %o', async (_, name, mode) => {
+    if (name !== '.') await mkdir(join(path, name));
+    await chmod(join(path, name), mode);
+    await store.open();
+    expect(log).toEqual([expect.stringContaining(`(mode ${mode.toString(8)})`)]);
+  });
+
+  test('a directory that only its owner may write to is not reported', async () => {
+    await chmod(path, 0o755);
+    await store.open();
+    expect(log).toEqual([]);
+  });
 
   /** The files of the only session. */
   async function filesOf(): Promise<string[]> {
