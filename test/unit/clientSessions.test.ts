@@ -9,6 +9,7 @@ import {
   SessionRecordUnreadableError,
   SessionStoreUnavailableError,
   type ClientSessionOAuthOptions,
+  type ClientSessions,
   type NewClientSession
 } from 'mcp-sdk-anypod/server';
 import { MapSessionStore } from '../support/stores/mapSessionStore.js';
@@ -249,6 +250,8 @@ describe('client sessions', () => {
   });
 
   describe('an update', () => {
+    let sessions: ClientSessions;
+    beforeEach(() => void (sessions = createClientSessions({ store: new InMemorySessionStore() })));
     const old = { ...full, clientInformation: { client_id: 'c', client_secret: 's' } };
     const begin = async () => {
       await sessions.createSession(old);
