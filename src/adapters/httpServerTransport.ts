@@ -31,8 +31,11 @@ export abstract class HttpServerTransport implements Transport {
   constructor(options: TransportOptions = {}) {
     checkInstallation();
     const resolved = options instanceof ResolvedOptions ? options : new ResolvedOptions(options);
-    // Wired by hand: a handler on the same store must not close the bus under it.
-    if (resolved !== options) resolved.retainBus();
+    if (resolved !== options) {
+      resolved.isHandWired = true;
+      // A handler on the same store must not close the bus that this transport uses.
+      resolved.retainBus();
+    }
     // Not enumerable: what logs or copies a transport does not meet the sessions of the engine.
     Object.defineProperty(this, ENGINE, { value: new Engine(resolved) });
   }

@@ -120,6 +120,8 @@ const NAMESPACE = /^[A-Za-z0-9._-]{1,64}$/;
 
 /** The options of a transport, checked and with their defaults: made once, shared by all sessions of a host. */
 export class ResolvedOptions {
+  /** Whether the application made the transport itself, so that nothing but the application keeps it for its session. */
+  isHandWired = false;
   readonly mode: SessionStorageMode;
   /** Defined in external mode. */
   readonly directory: SessionDirectory | undefined;

@@ -21,6 +21,7 @@ import type { ResolvedOptions } from '../options.js';
 import { subscriptionProblem } from './subscriptionLimits.js';
 import { Replay, type ReplayHost } from './handshakeReplay.js';
 import { fingerprint } from '../../ports/sessionId.js';
+import { noteRecovery } from './secondRecovery.js';
 import { Date, performance, setTimeout } from '../../timers.js';
 
 /** How often a session that is gone looks whether what it has been asked is answered. */
@@ -33,7 +34,7 @@ export interface SessionHost extends ReplayHost {
   readonly closed: boolean;
   readonly options: Pick<
     ResolvedOptions,
-    'sessionFreshnessMs' | 'onsessionrecovered' | 'namespace' | 'maxSubscriptionBytes'
+    'sessionFreshnessMs' | 'onsessionrecovered' | 'namespace' | 'maxSubscriptionBytes' | 'isHandWired'
   >;
   /** Closes because the session is over. */
   end(): Promise<void>;
@@ -268,6 +269,7 @@ export class StoredSession implements KnownSession {
       this.#catchUpWithHandshake(current, extra);
       await this.#replayChanges(current.metadata?.mcp ?? {}, extra);
     }
+    if (this.#host.options.isHandWired) noteRecovery(record.sessionId, this.#host);
     try {
       await this.#host.options.onsessionrecovered?.(record.sessionId);
     } catch (error) {

@@ -1,0 +1,36 @@
+/** A transport that has recovered a session. */
+export interface RecoveredTransport {
+  readonly closed: boolean;
+}
+
+/** The newest recoveries that are remembered, over all sessions of the process. */
+const MAX_REMEMBERED = 32;
+
+const recovered = new Map<string, WeakRef<RecoveredTransport>>();
+let warned = false;
+
+/**
+ * Warns once for the process if a session is recovered while another transport of the process has recovered it and is
+ * still open: the application does not keep its transports, and builds one, and a server, for each request.
+ */
+export function noteRecovery(sessionId: string, transport: RecoveredTransport): void {
+  if (warned) return;
+  const earlier = recovered.get(sessionId)?.deref();
+  if (earlier && earlier !== transport && !earlier.closed) {
+    warned = true;
+    recovered.clear();
+    globalThis.process?.emitWarning?.(
+      'A session was recovered by a second transport of this process while the first was still open. Keep the transport ' +
+        'of a recovered session and pass it every request of that session, or use createMcpHandler',
+      { type: 'AnypodWarning', code: 'ANYPOD_SECOND_TRANSPORT' }
+    );
+    return;
+  }
+  // Deleted first, so that the newest is the last one of the map.
+  recovered.delete(sessionId);
+  recovered.set(sessionId, new WeakRef(transport));
+  for (const oldest of recovered.keys()) {
+    if (recovered.size <= MAX_REMEMBERED) break;
+    recovered.delete(oldest);
+  }
+}
