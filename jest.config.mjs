@@ -38,7 +38,8 @@ export default {
       'examples',
       'conformance',
       'distributed',
-      'swap'
+      'swap',
+      'simulation'
     ].map(project),
     {
       ...project('postgres'),
