@@ -18,6 +18,7 @@ const project = name => ({
     '^mcp-sdk-anypod/server$': '<rootDir>/src/server/index.ts',
     '^mcp-sdk-anypod/testing$': '<rootDir>/src/testing/index.ts',
     '^mcp-sdk-anypod/server/(.*)\\.js$': '<rootDir>/src/server/$1.ts',
+    '^mcp-sdk-anypod/(.*\\.js)$': 'mcp-sdk-upstream/$1',
     ...otherSdk,
     '^(\\.{1,2}/.*)\\.js$': '$1'
   }
@@ -38,8 +39,7 @@ export default {
       'examples',
       'conformance',
       'distributed',
-      'swap',
-      'simulation'
+      'swap'
     ].map(project),
     {
       ...project('postgres'),
