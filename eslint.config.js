@@ -21,7 +21,11 @@ const tooLong = {
     'engine/streams/outbound.ts',
     'testing/sessionStoreCases.ts'
   ],
-  'max-lines-per-function': ['backends/postgres/sessionSql.ts', 'clientSessions/clientSessions.ts']
+  'max-lines-per-function': [
+    'backends/postgres/sessionSql.ts',
+    'clientSessions/clientSessions.ts',
+    'handler/mcpHandler.ts'
+  ]
 };
 
 /** The globals that src takes from src/timers.ts. */

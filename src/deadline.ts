@@ -1,4 +1,4 @@
-import { clearTimeout, setTimeout } from './timers.js';
+import { clearTimeout, setTimeout, performance } from './timers.js';
 
 /** A process that stood still finds its timers due before it has read what came meanwhile: this is to read it. */
 const GRACE_MS = 20;

@@ -9,7 +9,7 @@ import {
   RedisSessionStore,
   type StreamableHTTPServerTransportOptions
 } from 'mcp-sdk-anypod/server';
-import { Journal, ProbeServer } from '../support/probeServer.js';
+import { Journal, ProbeServer } from '../support/pods/probeServer.js';
 import { handWired } from './handWired.js';
 
 /**

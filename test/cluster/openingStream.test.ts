@@ -1,7 +1,7 @@
-import { AnsweringClient } from '../support/answeringClient.js';
-import { startPods, type Pod } from '../support/process.js';
-import { startRedisServer, type RedisServer } from '../support/redisServer.js';
-import { type RoundRobin, startRoundRobin } from '../support/roundRobin.js';
+import { AnsweringClient } from '../support/clients/answeringClient.js';
+import { startPods, type Pod } from '../support/pods/process.js';
+import { startRedisServer, type RedisServer } from '../support/servers/redisServer.js';
+import { type RoundRobin, startRoundRobin } from '../support/servers/roundRobin.js';
 
 /** Clients that connect at the same time. */
 const CLIENTS = Number(process.env.ANYPOD_CLIENTS ?? 20);

@@ -43,7 +43,7 @@ test('a circle of imports is found', () => {
 });
 
 /** Circles that are still to be opened: the first file of each. */
-const known = ['engine/streams/connection.ts', 'backends/redis/client.ts'];
+const known = ['engine/streams/connection.ts', 'engine/optionNames.ts'];
 
 test('no file of src imports itself by way of others', () => {
   const found = circles(new Map(files.map(file => [file, importsOf(file)])));
