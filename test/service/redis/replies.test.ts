@@ -33,7 +33,10 @@ type Closable = RedisClient & { disconnect(): void };
 const clients: [string, () => Closable][] = [
   ['ioredis 6 with stringNumbers', () => new Redis(server.url, { stringNumbers: true })],
   ['ioredis 5 with stringNumbers', () => new Redis5(server.url, { stringNumbers: true })],
-  ["ioredis 6 with replyMapping 'resp3'", () => new Redis(server.url, { protocol: 3, replyMapping: 'resp3' }) as unknown as Closable]
+  [
+    "ioredis 6 with replyMapping 'resp3'",
+    () => new Redis(server.url, { protocol: 3, replyMapping: 'resp3' }) as unknown as Closable
+  ]
 ];
 
 for (const [name, connect] of clients) {
