@@ -2,7 +2,7 @@ import type { Transport, TransportSendOptions } from 'mcp-sdk-upstream/shared/tr
 import type { JSONRPCMessage, JSONRPCRequest, MessageExtraInfo, RequestId } from 'mcp-sdk-upstream/types.js';
 import type { WaitBudget } from '../deadline.js';
 import { PodUnavailableError } from '../errors.js';
-import type { SessionData } from '../ports/sessionStore.js';
+import type { Admitted } from './session/lookup.js';
 import { type Exchange, isReply, type Reply } from './http/exchange.js';
 import { SessionGate } from './session/lifecycle.js';
 import { answerGet } from './get.js';
@@ -235,26 +235,32 @@ export class Engine implements Transport {
   }
 
   /**
-   * Answers an exchange that has been taken in.
-   * @param found - the session's record, where the caller has asked the store already
+   * Answers a parsed exchange.
+   * @param lookedUp - if the caller has looked up the session already
    */
-  async serve(exchange: Exchange, intake: Intake, found?: SessionData): Promise<Reply> {
+  async serve(exchange: Exchange, intake: Intake, lookedUp?: Admitted): Promise<Reply> {
     this.#exchanges++;
     try {
-      return this.#unlessMoved(await this.#answer(exchange, intake, found));
+      return this.#unlessMoved(await this.#answer(exchange, intake, lookedUp));
     } finally {
       this.#exchanges--;
     }
   }
 
-  async #answer(exchange: Exchange, intake: Intake, found: SessionData | undefined): Promise<Reply> {
+  async #answer(exchange: Exchange, intake: Intake, lookedUp: Admitted | undefined): Promise<Reply> {
+    // close() may have run while the body was read.
+    if (intake.kind === 'post' && this.#closed) return sessionNotFound();
+    const found = lookedUp ?? this.gate.lookUp(exchange, intake);
+    // In memory mode the answer is there at once.
+    const admitted = found instanceof Promise ? await found : found;
+    if (isReply(admitted)) return admitted;
     switch (intake.kind) {
       case 'post':
-        return answerPost(this, exchange, intake, found);
+        return answerPost(this, exchange, intake, admitted);
       case 'get':
-        return (await this.gate.refuse(exchange, found)) ?? answerGet(this, exchange, intake.arrivedAt);
+        return (await this.gate.admit(exchange, admitted)) ?? answerGet(this, exchange, intake.arrivedAt);
       case 'delete':
-        return (await this.gate.refuse(exchange, found, false)) ?? this.gate.end(exchange);
+        return (await this.gate.admit(exchange, admitted, false)) ?? this.gate.end(exchange);
     }
   }
 

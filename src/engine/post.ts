@@ -7,11 +7,11 @@ import {
   type RequestId
 } from 'mcp-sdk-upstream/types.js';
 import { BusMessageTooLargeError } from '../errors.js';
-import type { SessionData } from '../ports/sessionStore.js';
 import { type EventSink, type Exchange, type Reply, waitsOf } from './http/exchange.js';
 import type { WaitBudget } from '../deadline.js';
 import type { ReportError } from '../report.js';
 import type { SessionGate } from './session/lifecycle.js';
+import type { Admitted } from './session/lookup.js';
 import { messageExtra } from './http/messageExtra.js';
 import type { Intake } from './http/parseRequest.js';
 import { isRequest } from './http/jsonRpc.js';
@@ -56,21 +56,21 @@ export interface PostHost {
 
 /**
  * Answers a POST: its messages go to the server here or to other pods, and what the server answers becomes the reply.
- * @param found - the session's record, where the caller has asked the store already
+ * @param admitted - what the look-up of its session has found
  */
 export async function answerPost(
   host: PostHost,
   exchange: Exchange,
   { messages, initialize }: Intake & { kind: 'post' },
-  found: SessionData | undefined
+  admitted: Admitted
 ): Promise<Reply> {
   try {
-    // close() may have run while the body was read.
-    if (host.closed) return sessionNotFound();
+    // close() may have run while the session was looked up.
+    if (initialize && host.closed) return sessionNotFound();
     const { gate, routing } = host;
     const refusal = initialize
       ? await gate.open(exchange, initialize, messages.length)
-      : ((await gate.refuse(exchange, found)) ?? (await gate.recordHandshake(exchange, messages)));
+      : ((await gate.admit(exchange, admitted)) ?? (await gate.recordHandshake(exchange, messages)));
     if (refusal) return refusal;
     const inbound = routing && !messages.every(isRequest) ? await route(host, exchange, routing, messages) : messages;
     if (!Array.isArray(inbound)) return inbound;

@@ -1,4 +1,4 @@
-import { findSession } from '../engine/session/lookup.js';
+import { type Admitted, lookUp, type LookupHost } from '../engine/session/lookup.js';
 import { Engine } from '../engine/engine.js';
 import { type Exchange, isReply, type Reply } from '../engine/http/exchange.js';
 import type { ReportError } from '../report.js';
@@ -9,8 +9,9 @@ import {
   errorReply,
   INTERNAL_ERROR,
   INVALID_REQUEST,
+  refuse,
+  refuseNotFound,
   serviceUnavailable,
-  sessionNotFound,
   TRANSPORT_ERROR
 } from '../engine/http/replies.js';
 import { isSessionId } from '../ports/sessionId.js';
@@ -18,7 +19,6 @@ import { InvalidOptionError, PodUnavailableError } from '../errors.js';
 import { endOfTurn } from '../adapters/nodeEventSink.js';
 import { StreamableHTTPServerTransport } from '../server/streamableHttp.js';
 import { engineOf, type HttpServerTransport } from '../adapters/httpServerTransport.js';
-import type { SessionData } from '../ports/sessionStore.js';
 import { kindOf } from '../validate.js';
 import type { LiveSession, LiveSessions } from './liveSessions.js';
 import { closeServer, type ConnectableServer, type ServerFactory } from './serverFactory.js';
@@ -32,13 +32,13 @@ import { performance, setTimeout } from '../timers.js';
 const DRAIN_POLL_MS = 20;
 
 /** Finds, opens and recovers the session of each exchange, and lets its engine answer. */
-export class SessionHost {
+export class SessionHost implements LookupHost {
   readonly #factory: ServerFactory;
-  readonly #options: ResolvedOptions;
+  readonly options: ResolvedOptions;
   readonly #sessions: LiveSessions;
   readonly #notifier: Notifier;
   readonly #openings: OpeningLimits;
-  readonly #report: ReportError;
+  readonly report: ReportError;
   /** Recoveries under way: whoever asks for the same session waits for the same one. */
   readonly #recoveries = new Map<string, Promise<LiveSession | Reply>>();
   readonly #releaseBus: () => Promise<void>;
@@ -61,16 +61,16 @@ export class SessionHost {
     this.#notifier = notifier;
     this.#openings = openings;
     this.#factory = factory;
-    this.#options = options;
+    this.options = options;
     this.#sessions = sessions;
-    this.#report = report;
+    this.report = report;
     this.#releaseBus = options.retainBus();
   }
 
   async handle(exchange: Exchange): Promise<Reply> {
     this.#exchanges++;
     try {
-      const intake = await takeIn(exchange, this.#options, this.#report);
+      const intake = await takeIn(exchange, this.options, this.report);
       if (isReply(intake)) return this.#sendingAway(intake);
       if (this.#draining && !this.#finishesWork(exchange, intake)) return this.#unavailable('The pod is shutting down');
       return this.#sendingAway(await this.#route(exchange, intake));
@@ -82,7 +82,7 @@ export class SessionHost {
   async terminateSession(sessionId: string): Promise<void> {
     if (!isSessionId(sessionId)) return;
     const live = this.#sessions.peek(sessionId)?.engine;
-    if (!live && !(await isOwnSession(sessionId, this.#options))) return;
+    if (!live && !(await isOwnSession(sessionId, this.options))) return;
     const engine = live ?? this.#bareEngine();
     engine.sessionId ??= sessionId;
     await engine.terminate();
@@ -99,52 +99,48 @@ export class SessionHost {
   }
 
   async #route(exchange: Exchange, intake: Intake): Promise<Reply> {
-    const opens = intake.kind === 'post' && intake.initialize !== undefined;
-    const sessionId = exchange.header('mcp-session-id');
-    if (!sessionId) {
-      return opens
-        ? this.#open(exchange, intake)
-        : this.#problem(400, TRANSPORT_ERROR, 'Bad Request: Mcp-Session-Id header is required');
-    }
+    const sessionId = exchange.header('mcp-session-id') ?? '';
     const known = this.#sessions.peek(sessionId);
-    const found = await this.#find(exchange, sessionId, known);
-    if (found === undefined) {
-      // A client whose session is gone may send its stale id along when it starts over.
-      return opens ? this.#open(exchange, intake) : this.#notFound();
-    }
-    if (found !== 'live' && isReply(found)) return found;
-    if (opens) return this.#problem(400, INVALID_REQUEST, 'Invalid Request: Server already initialized');
+    const admitted = await this.#lookUp(exchange, intake, sessionId, known);
+    if (isReply(admitted)) return admitted;
+    if (admitted.kind === 'opens') return this.#open(exchange, intake, admitted);
 
     const live = this.#sessions.use(sessionId);
-    // Recovered here meanwhile, and changed: what was read may lack the change, so the session itself reads it again.
+    // Recovered here meanwhile, and changed: the record may lack the change, so the session itself is looked up again.
     const isOutdated = live !== known && live?.engine.stored?.ownChanges;
-    const record = found === 'live' || isOutdated ? undefined : found;
-    if (live) return live.engine.serve(exchange, intake, record);
+    if (live) return live.engine.serve(exchange, intake, isOutdated ? undefined : admitted);
     // Ending a session needs no server.
-    if (intake.kind === 'delete') return this.#bareEngine().serve(exchange, intake, record);
+    if (intake.kind === 'delete') return this.#bareEngine().serve(exchange, intake, admitted);
     const recovered = await this.#recover(sessionId, exchange);
-    return isReply(recovered) ? recovered : recovered.engine.serve(exchange, intake, record);
+    return isReply(recovered) ? recovered : recovered.engine.serve(exchange, intake, admitted);
   }
 
-  /** The session's record, 'live' in memory mode, undefined where there is none, or the answer when nobody can tell. */
-  async #find(
+  async #lookUp(
     exchange: Exchange,
+    intake: Intake,
     sessionId: string,
     known: LiveSession | undefined
-  ): Promise<SessionData | 'live' | Reply | undefined> {
-    if (!this.#options.directory) return known && 'live';
-    const found = await findSession(sessionId, exchange, this.#options, this.#report, known?.engine.stored);
-    if (found === 'missing') {
-      // Deleted or expired elsewhere: what this pod holds for it goes.
-      await this.#sessions.peek(sessionId)?.engine.end();
-      // Who ended it may have had no way to say so. Not awaited: a stranger's session is answered as soon.
-      if (exchange.method === 'DELETE') void this.#bareEngine().routing?.ended(sessionId);
-      return undefined;
+  ): Promise<Admitted | Reply> {
+    const admitted = await lookUp(this, exchange, intake, known?.engine.stored);
+    if (isReply(admitted) || admitted.kind === 'stored') return admitted;
+    if (admitted.kind === 'local') {
+      if (known) return admitted;
+      if (sessionId) return refuseNotFound(this.report);
+      return refuse(this.report, 400, TRANSPORT_ERROR, 'Bad Request: Mcp-Session-Id header is required');
     }
-    return found === 'foreign' ? undefined : found;
+    const isOpen = known && this.options.mode === 'memory';
+    return isOpen ? refuse(this.report, 400, INVALID_REQUEST, 'Invalid Request: Server already initialized') : admitted;
   }
 
-  async #open(exchange: Exchange, intake: Intake): Promise<Reply> {
+  async endedElsewhere(sessionId: string): Promise<void> {
+    await this.#sessions.peek(sessionId)?.engine.end();
+  }
+
+  tellEnded(sessionId: string): void {
+    void this.#bareEngine().routing?.ended(sessionId);
+  }
+
+  async #open(exchange: Exchange, intake: Intake, admitted: Admitted): Promise<Reply> {
     const opened = await this.#openings.begin(exchange);
     if (isReply(opened)) return opened;
     if (!this.#sessions.reserve()) {
@@ -155,7 +151,7 @@ export class SessionHost {
       const built = await this.#build(exchange, undefined);
       if (isReply(built)) return built;
       const { engine, server } = built;
-      const reply = await engine.serve(exchange, intake);
+      const reply = await engine.serve(exchange, intake, admitted);
       const isOpen = reply.status === 200 && !this.#left;
       // Added before the reply leaves, so that the client's next request finds it.
       if (isOpen && engine.sessionId !== undefined && !engine.closed) {
@@ -163,7 +159,7 @@ export class SessionHost {
         return reply;
       }
       if (!isOpen && !engine.ended) await engine.gate.abandon();
-      await closeServer(server, this.#report);
+      await closeServer(server, this.report);
       return this.#left ? this.#unavailable('The pod is shutting down') : reply;
     } finally {
       opened();
@@ -209,24 +205,24 @@ export class SessionHost {
         jsonSchemaValidator: this.#jsonSchemaValidator
       });
       checkServer(server);
-      const transport: HttpServerTransport = new StreamableHTTPServerTransport(this.#options);
-      transport.onerror = this.#report;
+      const transport: HttpServerTransport = new StreamableHTTPServerTransport(this.options);
+      transport.onerror = this.report;
       await server.connect(transport);
       if (this.#left) {
-        await closeServer(server, this.#report);
+        await closeServer(server, this.report);
         return this.#unavailable('The pod is shutting down');
       }
       this.#notifier.listen();
       return { engine: engineOf(transport), server };
     } catch (error) {
-      this.#report(error as Error);
+      this.report(error as Error);
       return errorReply(500, INTERNAL_ERROR, 'Internal error');
     }
   }
 
   #bareEngine(): Engine {
-    const engine = new Engine(this.#options);
-    engine.onerror = this.#report;
+    const engine = new Engine(this.options);
+    engine.onerror = this.report;
     return engine;
   }
 
@@ -266,23 +262,13 @@ export class SessionHost {
   }
 
   #unavailable(message: string): Reply {
-    this.#report(new PodUnavailableError(message));
+    this.report(new PodUnavailableError(message));
     return this.#sendingAway(serviceUnavailable(message));
   }
 
   /** A client must not send its next request to a pod that shuts down, on the connection that it has open. */
   #sendingAway(reply: Reply): Reply {
     return this.#closing ? { ...reply, headers: { ...reply.headers, connection: 'close' } } : reply;
-  }
-
-  #notFound(): Reply {
-    this.#report(new Error('Session not found'));
-    return sessionNotFound();
-  }
-
-  #problem(status: number, code: number, message: string): Reply {
-    this.#report(new Error(message));
-    return errorReply(status, code, message);
   }
 }
 

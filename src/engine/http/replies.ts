@@ -29,6 +29,18 @@ export function errorReply(
   };
 }
 
+/** An error reply whose text is reported as well. */
+export function refuse(report: ReportError, status: number, code: number, message: string): Reply {
+  report(new Error(message));
+  return errorReply(status, code, message);
+}
+
+/** The reply 404 for a session that does not exist for this client; it is reported as well. */
+export function refuseNotFound(report: ReportError): Reply {
+  report(new Error('Session not found'));
+  return sessionNotFound();
+}
+
 export function sessionNotFound(): Reply {
   return errorReply(404, SESSION_NOT_FOUND, 'Session not found');
 }

@@ -1,7 +1,8 @@
 import { type InitializeRequest, type JSONRPCMessage, SUPPORTED_PROTOCOL_VERSIONS } from 'mcp-sdk-upstream/types.js';
 import type { SessionData } from '../../ports/sessionStore.js';
-import { findSession, principalOf } from './lookup.js';
-import { type Exchange, isReply, type Reply, waitsOf } from '../http/exchange.js';
+import { type Admitted, lookUp, type LookupHost, principalOf } from './lookup.js';
+import type { Intake } from '../http/parseRequest.js';
+import { type Exchange, type Reply, waitsOf } from '../http/exchange.js';
 import type { WaitBudget } from '../../deadline.js';
 import { messageExtra } from '../http/messageExtra.js';
 import type { ReportError } from '../../report.js';
@@ -12,6 +13,8 @@ import {
   INTERNAL_ERROR,
   INVALID_REQUEST,
   payloadTooLarge,
+  refuse,
+  refuseNotFound,
   sessionNotFound,
   storeFailure,
   TRANSPORT_ERROR
@@ -34,10 +37,10 @@ export interface Guarded {
 }
 
 /**
- * Decides which exchanges are this session's: opens the session for the first, lets later ones pass or refuses
- * them, and ends it. In external mode the store decides, at every exchange.
+ * Opens the session for the first exchange, admits later ones or refuses them, and ends the session. In external mode the
+ * store decides, at every exchange.
  */
-export class SessionGate {
+export class SessionGate implements LookupHost {
   readonly #engine: Guarded;
   /** In external mode: the session as the store has it. */
   readonly #stored: StoredSession | undefined;
@@ -58,10 +61,10 @@ export class SessionGate {
     const engine = this.#engine;
     const { options } = engine;
     if (this.#state === 'opening' || (this.#state === 'open' && engine.sessionId !== undefined)) {
-      return this.#problem(400, INVALID_REQUEST, 'Invalid Request: Server already initialized');
+      return refuse(this.report, 400, INVALID_REQUEST, 'Invalid Request: Server already initialized');
     }
     if (batchSize > 1) {
-      return this.#problem(400, INVALID_REQUEST, 'Invalid Request: Only one initialization request is allowed');
+      return refuse(this.report, 400, INVALID_REQUEST, 'Invalid Request: Only one initialization request is allowed');
     }
     const sessionId = options.sessionIdGenerator?.();
     const waits = waitsOf(exchange, options);
@@ -106,23 +109,50 @@ export class SessionGate {
     await this.#engine.end();
   }
 
+  get options(): ResolvedOptions {
+    return this.#engine.options;
+  }
+
+  get report(): ReportError {
+    return this.#engine.report;
+  }
+
+  /** Looks up the session of an exchange, unless this transport serves another session. */
+  lookUp(exchange: Exchange, intake: Intake): Admitted | Reply | Promise<Admitted | Reply> {
+    const sessionId = exchange.header('mcp-session-id');
+    if (this.#stored && sessionId) {
+      const opens = intake.kind === 'post' && intake.initialize !== undefined;
+      if (opens && this.#state !== 'new') return { kind: 'opens' };
+      if (!opens && this.#servesAnother(sessionId)) return refuseNotFound(this.report);
+    }
+    return lookUp(this, exchange, intake, this.#stored);
+  }
+
+  endedElsewhere(sessionId: string): Promise<void> | undefined {
+    return this.#engine.sessionId === sessionId ? this.#engine.end() : undefined;
+  }
+
+  tellEnded(sessionId: string): void {
+    void this.#pods?.ended(sessionId);
+  }
+
   /**
-   * The answer to an exchange that is not this session's, or speaks another version; undefined when it may pass.
-   * @param found - the session's record, where the caller has asked the store already
+   * Lets an exchange of the session pass; the server on this pod is recovered if it does not know the session yet.
    * @param recover - whether the server must know the session for what follows
+   * @returns the reply if the exchange is not this session's, or speaks an unsupported protocol version
    */
-  async refuse(exchange: Exchange, found?: SessionData, recover = true): Promise<Reply | undefined> {
+  async admit(exchange: Exchange, admitted: Admitted, recover = true): Promise<Reply | undefined> {
     if (this.#engine.options.sessionIdGenerator) {
-      const sessionId = exchange.header('mcp-session-id');
       const refusal =
-        this.#stored && sessionId
-          ? await this.#refuseStored(exchange, sessionId, this.#stored, found, recover)
-          : this.#refuseLocally(sessionId);
+        this.#stored && admitted.kind === 'stored'
+          ? await this.#admitStored(exchange, admitted.record, this.#stored, recover)
+          : this.#refuseLocally(exchange.header('mcp-session-id'));
       if (refusal) return refusal;
     }
     const version = exchange.header('mcp-protocol-version');
     if (version === null || SUPPORTED_PROTOCOL_VERSIONS.includes(version)) return undefined;
-    return this.#problem(
+    return refuse(
+      this.report,
       400,
       TRANSPORT_ERROR,
       `Bad Request: Unsupported protocol version: ${version} (supported versions: ${SUPPORTED_PROTOCOL_VERSIONS.join(', ')})`
@@ -162,7 +192,7 @@ export class SessionGate {
       if (!isFirst) {
         // Another DELETE, here or on another pod, removed it while this one asked the store.
         await this.#engine.end();
-        return this.#notFound();
+        return refuseNotFound(this.report);
       }
       await this.#pods?.ended(sessionId, waits);
     }
@@ -175,32 +205,21 @@ export class SessionGate {
   }
 
   #refuseLocally(sessionId: string | null): Reply | undefined {
-    if (this.#state !== 'open') return this.#problem(400, TRANSPORT_ERROR, 'Bad Request: Server not initialized');
-    if (!sessionId) return this.#problem(400, TRANSPORT_ERROR, 'Bad Request: Mcp-Session-Id header is required');
-    return sessionId === this.#engine.sessionId ? undefined : this.#notFound();
+    if (this.#state !== 'open') return refuse(this.report, 400, TRANSPORT_ERROR, 'Bad Request: Server not initialized');
+    if (!sessionId) return refuse(this.report, 400, TRANSPORT_ERROR, 'Bad Request: Mcp-Session-Id header is required');
+    return sessionId === this.#engine.sessionId ? undefined : refuseNotFound(this.report);
   }
 
-  async #refuseStored(
+  async #admitStored(
     exchange: Exchange,
-    sessionId: string,
+    record: SessionData,
     stored: StoredSession,
-    found: SessionData | undefined,
     recover: boolean
   ): Promise<Reply | undefined> {
     const engine = this.#engine;
-    if (this.#servesAnother(sessionId)) return this.#notFound();
-    const record = found ?? (await findSession(sessionId, exchange, engine.options, engine.report, stored));
-    if (record === 'missing') {
-      // Deleted or expired elsewhere: what this pod holds for it goes, and the server learns of it.
-      if (engine.sessionId === sessionId) await engine.end();
-      // Who ended it may have had no way to say so. Not awaited: a stranger's session is answered as soon.
-      if (exchange.method === 'DELETE') void this.#pods?.ended(sessionId);
-      return this.#notFound();
-    }
-    if (record === 'foreign') return this.#notFound();
-    if (isReply(record)) return record;
+    const { sessionId } = record;
     // While the store was asked, another exchange may have closed this transport or bound it to another session.
-    if (this.#servesAnother(sessionId)) return this.#notFound();
+    if (this.#servesAnother(sessionId)) return refuseNotFound(engine.report);
     engine.sessionId ??= sessionId;
     this.#state = 'open';
     if (recover && !stored.knows(record)) {
@@ -213,15 +232,5 @@ export class SessionGate {
     const { closed, sessionId: served } = this.#engine;
     // The session that is being opened has no id that a client could know.
     return closed || this.#state === 'opening' || (served !== undefined && served !== sessionId);
-  }
-
-  #notFound(): Reply {
-    this.#engine.report(new Error('Session not found'));
-    return sessionNotFound();
-  }
-
-  #problem(status: number, code: number, message: string): Reply {
-    this.#engine.report(new Error(message));
-    return errorReply(status, code, message);
   }
 }

@@ -5,11 +5,12 @@ import type { WaitBudget } from '../../deadline.js';
 import type { ReportError } from '../../report.js';
 import type { ResolvedOptions } from '../options.js';
 import { belongsTo, isInNamespace } from './principal.js';
-import { storeFailure } from '../http/replies.js';
+import type { Intake } from '../http/parseRequest.js';
+import { INVALID_REQUEST, refuse, refuseNotFound, storeFailure } from '../http/replies.js';
 import { isSessionId } from '../../ports/sessionId.js';
 import { performance } from '../../timers.js';
 
-/** What the caller has of a session already. */
+/** What this pod has of a session already. */
 export interface KnownSession {
   /** The record as it was last read. */
   readonly record: SessionData | undefined;
@@ -26,34 +27,79 @@ export interface KnownSession {
   confirmed(record: SessionData, askedAt: number, ownChanges: number): SessionData;
 }
 
+/** What the look-up of an exchange's session has found, if the exchange may go on. */
+export type Admitted =
+  /** It opens a session. */
+  | { readonly kind: 'opens' }
+  /** The store was not asked: memory mode, or a request that names no session. What this process holds decides. */
+  | { readonly kind: 'local' }
+  /** The store has the session, and the client may use it. */
+  | { readonly kind: 'stored'; readonly record: SessionData };
+
+/** What a look-up needs of the transport, or of the handler, that it is made for. */
+export interface LookupHost {
+  readonly options: ResolvedOptions;
+  readonly report: ReportError;
+  /** The session is missing in the store: closes what this pod holds for it. */
+  endedElsewhere(sessionId: string): Promise<void> | undefined;
+  /** Tells the other pods that the session has ended. */
+  tellEnded(sessionId: string): void;
+}
+
+const OPENS: Admitted = { kind: 'opens' };
+const LOCAL: Admitted = { kind: 'local' };
+
 /**
- * Asks the store for the session that a request names, and refreshes it.
- * @param known - what the caller has of it
- * @returns the record, why there is none for this client, or the answer to give when the store could not tell
+ * Decides whether the session that an exchange names exists for its client. In external mode the store is asked, and
+ * refreshes the session.
+ * @param known - what this pod has of the session
+ * @returns the reply if the exchange may not go on: 404, 503 if the store failed, 400 if it would open a second session
  */
-export async function findSession(
-  sessionId: string,
+export function lookUp(
+  host: LookupHost,
   exchange: Exchange,
-  options: ResolvedOptions,
-  report: ReportError,
+  intake: Intake,
   known?: KnownSession
-): Promise<SessionData | 'missing' | 'foreign' | Reply> {
-  const { directory } = options;
-  if (!directory || !isSessionId(sessionId)) return 'missing';
+): Admitted | Reply | Promise<Admitted | Reply> {
+  const opens = intake.kind === 'post' && intake.initialize !== undefined;
+  const sessionId = exchange.header('mcp-session-id');
+  if (!host.options.directory || !sessionId) return opens ? OPENS : LOCAL;
+  return lookUpStored(host, exchange, host.options.directory, sessionId, opens, known);
+}
+
+async function lookUpStored(
+  host: LookupHost,
+  exchange: Exchange,
+  directory: SessionDirectory,
+  sessionId: string,
+  opens: boolean,
+  known: KnownSession | undefined
+): Promise<Admitted | Reply> {
+  const { options, report } = host;
+  let record: SessionData | null;
   try {
-    // The end of a session trusts nobody: what is read beside it would find it gone.
+    // DELETE never skips the store: a concurrent background read would report the session missing.
     const trusted = exchange.method === 'DELETE' ? undefined : known?.trusted();
     const principal = principalOf(exchange, options);
-    const isOurs = (record: SessionData): boolean =>
-      belongsTo(record, principal) && isInNamespace(record, options.namespace);
-    if (trusted && isOurs(trusted)) return trusted;
-    // A stranger waits for the store in any case: the time that it takes tells no more than the answer.
-    const record = await ask(directory, sessionId, known, waitsOf(exchange, options));
-    if (!record) return 'missing';
-    return isOurs(record) ? record : 'foreign';
+    const isOurs = (found: SessionData): boolean =>
+      belongsTo(found, principal) && isInNamespace(found, options.namespace);
+    // If the client may not use it, the store is asked all the same: the time that the reply takes must reveal nothing.
+    record = trusted && isOurs(trusted) ? trusted : await ask(directory, sessionId, known, waitsOf(exchange, options));
+    if (record && isOurs(record)) {
+      if (!opens) return { kind: 'stored', record };
+      return refuse(report, 400, INVALID_REQUEST, 'Invalid Request: Server already initialized');
+    }
   } catch (error) {
     return storeFailure(error, report);
   }
+  if (!record) {
+    await host.endedElsewhere(sessionId);
+    // The pod that ended it may have had no way to tell the others. Not awaited: the reply takes as long as for a session of
+    // another client.
+    if (exchange.method === 'DELETE') host.tellEnded(sessionId);
+  }
+  // A client whose session is gone may send its old id when it starts over.
+  return opens ? OPENS : refuseNotFound(report);
 }
 
 async function ask(
@@ -62,6 +108,7 @@ async function ask(
   known: KnownSession | undefined,
   waits: WaitBudget
 ): Promise<SessionData | null> {
+  if (!isSessionId(sessionId)) return null;
   const askedAt = performance.now();
   const ownChanges = known?.ownChanges ?? 0;
   const record = await directory.touch(sessionId, known?.record, waits);
