@@ -11,8 +11,7 @@ import { cancelledBy, isInitialized, isRequest } from './http/jsonRpc.js';
 import type { ResolvedOptions } from './options.js';
 import { Outbound } from './streams/outbound.js';
 import { answerPost } from './post.js';
-import { errorReply, INVALID_REQUEST, serviceUnavailable, sessionNotFound } from './http/replies.js';
-import { findSession } from './session/lookup.js';
+import { serviceUnavailable, sessionNotFound } from './http/replies.js';
 import { reportTo } from '../report.js';
 import { Resumption } from './streams/resumption.js';
 import { Routing } from './pods/routing.js';
@@ -217,21 +216,7 @@ export class Engine implements Transport {
     }
     this.#used = true;
     const intake = await takeIn(exchange, this.options, this.report);
-    if (isReply(intake)) return intake;
-    const named = exchange.header('mcp-session-id');
-    const opens = intake.kind === 'post' && intake.initialize !== undefined;
-    return (opens && named && (await this.#refuseReopening(named, exchange))) || this.serve(exchange, intake);
-  }
-
-  /** The answer to an initialize that names a session which may be live on another pod. A stale id opens a new session. */
-  async #refuseReopening(named: string, exchange: Exchange): Promise<Reply | undefined> {
-    if (!this.options.directory || this.sessionId !== undefined) return undefined;
-    const found = await findSession(named, exchange, this.options, this.report);
-    if (found === 'missing' || found === 'foreign') return undefined;
-    if (isReply(found)) return found;
-    const message = 'Invalid Request: Server already initialized';
-    this.report(new Error(message));
-    return errorReply(400, INVALID_REQUEST, message);
+    return isReply(intake) ? intake : this.serve(exchange, intake);
   }
 
   /**

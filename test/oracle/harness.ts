@@ -272,17 +272,17 @@ class Player {
   }
 
   #transportOptions(): StreamableHTTPServerTransportOptions {
-    const { sessions = 'counted', onsessioninitialized, onsessionclosed } = this.#options;
+    const { sessions = 'counted', onsessioninitialized, onsessionclosed, ...options } = this.#options;
     let count = 0;
     const nextId = (): string => {
       if (sessions === 'throwing') throw new Error('No session ids today');
       return typeof sessions === 'object' ? sessions.fixed : `session-${++count}`;
     };
     return {
-      ...this.#options,
+      ...options,
       sessionStore: undefined,
       // Difference 15: what is compared is what an application gets that asks for it.
-      standaloneStream: this.#options.standaloneStream === 'the default' ? undefined : 'reject',
+      standaloneStream: options.standaloneStream === 'the default' ? undefined : 'reject',
       eventStore: this.#eventStore,
       sessionIdGenerator: sessions === 'none' ? undefined : nextId,
       onsessioninitialized: this.#callback('onsessioninitialized', onsessioninitialized),
