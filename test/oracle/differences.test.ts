@@ -7,7 +7,7 @@ import { WebStandardStreamableHTTPServerTransport } from 'mcp-sdk-anypod/server/
 import { InMemorySessionStore } from 'mcp-sdk-anypod/server';
 import { StreamableHTTPServerTransport as StockNodeTransport } from 'mcp-sdk-upstream/server/streamableHttp.js';
 import { WebStandardStreamableHTTPServerTransport as StockWebTransport } from 'mcp-sdk-upstream/server/webStandardStreamableHttp.js';
-import type { MessageExtraInfo, RequestInfo } from 'mcp-sdk-upstream/types.js';
+import type { JSONRPCRequest, MessageExtraInfo, RequestInfo } from 'mcp-sdk-upstream/types.js';
 import { allowedDifferences } from './allowedDifferences.js';
 import { closeNodeEndpoint } from './endpoints.js';
 import { play, type Transcript } from './harness.js';
@@ -809,7 +809,7 @@ const demonstrations: Record<number, () => void> = {
   26() {
     let nested: unknown = {};
     for (let level = 0; level < 2000; level++) nested = [nested];
-    const message = initializeMessage() as { params: { capabilities: Record<string, unknown> } };
+    const message = initializeMessage() as JSONRPCRequest & { params: { capabilities: Record<string, unknown> } };
     message.params.capabilities.experimental = { nested: { nested } };
     shows(
       'an initialize request with more levels is answered 400',

@@ -331,7 +331,7 @@ describe('client sessions', () => {
     }
   );
 
-  test.each([
+  test.each<Record<string, string>>([
     { a: 'x\r\nb: y' },
     { a: 'x\ny' },
     { a: '\u0000' },
