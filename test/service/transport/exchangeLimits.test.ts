@@ -65,7 +65,9 @@ describe('a message that is nested 20,000 levels deep', () => {
   ])('is answered 400 if it is %s, and the session lives on', async (_, body) => {
     const pod = await startPodForTest({ sessionStore: new InMemorySessionStore() });
     const client = await new RawClient().open(pod.url);
-    const session: Record<string, string> = body.includes('"initialize"') ? {} : { 'mcp-session-id': client.sessionId! };
+    const session: Record<string, string> = body.includes('"initialize"')
+      ? {}
+      : { 'mcp-session-id': client.sessionId! };
     const response = await fetch(pod.url, { method: 'POST', headers: { ...headers, ...session }, body });
     expect([response.status, response.headers.get('retry-after')]).toEqual([400, null]);
     expect((await client.request(pod.url, 'ping')).status).toBe(200);
