@@ -57,6 +57,8 @@ export interface TransportOptions extends UpstreamOptions {
    * How long one call to the session store or the event store may take, in milliseconds. A session store that
    * takes longer counts as unavailable (503); an event that takes longer goes out without an id, and a replay
    * that gives nothing for ten times as long fails.
+   * The calls that one request waits for before the server gets it share this time: a backend that stops answering delays a
+   * client by it once.
    * @default 2000
    */
   storeTimeoutMs?: number;
