@@ -801,7 +801,7 @@ const demonstrations: Record<number, () => void> = {
       const [speaker, holder] = [0, 1].map(() => new WebStandardStreamableHTTPServerTransport(options));
       expect(await early(speaker!, holder)).toHaveLength(2);
     });
-    it('and on the pod that sends it, what comes too early is dropped as by the SDK', async () => {
+    it('and on the pod that sends it, a notification that comes too early is dropped as by the SDK', async () => {
       const options = { sessionIdGenerator, sessionStore: new InMemorySessionStore() };
       expect(await early(new WebStandardStreamableHTTPServerTransport(options))).toHaveLength(1);
     });

@@ -1,6 +1,7 @@
 import type { JSONRPCMessage } from 'mcp-sdk-upstream/types.js';
 import { clearTimeout, performance, setTimeout } from '../../timers.js';
 import type { ReportError } from '../../report.js';
+import { isRequest } from '../http/jsonRpc.js';
 import type { Outbound } from '../streams/outbound.js';
 import type { StreamState } from '../streams/resumption.js';
 import { parseStreamId, STANDALONE } from '../streams/streamId.js';
@@ -74,9 +75,9 @@ export class StreamOwnership {
     // Published before anything is written, so that no other pod writes to its older stream after this one.
     const published = this.#host.publish({ type: 'standalone-opened', resumed, acknowledges: true });
     for (const { message, eventId, sentAt } of this.#waitingFor(resumed)) {
-      // One process drops what is sent before the request comes. Of a request that went to another pod nobody knows whether
-      // it came before or after.
-      if (sentAt < since) continue;
+      // One process drops a notification that is sent before the request comes. A question is worth a second try: its
+      // server waits, and the client's call may have overtaken its GET.
+      if (sentAt < since && !isRequest(message)) continue;
       void this.#host.outbound.writeTo(STANDALONE, message, eventId).catch(this.#host.report);
     }
     this.#held?.clear();
