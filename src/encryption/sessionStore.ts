@@ -70,6 +70,33 @@ const DECOY: SessionData = {
   }
 };
 
+/** Opening takes time: with this, a missing session takes as long as one that belongs to somebody else. */
+function decoyOf(cipher: RecordCipher): () => Promise<void> {
+  /** A sealed record of no session, made when it is first needed. */
+  let decoy: Promise<SessionData> | undefined;
+  return async () => {
+    decoy ??= cipher.sealRecord(DECOY.sessionId, DECOY);
+    await cipher.openRecord(DECOY.sessionId, await decoy);
+  };
+}
+
+/** Each id once, though a principal may be sealed in several ways while keys are rotated. */
+async function* listSealed(
+  store: Required<SessionStore>,
+  cipher: RecordCipher,
+  filter: SessionFilter
+): AsyncIterable<string[]> {
+  const filters = await cipher.sealFilter(filter);
+  const seen = new Set<string>();
+  for (const each of filters) {
+    for await (const ids of store.listSessionIds(each)) {
+      const fresh = ids.filter(id => !seen.has(id));
+      if (filters.length > 1) for (const id of fresh) seen.add(id);
+      if (fresh.length > 0) yield fresh;
+    }
+  }
+}
+
 /** Every method of the port; one that is new in the port does not compile until it is decided what it seals. */
 function sealing(store: Required<SessionStore>, cipher: RecordCipher): Required<SessionStore> {
   /**
@@ -78,14 +105,11 @@ function sealing(store: Required<SessionStore>, cipher: RecordCipher): Required<
    */
   const sealedOf = new WeakMap<SessionData, SessionData>();
 
-  /** A sealed record of no session, made when it is first needed. */
-  let decoy: Promise<SessionData> | undefined;
+  const openDecoy = decoyOf(cipher);
 
   async function open(sessionId: string, sealed: SessionData | null): Promise<SessionData | null> {
     if (!sealed) {
-      // Opening takes time. A missing session takes as long as one that belongs to somebody else.
-      decoy ??= cipher.sealRecord(DECOY.sessionId, DECOY);
-      await cipher.openRecord(DECOY.sessionId, await decoy);
+      await openDecoy();
       return null;
     }
     const opened = await cipher.openRecord(sessionId, sealed);
@@ -116,17 +140,7 @@ function sealing(store: Required<SessionStore>, cipher: RecordCipher): Required<
       await Promise.all(others.map(each => store.patchSession(sessionId, each)));
       return true;
     },
-    async *listSessionIds(filter: SessionFilter = {}) {
-      const filters = await cipher.sealFilter(filter);
-      const seen = new Set<string>();
-      for (const each of filters) {
-        for await (const ids of store.listSessionIds(each)) {
-          const fresh = ids.filter(id => !seen.has(id));
-          if (filters.length > 1) for (const id of fresh) seen.add(id);
-          if (fresh.length > 0) yield fresh;
-        }
-      }
-    },
+    listSessionIds: (filter = {}) => listSealed(store, cipher, filter),
 
     async getState(sessionId) {
       const entry = await store.getState(sessionId);

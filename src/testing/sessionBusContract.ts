@@ -144,9 +144,9 @@ const cases = {
       const thrown = [new Error('of the application'), null, undefined, 'text'];
       for (const each of thrown) {
         await second.subscribe(topic, () => {
-          throw each;
+          throw each as Error;
         });
-        await second.subscribe(topic, () => Promise.reject(each as Error) as unknown as void);
+        await second.subscribe(topic, () => Promise.reject<never>(each) as unknown as void);
       }
       await second.subscribe(topic, text => heard.push(text));
       await first.publish(topic, 'a');

@@ -744,7 +744,7 @@ const demonstrations: Record<number, () => void> = {
         const body = JSON.stringify(initializeMessage());
         const response = await fetch(server.origin, {
           method: 'POST',
-          headers: jsonHeaders as [string, string][],
+          headers: jsonHeaders,
           body
         });
         expect(response.status).toBe(expected);

@@ -165,7 +165,7 @@ export class Links {
         // Sent, so it is carried out though the caller dies meanwhile.
         work().then(
           result => this.#answer(service, state, () => resolve(result)),
-          (error: unknown) => this.#answer(service, state, () => reject(revived(error)))
+          (error: Error) => this.#answer(service, state, () => reject(revived(error)))
         );
       });
     });
@@ -190,6 +190,6 @@ export class Links {
 }
 
 /** Errors of the log that mean something cross the network as what they are. */
-function revived(error: unknown): unknown {
+function revived(error: Error): Error {
   return error instanceof EventCursorError ? new EventCursorError(error.message) : error;
 }

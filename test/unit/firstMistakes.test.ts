@@ -51,7 +51,7 @@ describe('an option whose name is almost a known one is refused with a suggestio
       storage: 'memory',
       close: () => {}
     };
-    expect(await messageOf(() => createMcpHandler(newServer, { sessionStore, ...services } as never))).toBeUndefined();
+    expect(await messageOf(() => createMcpHandler(newServer, { sessionStore, ...services }))).toBeUndefined();
   });
 });
 
@@ -83,7 +83,7 @@ describe('a Promise that was not awaited is refused by the name of its option', 
 test('a redis:// URL of a port that expects TLS is refused with a hint at rediss://', async () => {
   const server = createServer().listen(0, '127.0.0.1');
   const sockets: Socket[] = [];
-  server.on('connection', socket => sockets.push(socket));
+  server.on('connection', (socket: Socket) => sockets.push(socket));
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
   const redisUrl = `redis://user:secret@127.0.0.1:${port}`;

@@ -5,7 +5,6 @@ import {
   type StreamableHTTPServerTransportOptions,
   WebStandardStreamableHTTPServerTransport
 } from 'mcp-sdk-anypod/server';
-import type { Transport } from 'mcp-sdk-upstream/shared/transport.js';
 import { WebStandardStreamableHTTPServerTransport as StockTransport } from 'mcp-sdk-upstream/server/webStandardStreamableHttp.js';
 
 type WebTransport = WebStandardStreamableHTTPServerTransport | StockTransport;
@@ -43,7 +42,7 @@ describe.each(transports)('%s', (_whose, create) => {
     const server = new McpServer({ name: 'probe', version: '1' });
     server.registerTool('greet', {}, () => ({ content: [{ type: 'text', text: 'hello' }] }));
     transport.onerror = error => errors.push(error);
-    await server.connect(transport as Transport);
+    await server.connect(transport);
 
     const opened = await transport.handleRequest(post({ jsonrpc: '2.0', id: 1, method: 'initialize', params }));
     const sessionId = opened.headers.get('mcp-session-id')!;

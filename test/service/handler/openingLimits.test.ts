@@ -53,7 +53,7 @@ describe('maxSessionsPerPrincipal', () => {
   test('openings at the same moment do not get past the limit', async () => {
     const pod = await startPod({ maxSessionsPerPrincipal: 3 });
     const answers = await Promise.all(Array.from({ length: 12 }, () => open(pod, 'eve')));
-    expect(statuses(answers)).toEqual([...Array(3).fill(200), ...Array(9).fill(429)]);
+    expect(statuses(answers)).toEqual([...Array<number>(3).fill(200), ...Array<number>(9).fill(429)]);
   });
 });
 

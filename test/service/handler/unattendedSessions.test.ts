@@ -16,10 +16,10 @@ async function startTwo(): Promise<{ pods: [LocalPod, LocalPod]; admin: Redis; l
     )
   )) as [LocalPod, LocalPod];
   stopAfterTest(
-    () => [admin, ...clients].forEach(redis => redis!.disconnect()),
+    () => [admin, ...clients].forEach(redis => redis.disconnect()),
     () => server.stop()
   );
-  return { pods, admin: admin!, logs: () => admin!.keys('*events:*:standalone') };
+  return { pods, admin: admin, logs: () => admin.keys('*events:*:standalone') };
 }
 
 test('notify writes to the event log of the sessions that listen, and of no other', async () => {

@@ -33,10 +33,7 @@ type Closable = RedisClient & { disconnect(): void };
 const clients: [string, () => Closable][] = [
   ['ioredis 6 with stringNumbers', () => new Redis(server.url, { stringNumbers: true })],
   ['ioredis 5 with stringNumbers', () => new Redis5(server.url, { stringNumbers: true })],
-  [
-    "ioredis 6 with replyMapping 'resp3'",
-    () => new Redis(server.url, { protocol: 3, replyMapping: 'resp3' }) as unknown as Closable
-  ]
+  ["ioredis 6 with replyMapping 'resp3'", () => new Redis(server.url, { protocol: 3, replyMapping: 'resp3' })]
 ];
 
 for (const [name, connect] of clients) {
@@ -62,7 +59,7 @@ test('node-redis with RESP 3 and a type mapping of its own serves sessions, even
     url: server.url,
     RESP: 3,
     commandOptions: { typeMapping: { 36: Buffer, 37: Map, 58: String } }
-  } as never) as ReturnType<typeof createClient>;
+  } as unknown as Parameters<typeof createClient>[0]);
   await redis.connect();
   try {
     const store = new RedisSessionStore({ redis });
@@ -117,7 +114,7 @@ test('an error of a task store or queue says nothing of the task', async () => {
     queue.dequeue(taskId, 'private')
   ]);
   for (const each of failed) {
-    const { reason } = each as PromiseRejectedResult;
+    const reason: unknown = (each as PromiseRejectedResult).reason;
     expect(reason).toBeInstanceOf(Error);
     expect(JSON.stringify({ ...(reason as object) })).not.toMatch(/secret|private/);
     expect(Object.keys(reason as object)).not.toContain('command');

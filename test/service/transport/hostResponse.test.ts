@@ -61,10 +61,10 @@ async function serve(middleware: Middleware, handler = newHandler()): Promise<st
 describe('a response that other code of the host changes', () => {
   test('is answered where a wrapper of writeHead, write and end returns nothing', async () => {
     const url = await serve((_req, res) => {
-      const { writeHead, write, end } = res;
-      res.writeHead = ((...args: Parameters<typeof writeHead>) => void writeHead.apply(res, args)) as never;
-      res.write = ((...args: Parameters<typeof write>) => void write.apply(res, args)) as never;
-      res.end = ((...args: Parameters<typeof end>) => void end.apply(res, args)) as never;
+      for (const name of ['writeHead', 'write', 'end'] as const) {
+        const original = res[name].bind(res) as (...args: unknown[]) => unknown;
+        res[name] = ((...args: unknown[]) => void original(...args)) as never;
+      }
     });
     const client = await new RawClient().open(url);
     expect(await client.callTool(url, 'greet')).toBe('hello');

@@ -43,8 +43,8 @@ async function write(script: string): Promise<string> {
 /** The modules of the SDK that the package only passes on, as in the paths of tsconfig.json. */
 const mirroredModules: Plugin = {
   name: 'mirrored-modules',
-  setup({ onResolve }) {
-    onResolve({ filter: /^(mcp-sdk-anypod|@modelcontextprotocol\/sdk)\// }, ({ path }) => {
+  setup(build) {
+    build.onResolve({ filter: /^(mcp-sdk-anypod|@modelcontextprotocol\/sdk)\// }, ({ path }) => {
       if (/^mcp-sdk-anypod\/(testing|server(\/(streamableHttp|webStandardStreamableHttp)\.js)?)$/.test(path)) return;
       return { path: path.replace(/^(mcp-sdk-anypod|@modelcontextprotocol\/sdk)/, 'mcp-sdk-upstream'), external: true };
     });
