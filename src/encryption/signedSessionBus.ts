@@ -1,5 +1,6 @@
 import { BusUnavailableError } from '../errors.js';
 import { SESSION_BUS_METHODS, type SessionBus } from '../ports/sessionBus.js';
+import { messageOf } from '../log.js';
 import { reportTo } from '../report.js';
 import { checkBoolean, checkFunction, checkMethods, checkOptionsObject } from '../validate.js';
 import { fromBase64, toBase64Url } from './base64.js';
@@ -18,7 +19,7 @@ export interface SignSessionBusOptions {
    * @default false
    */
   sendUnsigned?: boolean;
-  /** Told of every message that is dropped. What it throws itself is ignored. @default nothing */
+  /** Told of every message that is dropped, and of what a listener throws. What it throws itself is ignored. @default nothing */
   onerror?: (error: Error) => void;
 }
 
@@ -77,9 +78,11 @@ class SignedSessionBus implements SessionBus {
         .then(() => verifying)
         .then(message => {
           if (lastHeard === heard) lastHeard = undefined;
-          listener(message);
+          const returned: unknown = listener(message);
+          // Not awaited: the messages after this one do not wait for it.
+          if (returned instanceof Promise) returned.catch(this.#report);
         })
-        .catch((error: Error) => reportTo(this.#options.onerror, error));
+        .catch(this.#report);
       lastHeard = heard;
     });
   }
@@ -87,6 +90,12 @@ class SignedSessionBus implements SessionBus {
   close(): Promise<void> {
     return this.#bus.close();
   }
+
+  /** A listener may throw anything; `onerror` gets an Error. */
+  readonly #report = (thrown: unknown): void => {
+    const error = thrown instanceof Error ? thrown : new Error(`A listener of the bus threw: ${messageOf(thrown)}`);
+    reportTo(this.#options.onerror, error);
+  };
 
   async #sign(topic: string, message: string): Promise<string> {
     const [signer] = await this.#signers;
