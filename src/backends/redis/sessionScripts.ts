@@ -85,16 +85,18 @@ return removed`
 /**
  * Adds a session to an index, or refreshes its entry there, and drops the entries whose time is over.
  * KEYS: the index. ARGV: seconds that the entry counts, session id.
- * Returns 1.
+ * Returns 1, or the error if Redis is full.
  * Atomic because the times are those of Redis' own clock, on which all pods agree.
+ * ZADD comes first because a full Redis refuses only the first write of a script. It still drops entries then.
  */
 const INDEX_SESSION: Script = {
   name: 'anypodIndexSession',
   numberOfKeys: 1,
   lua: `
 local now = tonumber(redis.call('TIME')[1])
+local added = redis.pcall('ZADD', KEYS[1], now + ARGV[1], ARGV[2])
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
-redis.call('ZADD', KEYS[1], now + ARGV[1], ARGV[2])
+if type(added) == 'table' then return added end
 redis.call('EXPIRE', KEYS[1], ARGV[1])
 return 1`
 };
