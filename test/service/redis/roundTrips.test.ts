@@ -41,12 +41,12 @@ async function open(): Promise<RawClient> {
 }
 
 const create = { evalsha: 1, exists: 1, del: 1, hset: 1, expire: 1, set: 1 };
-const patch = { evalsha: 1, exists: 1, hset: 1, incr: 1 };
+const patch = { evalsha: 1, exists: 1, hset: 1, incrby: 1 };
 /** What was left of a longer text goes. */
 const patchOfText = { ...patch, hdel: 1 };
 const remove = { evalsha: 1, del: 2, set: 1 };
-/** What has expired goes in the same trip. */
-const index = { zremrangebyscore: 1, zadd: 1, expire: 1 };
+/** A script, because the times are those of Redis' clock. What has expired goes in the same trip. */
+const index = { evalsha: 1, time: 1, zremrangebyscore: 1, zadd: 1, expire: 1 };
 /** Of the record, and of how long it lives yet. */
 const read = { getex: 1, hgetall: 1, pttl: 1 };
 
@@ -87,7 +87,7 @@ test('what other pods are to know costs one PUBLISH more', async () => {
   expect(await spentOn(admin, openStream)).toEqual(toAll);
 });
 
-test('initialize is one script; the end of the handshake a look and a script', async () => {
+test('initialize is two scripts sent at once; the end of the handshake a look and a script', async () => {
   const client = new RawClient();
   const opened = await spentOn(admin, () => client.initialize(first.url));
   expectAtMost(3, opened, sum(create, index, { subscribe: 1 }));
