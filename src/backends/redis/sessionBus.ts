@@ -1,4 +1,4 @@
-import { messageOf } from '../../log.js';
+import { logTo, messageOf, type OnLog } from '../../log.js';
 import type { SessionBus } from '../../ports/sessionBus.js';
 import { TopicListeners } from '../shared/topicListeners.js';
 import { checkFunction, checkOptionsObject, checkString } from '../../validate.js';
@@ -17,7 +17,7 @@ export interface RedisSessionBusOptions {
   /** Put before every channel. @default 'mcp:session:' */
   keyPrefix?: string;
   /** Told of the subscriber connection's errors. @default nothing */
-  onLog?: (level: 'debug' | 'info' | 'warn', message: string) => void;
+  onLog?: OnLog;
 }
 
 /**
@@ -28,7 +28,7 @@ export interface RedisSessionBusOptions {
 export class RedisSessionBus implements SessionBus {
   readonly #database: Database<RedisBusClient>;
   readonly #prefix: string;
-  readonly #onLog: NonNullable<RedisSessionBusOptions['onLog']>;
+  readonly #onLog: OnLog;
   readonly #listeners = new TopicListeners(thrown =>
     this.#onLog('warn', `a listener of the bus threw: ${messageOf(thrown)}`)
   );
@@ -43,7 +43,7 @@ export class RedisSessionBus implements SessionBus {
     this.#database = new Database(options.redis, REDIS_BUS_METHODS, { scripts: [PUBLISH] });
     this.#sharded = isSharded(this.#database.client);
     this.#prefix = `${options.keyPrefix ?? DEFAULT_KEY_PREFIX}bus:`;
-    this.#onLog = options.onLog ?? (() => {});
+    this.#onLog = logTo(options.onLog);
   }
 
   async publish(topic: string, message: string): Promise<void> {

@@ -1,12 +1,14 @@
 import { withDeadline } from '../../deadline.js';
 import { SessionExistsError, SessionStoreUnavailableError } from '../../errors.js';
-import type {
-  SessionData,
-  SessionFilter,
-  SessionPatch,
-  SessionStateEntry,
-  SessionStore,
-  StateWrite
+import { logTo, type OnLog } from '../../log.js';
+import {
+  checkSessionData,
+  type SessionData,
+  type SessionFilter,
+  type SessionPatch,
+  type SessionStateEntry,
+  type SessionStore,
+  type StateWrite
 } from '../../ports/sessionStore.js';
 import { SharedBuses } from '../shared/sharedBuses.js';
 import { checkFunction, checkNumber, checkOptionsObject, checkString } from '../../validate.js';
@@ -41,7 +43,7 @@ export interface RedisSessionStoreOptions {
    */
   deleteReplicas?: number;
   /** Called with what happens to sessions, for logs and metrics. Session ids are not in it. @default nothing */
-  onLog?: (level: 'debug' | 'info' | 'warn', message: string) => void;
+  onLog?: OnLog;
 }
 
 const buses = new SharedBuses<RedisSessionBus>();
@@ -73,7 +75,7 @@ export class RedisSessionStore implements SessionStore {
   readonly #index: SessionIndex;
   readonly #deleteReplicas: number;
   #bus: ReturnType<typeof buses.join> | undefined;
-  readonly #onLog: NonNullable<RedisSessionStoreOptions['onLog']>;
+  readonly #onLog: OnLog;
   /** When this pod last refreshed the hash of a record that is in use, by `performance.now()`. */
   readonly #refreshed = new WeakMap<SessionData, number>();
 
@@ -91,10 +93,11 @@ export class RedisSessionStore implements SessionStore {
     this.ttlSeconds = options.ttlSeconds ?? 3600;
     this.#index = new SessionIndex(this.#database, this.#keys, this.#recordSeconds);
     this.#deleteReplicas = options.deleteReplicas ?? 0;
-    this.#onLog = options.onLog ?? (() => {});
+    this.#onLog = logTo(options.onLog);
   }
 
   async storeSession(sessionId: string, data: SessionData): Promise<void> {
+    checkSessionData(data);
     const create = this.#onSession(
       SESSION_SCRIPTS.create,
       sessionId,

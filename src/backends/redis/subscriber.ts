@@ -1,4 +1,5 @@
 import { withDeadline } from '../../deadline.js';
+import type { OnLog } from '../../log.js';
 import type { RedisSubscriber } from './client.js';
 import { redacted } from './redactedErrors.js';
 import { clearTimeout, setTimeout } from '../../timers.js';
@@ -22,7 +23,8 @@ export interface SubscriberOptions {
   /** Put before the channels of the heartbeat. */
   prefix: string;
   onMessage: (channel: string, message: string) => void;
-  onLog: (level: 'warn', message: string) => void;
+  /** Never throws: it is called from listeners of the connection. */
+  onLog: OnLog;
 }
 
 interface Subscribing {

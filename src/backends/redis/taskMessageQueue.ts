@@ -1,4 +1,5 @@
 import type { QueuedMessage, TaskMessageQueue } from 'mcp-sdk-upstream/experimental/tasks/interfaces.js';
+import { logTo, messageOf, type OnLog } from '../../log.js';
 import { failRequests, pushMessage } from '../../tasks/taskMessages.js';
 import { checkFunction, checkNumber, checkOptionsObject, checkString } from '../../validate.js';
 import { REDIS_TASK_QUEUE_METHODS, type RedisTaskQueueClient } from './client.js';
@@ -17,7 +18,7 @@ export interface RedisTaskMessageQueueOptions {
   /** Milliseconds that a queue is kept after a message was put into it. @default 86400000 (24 hours) */
   ttlMs?: number;
   /** Told when a queue could not be emptied, which nobody waits for. @default nothing */
-  onLog?: (level: 'debug' | 'info' | 'warn', message: string) => void;
+  onLog?: OnLog;
 }
 
 /** The SDK waits for a queue without a limit of its own. */
@@ -35,7 +36,7 @@ export class RedisTaskMessageQueue implements TaskMessageQueue {
   readonly #database: Database;
   readonly #keys: RedisKeys;
   readonly #ttlMs: number;
-  readonly #onLog: NonNullable<RedisTaskMessageQueueOptions['onLog']>;
+  readonly #onLog: OnLog;
 
   /** @throws InvalidOptionError */
   constructor(options: RedisTaskMessageQueueOptions) {
@@ -47,7 +48,7 @@ export class RedisTaskMessageQueue implements TaskMessageQueue {
     this.#database = new Database(options.redis, REDIS_TASK_QUEUE_METHODS, calls);
     this.#keys = new RedisKeys(options.keyPrefix ?? DEFAULT_KEY_PREFIX);
     this.#ttlMs = options.ttlMs ?? DEFAULT_MAX_TTL_MS;
-    this.#onLog = options.onLog ?? (() => {});
+    this.#onLog = logTo(options.onLog);
   }
 
   async enqueue(taskId: string, message: QueuedMessage, sessionId?: string, maxSize?: number): Promise<void> {
@@ -79,7 +80,7 @@ export class RedisTaskMessageQueue implements TaskMessageQueue {
         sessionId
       );
     } catch (error) {
-      this.#onLog('warn', `the messages of a task could not be removed: ${(error as Error).message}`);
+      this.#onLog('warn', `the messages of a task could not be removed: ${messageOf(error)}`);
       return [];
     }
   }

@@ -124,6 +124,27 @@ test('a listener that throws harms neither the others nor what comes next', asyn
   await close();
 });
 
+test('an error that onLog throws does not end the process or the bus', async () => {
+  const client = kinds['Redis of ioredis 6']({});
+  let told = 0;
+  const onLog = () => {
+    told += 1;
+    throw new Error('of the application');
+  };
+  const bus = new RedisSessionBus({ redis: client, onLog });
+  const heard: string[] = [];
+  await bus.subscribe('t', () => {
+    throw new Error('of a listener');
+  });
+  await bus.subscribe('t', text => heard.push(text));
+  await server.kill();
+  await until('the error of the connection is told', () => told > 0);
+  await server.restart();
+  await untilHeard(bus, 'x', ['t'], () => heard.length > 0);
+  await bus.close();
+  client.disconnect();
+});
+
 /** Publishes until each topic has been heard: the listener's connection may be on its way back. */
 async function untilHeard(
   speaker: RedisSessionBus,

@@ -3,6 +3,7 @@ import { inspect } from 'node:util';
 import { Redis } from 'ioredis';
 import { Redis as Redis5 } from 'ioredis5';
 import {
+  InvalidOptionError,
   RedisSessionStore,
   SessionRecordUnreadableError,
   type RedisClient,
@@ -72,6 +73,28 @@ describe('RedisSessionStore', () => {
     await store.deleteSession('a');
     await store.deleteSession('never was');
     expect(await timesToLive()).toEqual({ '{a}:deleted': 60, 'sessions:#': 200, 'subscribed:x': 200 });
+  });
+
+  test.each<[string, unknown]>([
+    ['data', null],
+    ['data.initialized', { toolName: 'x' }],
+    ['data.createdAt', { ...record('a'), createdAt: NaN }],
+    ['data.lastActivity', { ...record('a'), lastActivity: '1' }],
+    ['data.metadata', { ...record('a'), metadata: [] }]
+  ])('a record with an invalid %s is refused, and nothing is stored: %j', async (option, data) => {
+    const stored = store.storeSession('a', data as SessionData);
+    await expect(stored).rejects.toThrow(InvalidOptionError);
+    await expect(stored).rejects.toMatchObject({ option });
+    expect(await timesToLive()).toEqual({});
+  });
+
+  test('an error that onLog throws fails no call', async () => {
+    const onLog = () => {
+      throw new Error('of the application');
+    };
+    const loud = new RedisSessionStore({ redis: client, keyPrefix: prefix, onLog });
+    await loud.storeSession('a', record('a'));
+    expect(await loud.deleteSession('a')).toBe(true);
   });
 
   test('a session that runs out between a look and a patch leaves no key behind', async () => {
