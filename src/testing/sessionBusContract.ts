@@ -141,10 +141,11 @@ const cases = {
     const note = (reason: unknown) => void unhandled.push(reason);
     process.on('unhandledRejection', note);
     try {
-      const thrown = [new Error('of the application'), null, undefined, 'text'];
+      // What applications throw is not always an Error.
+      const thrown = [new Error('of the application'), null, undefined, 'text'] as Error[];
       for (const each of thrown) {
         await second.subscribe(topic, () => {
-          throw each as Error;
+          throw each;
         });
         await second.subscribe(topic, () => Promise.reject<never>(each) as unknown as void);
       }

@@ -9,6 +9,8 @@ import { performance } from '../../timers.js';
 export interface LoggedStream {
   readonly id: string;
   lastAppend?: Promise<unknown>;
+  /** The last event that this pod has stored. */
+  lastEventId?: string;
   /** When the store was asked for something that it has not answered yet, by `performance.now()`. */
   unansweredSince?: number | undefined;
   /** The client's, where it is attached to this pod. */
@@ -58,7 +60,7 @@ export class EventLog {
     }
     stream.unansweredSince = now;
     try {
-      return await this.#store.storeEvent(stream.id, message);
+      return (stream.lastEventId = await this.#store.storeEvent(stream.id, message));
     } finally {
       stream.unansweredSince = undefined;
     }
@@ -71,6 +73,11 @@ export class EventLog {
   streamOf(eventId: string): Promise<string | undefined> {
     const call = 'getStreamIdForEventId';
     return this.#inTime(call, PATIENCE * this.#timeoutMs, async () => this.#store.getStreamIdForEventId?.(eventId));
+  }
+
+  /** What the store calls the stream of an event. Some stores keep a stream under another name than its id. */
+  async nameOf(eventId: string): Promise<string | undefined> {
+    return this.tellsStreams ? this.streamOf(eventId) : this.replayAfter(eventId, async () => {});
   }
 
   get tellsStreams(): boolean {

@@ -1,7 +1,7 @@
 import type { JSONRPCMessage, JSONRPCRequest, RequestId } from 'mcp-sdk-upstream/types.js';
 import type { WaitBudget } from '../../deadline.js';
 import { Connection, type ConnectionOwner } from './connection.js';
-import { EventLog } from './eventLog.js';
+import { EventLog, type LoggedStream } from './eventLog.js';
 import type { EventSink, Reply } from '../http/exchange.js';
 import type { ReportError } from '../../report.js';
 import { isRequest, isResponse, type Response } from '../http/jsonRpc.js';
@@ -155,6 +155,12 @@ export class Outbound implements ConnectionOwner {
   streamNamed(streamId: string): Stream {
     if (streamId === this.#standalone.id) return this.#standalone;
     return this.#streams?.get(streamId) ?? { id: streamId, connection: undefined };
+  }
+
+  /** The streams of which this pod has stored events, and to which the client may come back. */
+  get loggedStreams(): LoggedStream[] {
+    const standalone = this.#standalone.lastEventId === undefined ? [] : [this.#standalone];
+    return [...standalone, ...this.#openRequests.logged];
   }
 
   /** A request stream that is open on this pod. */

@@ -73,15 +73,19 @@ export class Resumption {
     sink: EventSink,
     primes: boolean
   ): Promise<Refusal | undefined> {
-    let streamId = this.#log.tellsStreams ? await this.#log.streamOf(lastEventId) : undefined;
-    if (this.#log.tellsStreams && !this.#isOurs(streamId)) return 'invalid-cursor';
+    let streamId: string | undefined;
+    if (this.#log.tellsStreams) {
+      streamId = await this.#streamKeptAs(await this.#log.streamOf(lastEventId));
+      if (streamId === undefined) return 'invalid-cursor';
+    }
     let events: Map<string, JSONRPCMessage> | undefined;
     if (streamId === undefined) {
       // This store tells the stream only when it has replayed it.
       const read = new Map<string, JSONRPCMessage>();
-      streamId = await this.#log.replayAfter(lastEventId, async (eventId, message) => void read.set(eventId, message));
+      const name = await this.#log.replayAfter(lastEventId, async (id, message) => void read.set(id, message));
       events = read;
-      if (!this.#isOurs(streamId)) return 'invalid-cursor';
+      streamId = await this.#streamKeptAs(name);
+      if (streamId === undefined) return 'invalid-cursor';
     }
     if (streamId === this.#lastAnswers) return 'over';
     const stream = this.#outbound.streamNamed(streamId);
@@ -208,7 +212,18 @@ export class Resumption {
     return streamIdOf(this.#outbound.sessionId, LAST_ANSWERS);
   }
 
-  #isOurs(streamId: string | undefined): boolean {
-    return streamId !== undefined && streamId !== '' && belongsToSession(streamId, this.#outbound.sessionId);
+  /**
+   * The id of the session's stream that the store keeps under this name. A store may rename streams: then the name is
+   * the session's only if the store gives it to an event that this pod has stored for the session.
+   */
+  async #streamKeptAs(name: string | undefined): Promise<string | undefined> {
+    if (name === undefined || name === '') return undefined;
+    if (belongsToSession(name, this.#outbound.sessionId)) return name;
+    for (const { id, lastEventId } of this.#outbound.loggedStreams) {
+      // An event that the store no longer keeps proves nothing.
+      const known = await this.#log.nameOf(lastEventId!).catch(() => undefined);
+      if (known === name) return id;
+    }
+    return undefined;
   }
 }

@@ -2,10 +2,14 @@ import type { JSONRPCMessage, JSONRPCRequest, RequestId } from 'mcp-sdk-upstream
 import type { Reply } from '../http/exchange.js';
 import { isRequest } from '../http/jsonRpc.js';
 import { emptyReply, jsonReply } from '../http/replies.js';
+import type { LoggedStream } from './eventLog.js';
 import type { OpenRequest, RequestStream } from './stream.js';
 
 /** Cancelled requests that are remembered once their streams are gone. */
 const MAX_REMEMBERED = 1000;
+
+/** Streams that are remembered after they ended while their client was away. */
+const MAX_UNREAD = 10;
 
 /** The requests of streams that have not ended, by the id that the server knows them by. */
 export class OpenRequests {
@@ -14,6 +18,8 @@ export class OpenRequests {
   #standIns = 0;
   /** Absent until a cancelled request has lost its stream. */
   #remembered: Set<RequestId> | undefined;
+  /** The streams that ended while their client was away. Absent until there is one. */
+  #unread: LoggedStream[] | undefined;
 
   get(id: RequestId): OpenRequest | undefined {
     return this.#requests?.get(id);
@@ -25,6 +31,11 @@ export class OpenRequests {
 
   get streams(): Set<RequestStream> {
     return new Set([...(this.#requests?.values() ?? [])].map(({ stream }) => stream));
+  }
+
+  /** The logged streams whose client may come back: those that are open, and those that ended while it was away. */
+  get logged(): LoggedStream[] {
+    return [...this.streams, ...(this.#unread ?? [])].filter(({ lastEventId }) => lastEventId !== undefined);
   }
 
   /** How many the server is to answer yet. */
@@ -63,11 +74,21 @@ export class OpenRequests {
       if (request.state === 'cancelled') this.#remember(request.id);
     }
     if (this.#requests?.size === 0) this.#requests = undefined;
+    if (stream.resumable && !stream.connection) this.#keepUnread(stream);
   }
 
   /** Whether this is told about a cancelled request whose stream is gone: a server that goes on telling makes no mistake. */
   isInVain(message: JSONRPCMessage, requestId: RequestId): boolean {
     return 'method' in message && !isRequest(message) && (this.#remembered?.has(requestId) ?? false);
+  }
+
+  /** The id and the last event of the stream are enough to find it again. */
+  #keepUnread({ id, lastEventId }: RequestStream): void {
+    if (lastEventId === undefined) return;
+    const unread = (this.#unread ??= []);
+    if (unread.some(stream => stream.id === id)) return;
+    unread.push({ id, lastEventId });
+    if (unread.length > MAX_UNREAD) unread.shift();
   }
 
   #remember(id: RequestId): void {
