@@ -114,10 +114,13 @@ function withoutValues(error: unknown): unknown {
 /** What went wrong and what to do about it. */
 export function explain(error: unknown, schema: string): string {
   const { code, message } = (error ?? {}) as Partial<PostgresError>;
-  const what = adviceFor(code, schema) ?? (message?.startsWith('timeout exceeded') ? noConnection : undefined);
+  const what = adviceFor(code, schema) ?? (message && outOfTime.test(message) ? noConnection : undefined);
   if (what !== undefined) return code === undefined ? what : `${what} (${code})`;
   return code === undefined ? `Postgres failed: ${message}` : `Postgres failed (${code})`;
 }
+
+/** What pg-pool and pg say when `connectionTimeoutMillis` runs out: no code, and three different texts. */
+const outOfTime = /^timeout exceeded|^timeout expired|due to connection timeout/;
 
 const noConnection =
   "Postgres gave no connection in time: the pool's are all in use (`max`), or the server does not answer";

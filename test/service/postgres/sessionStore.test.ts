@@ -1,4 +1,6 @@
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer, type AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { inspect } from 'node:util';
 import {
@@ -407,10 +409,27 @@ describe('PostgresSessionStore', () => {
     });
 
     test('where all connections are in use', async () => {
-      const busy = postgres.pool({ max: 1, connectionTimeoutMillis: 50 });
+      const busy = postgres.pool({ max: 1 });
       const client = await busy.connect();
+      // Set now, because it also limits the time to open a connection, and that depends on the machine.
+      busy.options.connectionTimeoutMillis = 50;
       expect((await failing(busy)).message).toContain('gave no connection in time');
       client.release();
+    });
+
+    test('where the server accepts the connection and does not answer', async () => {
+      const silent = createServer(socket => void socket.resume()).listen(0, '127.0.0.1');
+      await once(silent, 'listening');
+      const { port } = silent.address() as AddressInfo;
+      const waiting = postgres.pool({
+        connectionString: `postgres://postgres@127.0.0.1:${port}/postgres`,
+        connectionTimeoutMillis: 50
+      });
+      try {
+        expect((await failing(waiting)).message).toContain('gave no connection in time');
+      } finally {
+        silent.close();
+      }
     });
 
     test('and never shows values', async () => {
