@@ -70,6 +70,7 @@ export type { MigrateOptions } from './backends/postgres/migrate.js';
 export type { PostgresPool, PostgresPoolClient } from './backends/postgres/client.js';
 export type { PostgresOptions } from './backends/postgres/database.js';
 export type { TableNames } from './backends/postgres/tables.js';
+export type { OnLog } from './log.js';
 export { withLock } from './locks/withLock.js';
 export type { LockOptions } from './locks/withLock.js';
 export type { LockStore } from './locks/lockStore.js';

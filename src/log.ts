@@ -1,4 +1,4 @@
-/** Receives what nobody waits for, for logs and metrics. There is no session id in it. */
+/** Receives messages for logs and metrics about work that no caller awaits. A message never contains a session id. */
 export type OnLog = (level: 'debug' | 'info' | 'warn', message: string) => void;
 
 /**
