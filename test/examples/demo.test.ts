@@ -1,7 +1,6 @@
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { startRedisServer } from '../support/servers/redisServer.js';
-import { until } from '../support/until.js';
 
 const claims = [
   'the client connects through the balancer',
@@ -12,7 +11,15 @@ const claims = [
   'once it is deleted, every pod says 404'
 ];
 
+/** The demos that run. */
+const running = new Map<ChildProcess, Promise<unknown>>();
+
 describe('npm run demo', () => {
+  afterEach(async () => {
+    for (const demo of running.keys()) demo.kill('SIGINT');
+    await Promise.all(running.values());
+  });
+
   test('every promise is observed in one process', async () => {
     const demo = startDemo();
     expect(await demo.exited).toBe(0);
@@ -48,7 +55,7 @@ describe('npm run demo', () => {
 
   test('Ctrl-C leaves no process behind', async () => {
     const demo = startDemo('--redis');
-    await until('the client calls', () => demo.output().includes('whoami'));
+    await demo.prints('whoami');
     const started = childrenOf(demo.pid);
     expect(started.length).toBeGreaterThanOrEqual(4);
     process.kill(demo.pid, 'SIGINT');
@@ -72,7 +79,15 @@ function startDemo(...args: string[]) {
   child.stdout.setEncoding('utf8').on('data', (chunk: string) => (output += chunk));
   child.stderr.setEncoding('utf8').on('data', (chunk: string) => (output += chunk));
   const exited = once(child, 'close').then(([code]) => code as number | null);
-  return { pid: child.pid!, exited, output: () => output };
+  running.set(child, exited);
+  void exited.then(() => running.delete(child));
+  // No time limit of its own: how soon the first line comes depends on the machine, and Jest limits the test.
+  const prints = (text: string) =>
+    new Promise<void>((resolve, reject) => {
+      child.stdout.on('data', () => output.includes(text) && resolve());
+      void exited.then(code => reject(new Error(`The demo ended with ${code} and never printed ${text}:\n${output}`)));
+    });
+  return { pid: child.pid!, exited, prints, output: () => output };
 }
 
 function claimsMarked(mark: string, output: string): string[] {
