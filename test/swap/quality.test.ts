@@ -131,8 +131,16 @@ describe('a strict consumer compiles', () => {
 describe('a bundle', () => {
   // The engine registers each session's server in tasks/liveServers, so transports need that one module of tasks/.
   test.each([
-    ['StreamableHTTPServerTransport', 'mcp-sdk-anypod/server/streamableHttp.js', /\/(redis|handler)\/|task(?!s\/liveServers\.js$)/i],
-    ['WebStandardStreamableHTTPServerTransport', 'mcp-sdk-anypod', /\/(redis|handler)\/|server\/node|task(?!s\/liveServers\.js$)/i],
+    [
+      'StreamableHTTPServerTransport',
+      'mcp-sdk-anypod/server/streamableHttp.js',
+      /\/(redis|handler)\/|task(?!s\/liveServers\.js$)/i
+    ],
+    [
+      'WebStandardStreamableHTTPServerTransport',
+      'mcp-sdk-anypod',
+      /\/(redis|handler)\/|server\/node|task(?!s\/liveServers\.js$)/i
+    ],
     ['InMemorySessionStore', 'mcp-sdk-anypod', /\/(redis|handler|engine|server)\/|task/i],
     ['createMcpHandler', 'mcp-sdk-anypod/server', /\/redis\//]
   ])('of %s from %s has nothing in it that it does not need', async (name, from, needless) => {
