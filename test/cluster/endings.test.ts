@@ -76,14 +76,17 @@ test('a pod forgets an idle session, and brings it back at the next request', as
 
 test('a session with an open stream, or with a slow request, is not idle', async () => {
   const url = `${first.origin}/forgetful`;
+  const closings = async (client: RawClient) =>
+    (await journalOf(first, client.sessionId)).filter(({ what }) => what === 'server closed').length;
   const [holding, waiting] = [await new RawClient().open(url), await new RawClient().open(url)];
   const stream = await holding.stream(url);
-  const wasClosed = async (client: RawClient) =>
-    (await journalOf(first, client.sessionId)).some(({ what }) => what === 'server closed');
+  // On a slow machine the session may have been idle for long enough before it had the stream.
+  const before = await closings(holding);
   expect(await waiting.callTool(url, 'slow', { ms: 700 })).toBe('done');
-  expect(await wasClosed(holding)).toBe(false);
+  expect(await closings(holding)).toBe(before);
   stream.close();
-  await until('both have been forgotten', async () => (await wasClosed(holding)) && (await wasClosed(waiting)));
+  const areForgotten = async () => (await closings(holding)) > before && (await closings(waiting)) > 0;
+  await until('both have been forgotten', areForgotten);
 });
 
 test('a session lives on past its time to live while its client holds a stream, and only then', async () => {
