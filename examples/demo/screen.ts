@@ -40,8 +40,8 @@ export function summary(checks: readonly Check[]): void {
   const failed = checks.filter(check => !check.observed).length;
   print(
     failed === 0
-      ? pc.green(`\n   All of it was observed.\n`)
-      : pc.red(`\n   Not observed: ${failed} of ${checks.length}.\n`)
+      ? pc.green(`\n   Every check passed.\n`)
+      : pc.red(`\n   Failed: ${failed} of ${checks.length} checks.\n`)
   );
 }
 
