@@ -1,9 +1,8 @@
 import { readdirSync, readFileSync } from 'node:fs';
 
-// `npm run simulate` plays the simulation outside of jest.
 const folders = new Set(
   readdirSync('test', { recursive: true, encoding: 'utf8' })
-    .filter(path => path.endsWith('.test.ts') && !path.startsWith('simulation/'))
+    .filter(path => path.endsWith('.test.ts'))
     .map(path => path.split('/')[0]!)
 );
 
