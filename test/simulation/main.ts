@@ -19,6 +19,9 @@ const { values } = parseArgs({
   }
 });
 
+// What the package makes when it is first needed is made here, so that the first history is like every other.
+await play(0);
+
 if (values.replay !== undefined) tell(await play(numberOf('replay', values.replay), true));
 else if (values.plan !== undefined) tell(await play(JSON.parse(readFileSync(values.plan, 'utf8')) as Plan, true));
 else if (values.shrink !== undefined) write(JSON.stringify(await shrink(numberOf('shrink', values.shrink)), null, 2));

@@ -57,6 +57,8 @@ const processes = new AsyncLocalStorage<SimProcess | undefined>();
 export class World {
   readonly clock: Clock = createClock(EPOCH_MS);
   readonly random: Random;
+  /** For ids alone: a pod that draws one more must not change what happens. */
+  readonly ids: Random;
   readonly log: string[] = [];
   /** The timers that processes have started and that are still to fire, by id. */
   readonly #timers = new Map<unknown, SimProcess>();
@@ -65,6 +67,7 @@ export class World {
 
   constructor(seed: number, verbose = false) {
     this.random = new Random(seed);
+    this.ids = new Random(seed ^ 0x1d5);
     this.verbose = verbose;
   }
 
@@ -167,7 +170,7 @@ Object.assign(globalThis, {
 Date.now = () => (current ? current.clock.now + (processes.getStore()?.skewMs ?? 0) : realNow());
 performance.now = () => (current ? current.now : realPerformanceNow());
 Math.random = () => current?.random.next() ?? realMathRandom();
-Object.defineProperty(globalThis.crypto, 'randomUUID', { value: () => (current ? uuid(current.random) : realUuid()) });
+Object.defineProperty(globalThis.crypto, 'randomUUID', { value: () => (current ? uuid(current.ids) : realUuid()) });
 
 /** Timers of the simulated clock have an id and no `_idleTimeout`. */
 function isSimulated(timer: object | undefined): boolean {
