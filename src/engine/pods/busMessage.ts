@@ -30,7 +30,7 @@ export type BusBody =
    * The client has opened its standalone stream at the sender: others close theirs. `resumed`: it has named the last event
    * that it has seen. `acknowledges`: absent from pods of older versions.
    */
-  | { type: 'standalone-opened'; resumed?: boolean; acknowledges?: boolean }
+  | { type: 'standalone-opened'; resumed?: boolean; acknowledges?: boolean; openingMs?: number }
   /** A client wants its standalone stream at the sender, which does not take over: who holds it objects. */
   | { type: 'standalone-wanted' }
   /** The sender holds the standalone stream, and has written the messages with these numbers on it. */
@@ -77,7 +77,8 @@ const OPTIONAL_FIELDS: Record<string, (value: unknown) => boolean> = {
   seqs: value => Array.isArray(value) && value.every(Number.isSafeInteger),
   unlogged: value => typeof value === 'boolean',
   resumed: value => typeof value === 'boolean',
-  acknowledges: value => typeof value === 'boolean'
+  acknowledges: value => typeof value === 'boolean',
+  openingMs: value => typeof value === 'number' && value >= 0
 };
 
 /** What a server has said goes to its client as it is, well-formed or not, as it does on the server's own pod. */

@@ -73,11 +73,9 @@ export class StreamOwnership {
     const now = performance.now();
     this.#unheard.push(now);
     // Published before anything is written, so that no other pod writes to its older stream after this one.
-    const published = this.#host.publish({ type: 'standalone-opened', resumed, acknowledges: true });
-    for (const { message, eventId, sentAt } of this.#waitingFor(resumed)) {
-      // One process drops a notification that is sent before the request comes. A question is worth a second try: its
-      // server waits, and the client's call may have overtaken its GET.
-      if (sentAt < since && !isRequest(message)) continue;
+    const openingMs = Math.max(0, now - since);
+    const published = this.#host.publish({ type: 'standalone-opened', resumed, acknowledges: true, openingMs });
+    for (const { message, eventId } of this.#waitingFor(resumed, since)) {
       void this.#host.outbound.writeTo(STANDALONE, message, eventId).catch(this.#host.report);
     }
     this.#held?.clear();
@@ -125,12 +123,13 @@ export class StreamOwnership {
   }
 
   /** Another pod has opened the standalone stream. */
-  async onStandaloneOpened({ from, resumed, acknowledges }: MessageOf<'standalone-opened'>): Promise<void> {
+  async onStandaloneOpened(opened: MessageOf<'standalone-opened'>): Promise<void> {
+    const { from, resumed = false, acknowledges, openingMs = 0 } = opened;
     // Of several streams that are opened at once, the one that the bus announces last stays: until this pod hears its
     // own announcement, those that it hears are older.
     if (this.#awaitsEcho()) return;
     this.#host.outbound.closeStandaloneStream();
-    const waiting = this.#waitingFor(resumed ?? false);
+    const waiting = this.#waitingFor(resumed, performance.now() - openingMs);
     // A pod of an older version does not acknowledge.
     if (!acknowledges) this.#held?.clear();
     for (const { seq, message, eventId } of waiting) {
@@ -144,9 +143,13 @@ export class StreamOwnership {
     this.answer(STANDALONE, 'open');
   }
 
-  /** What waits for the standalone stream. A client that has resumed it reads from the log what was logged. */
-  #waitingFor(resumed: boolean): readonly HeldMessage[] {
-    const waiting = this.#held?.waiting ?? [];
+  /**
+   * What waits for the standalone stream. A client that has resumed it reads from the log what was logged.
+   * @param since - when the client's GET came, by `performance.now()`. One process drops a notification that is sent
+   *   before that. A question is worth a second try: its server waits, and the client's call may have overtaken its GET.
+   */
+  #waitingFor(resumed: boolean, since: number): readonly HeldMessage[] {
+    const waiting = (this.#held?.waiting ?? []).filter(({ message, sentAt }) => sentAt >= since || isRequest(message));
     return resumed ? waiting.filter(({ eventId }) => eventId === undefined) : waiting;
   }
 

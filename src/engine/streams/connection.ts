@@ -110,9 +110,9 @@ export class Connection implements StreamWriter {
   }
 
   /** Delivers a message from the log. What a resume replays has been bounded by the log. */
-  replay(message: JSONRPCMessage, eventId: string, shownId = eventId): void {
+  replay(message: JSONRPCMessage, eventId: string, shownId: string | null = eventId): void {
     if (this.#ended || this.filter?.(message, eventId) === false) return;
-    const event = messageEvent(message, shownId);
+    const event = messageEvent(message, shownId ?? undefined);
     void (this.#held ? this.#sink.write(event) : this.write(event));
   }
 

@@ -114,7 +114,8 @@ export class Follower {
     try {
       await this.read();
       // Logged before the stream was opened and sent after it: the client has not had it, and it is not after the cursor.
-      if (this.#isFresh && !this.#events.has(eventId)) this.connection.replay(message, eventId, this.#cursor);
+      // Without an id it leaves the client's cursor where it is.
+      if (this.#isFresh && !this.#events.has(eventId)) this.connection.replay(message, eventId, null);
     } catch (error) {
       this.#report(error as Error);
       // No more from the cursor on: the log has expired. What else fails may have kept events back that came before.
