@@ -9,6 +9,9 @@ export const differences = {
   'ends when answered':
     'A stream that is resumed when all that it had to say is in the log ends behind it, or is answered 204 when the ' +
     'client has had it all. With the stock SDK it stays open and says nothing, until the client leaves.',
+  'early questions':
+    'A question for the GET stream that is asked just before a GET comes is asked when that stream is ' +
+    'open. The stock SDK drops it. Scripts have no such question; PATCHES.md, section 25, says why.',
   'learns again':
     'A server that is made on another pod, or anew, has not heard the notifications before that. The application here ' +
     'is told how many there were, as one would be that keeps what it learns.'
