@@ -288,7 +288,7 @@ export class SimClient {
     if (token === undefined) return this.#fleet.violation(`${this.name}: unexpected on the GET stream: ${data}`);
     this.#world.note(() => `${this.name} hears ${token} ${id ?? ''}`);
     const before = this.heard.find(known => known.token === token);
-    if (before && !this.#mayRepeat(before.eventId)) this.#fleet.violation(`${this.name}: heard ${token} twice`);
+    if (before && !this.#mayRepeat(before.eventId, id)) this.#fleet.violation(`${this.name}: heard ${token} twice`);
     this.heard.push({ token, eventId: id });
   }
 
@@ -319,7 +319,7 @@ export class SimClient {
   #answer({ id, params }: Rpc, eventId: string | undefined): void {
     const token = params?.message ?? '';
     this.#world.note(() => `${this.name} is asked ${token} as ${String(id)} ${eventId ?? ''}`);
-    if (this.asked.has(id!) && !this.#mayRepeat(this.asked.get(id!))) {
+    if (this.asked.has(id!) && !this.#mayRepeat(this.asked.get(id!), eventId)) {
       this.#fleet.violation(`${this.name}: was asked ${token} twice`);
     }
     this.asked.set(id!, eventId);
@@ -328,11 +328,11 @@ export class SimClient {
   }
 
   /**
-   * A message that came without an event id, because the log was late or failed, may stand in the log all the same: then
-   * it comes a second time, with its id.
+   * A message that is sent without an event id, because the log was late or failed, may stand in the log all the same:
+   * then it comes twice, once with its id.
    */
-  #mayRepeat(firstEventId: string | undefined): boolean {
-    return this.#fleet.log && firstEventId === undefined;
+  #mayRepeat(...eventIds: (string | undefined)[]): boolean {
+    return this.#fleet.log && eventIds.includes(undefined);
   }
 
   /** Sends what is not a request until it is accepted. */
