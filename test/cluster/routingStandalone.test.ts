@@ -83,13 +83,13 @@ test("the SDK's client hears every pod", async () => {
   await client.leave();
 });
 
-test('a message that is sent just before the stream opens arrives first, and on one stream alone', async () => {
+test('a notification that is sent before the GET comes is dropped, and a later one arrives on one stream alone', async () => {
   const client = await openOnAll();
   await say(second, client, 'info', 'early');
   const stream = await client.stream(`${first.origin}/mcp`);
   await say(second, client, 'info', 'in time');
-  await until('both have arrived', () => stream.messages.length >= 2);
-  expect(heardOn(stream)).toEqual(['early', 'in time']);
+  await until('it has arrived', () => stream.messages.length > 0);
+  expect(heardOn(stream)).toEqual(['in time']);
   const newer = await client.stream(`${third.origin}/mcp`);
   await say(second, client, 'info', 'later');
   await until('it has arrived', () => newer.messages.length > 0);

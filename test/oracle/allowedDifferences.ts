@@ -113,7 +113,7 @@ export const allowedDifferences: AllowedDifference[] = [
   { number: 24, title: 'A server of version 2 of the SDK is refused when it connects' },
   {
     number: 25,
-    title: 'In external mode a message that is sent just before a GET stream opens on another pod arrives'
+    title: 'In external mode a question that is sent just before a GET stream opens arrives'
   },
   { number: 26, title: 'In external mode a message that is stored or sent to other pods has at most 1000 levels' }
 ];

@@ -7,7 +7,7 @@ import { WebStandardStreamableHTTPServerTransport } from 'mcp-sdk-anypod/server/
 import { InMemorySessionStore } from 'mcp-sdk-anypod/server';
 import { StreamableHTTPServerTransport as StockNodeTransport } from 'mcp-sdk-upstream/server/streamableHttp.js';
 import { WebStandardStreamableHTTPServerTransport as StockWebTransport } from 'mcp-sdk-upstream/server/webStandardStreamableHttp.js';
-import type { JSONRPCRequest, MessageExtraInfo, RequestInfo } from 'mcp-sdk-upstream/types.js';
+import type { JSONRPCMessage, JSONRPCRequest, MessageExtraInfo, RequestInfo } from 'mcp-sdk-upstream/types.js';
 import { allowedDifferences } from './allowedDifferences.js';
 import { closeNodeEndpoint } from './endpoints.js';
 import { play, type Transcript } from './harness.js';
@@ -767,8 +767,8 @@ const demonstrations: Record<number, () => void> = {
     });
   },
   25() {
-    /** The messages on a GET stream that is opened right after the server has sent one. */
-    async function early(speaker: Web, holder = speaker): Promise<string[]> {
+    /** The messages on a GET stream that is opened right after the server has sent the first one; another follows. */
+    async function early(first: JSONRPCMessage, speaker: Web, holder = speaker): Promise<string[]> {
       const exchange = (transport: Web, method: string, headers: [string, string][], body?: string) =>
         transport.handleRequest(new Request('http://mcp.test/', { method, headers, body }));
       for (const transport of new Set([speaker, holder])) {
@@ -778,7 +778,7 @@ const demonstrations: Record<number, () => void> = {
         };
       }
       const opened = await exchange(speaker, 'POST', jsonHeaders, JSON.stringify(initializeMessage()));
-      await speaker.send(notification());
+      await speaker.send(first);
       const headers: [string, string][] = [
         ['accept', 'text/event-stream'],
         ['mcp-session-id', opened.headers.get('mcp-session-id')!]
@@ -795,15 +795,24 @@ const demonstrations: Record<number, () => void> = {
     type Web = StockWebTransport | WebStandardStreamableHTTPServerTransport;
     const sessionIdGenerator = (): string => 'a-session';
 
-    it('so one that comes too early for one process does not for several', async () => {
-      expect(await early(new StockWebTransport({ sessionIdGenerator }))).toHaveLength(1);
+    const twoPods = (): [Web, Web] => {
       const options = { sessionIdGenerator, sessionStore: new InMemorySessionStore() };
-      const [speaker, holder] = [0, 1].map(() => new WebStandardStreamableHTTPServerTransport(options));
-      expect(await early(speaker!, holder)).toHaveLength(2);
+      return [
+        new WebStandardStreamableHTTPServerTransport(options),
+        new WebStandardStreamableHTTPServerTransport(options)
+      ];
+    };
+    const question: JSONRPCMessage = { jsonrpc: '2.0', id: 0, method: 'roots/list' };
+
+    it('a question that is sent just before the GET comes arrives, on the same pod and on another', async () => {
+      expect(await early(question, new StockWebTransport({ sessionIdGenerator }))).toHaveLength(1);
+      expect(await early(question, ...twoPods())).toHaveLength(2);
+      expect(await early(question, twoPods()[0])).toHaveLength(2);
     });
-    it('and on the pod that sends it, a notification that comes too early is dropped as by the SDK', async () => {
-      const options = { sessionIdGenerator, sessionStore: new InMemorySessionStore() };
-      expect(await early(new WebStandardStreamableHTTPServerTransport(options))).toHaveLength(1);
+    it('a notification that is sent before the GET comes is dropped on every pod, as by the SDK', async () => {
+      expect(await early(notification(), new StockWebTransport({ sessionIdGenerator }))).toHaveLength(1);
+      expect(await early(notification(), ...twoPods())).toHaveLength(1);
+      expect(await early(notification(), twoPods()[0])).toHaveLength(1);
     });
   },
   26() {

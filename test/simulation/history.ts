@@ -96,7 +96,11 @@ class History {
   }
 
   #addPod(): void {
-    this.#pods.push(new SimPod(`p${this.#pods.length}`, this.#world, this.#backends, this.#plan, this.#truth));
+    const pod = new SimPod(`p${this.#pods.length}`, this.#world, this.#backends, this.#plan, this.#truth);
+    pod.onkilled = () => {
+      for (const call of this.#calls) if (call.pod === pod) call.cut();
+    };
+    this.#pods.push(pod);
   }
 
   #violation(text: string): void {
@@ -112,9 +116,7 @@ class History {
     switch (step.kind) {
       case 'kill':
         this.#troubled = true;
-        pod.kill();
-        for (const call of this.#calls) if (call.pod === pod) call.cut();
-        return;
+        return pod.kill();
       case 'drain':
         this.#troubled = true;
         return pod.drain();

@@ -70,6 +70,8 @@ export class HttpCall {
     try {
       const request = new Request(URL, { method, headers, body: body ?? null, signal: this.#abort.signal });
       const response = await this.pod.handler.fetch(request);
+      // A runtime cancels a body that nobody reads any more.
+      if (this.#abort.signal.aborted) return void (await response.body?.cancel());
       this.#deliver(() => this.#receiver.head(response.status, response.headers));
       this.#reader = response.body?.getReader();
       for (;;) {

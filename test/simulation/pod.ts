@@ -36,6 +36,8 @@ export class SimPod {
   /** Whether the balancer sends requests here. */
   inService = true;
   draining = false;
+  /** Called when the process is gone: its connections break. */
+  onkilled: () => void = () => {};
   readonly #world: World;
   readonly #truth: Truth;
 
@@ -66,6 +68,7 @@ export class SimPod {
     this.process.kill();
     this.links.cut();
     this.inService = false;
+    this.onkilled();
   }
 
   /** As on SIGTERM: the balancer learns of it, and the pod finishes what it has. */

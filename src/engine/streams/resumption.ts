@@ -164,8 +164,11 @@ export class Resumption {
       const state = owner === owners.instance ? 'done' : await owners.ask(stream.id);
       // What was logged while the owner was asked; from its answer on, this pod is told.
       await follower.read();
-      if (state === 'open') this.#watch(stream, follower, owners);
-      if (state === 'open' || state === 'unasked') return false;
+      if (state === 'open' || state === 'unasked') {
+        // While the bus is away nobody can be asked: the owner is asked again when it is back.
+        this.#watch(stream, follower, owners);
+        return false;
+      }
       if (state === 'gone' && follower.unanswered.length > 0) {
         await this.#answerForTheDead(stream, follower);
         follower.connection.close();

@@ -465,7 +465,10 @@ describe.each(['repeatable read', 'serializable'])('with default_transaction_iso
   beforeAll(async () => {
     schema = await postgres.schema();
     const options = `-c default_transaction_isolation=${isolation.replace(' ', '\\ ')}`;
-    stores = Array.from({ length: 4 }, () => new PostgresSessionStore({ pool: postgres.pool({ options }), schema }));
+    stores = Array.from(
+      { length: 4 },
+      () => new PostgresSessionStore({ pool: postgres.pool({ options, max: 4 }), schema })
+    );
   });
   const ofEach = <T>(count: number, call: (store: PostgresSessionStore, index: number) => Promise<T>) =>
     Promise.all(Array.from({ length: count }, (_, index) => call(stores[index % stores.length]!, index)));
