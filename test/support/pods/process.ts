@@ -30,12 +30,13 @@ const watchStarter = script(`
 `);
 
 /**
- * Starts the script at `path` (from the root of the repository): one of `test` as a bundle, any other under tsx, as
- * users start the examples. Resolves when it has printed `listening <port>`. The pod ends with the process that started
+ * Starts the script at `path` (from the root of the repository): one of `test` as a bundle, an example, or a host
+ * that loads one, under tsx, as users start the examples. Resolves when it has printed `listening <port>`. The pod ends with the process that started
  * it, even if that one is killed.
  */
 export async function startPod(path: string, args: readonly string[] = [], options: PodOptions = {}): Promise<Pod> {
-  const script = path.startsWith('test/') ? [await bundle(path)] : ['--import', 'tsx', path];
+  const isBundled = path.startsWith('test/') && !path.startsWith('test/examples/');
+  const script = isBundled ? [await bundle(path)] : ['--import', 'tsx', path];
   const child = spawn(process.execPath, ['--import', watchStarter, ...script, ...args], {
     env: { ...process.env, ...options.env },
     stdio: ['ignore', 'pipe', 'pipe', 'pipe']
