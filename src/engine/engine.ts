@@ -1,6 +1,6 @@
 import type { Transport, TransportSendOptions } from 'mcp-sdk-upstream/shared/transport.js';
 import type { JSONRPCMessage, JSONRPCRequest, MessageExtraInfo, RequestId } from 'mcp-sdk-upstream/types.js';
-import type { WaitBudget } from '../deadline.js';
+import { unref, type WaitBudget } from '../deadline.js';
 import { PodUnavailableError } from '../errors.js';
 import type { Admitted } from './session/lookup.js';
 import { type Exchange, isReply, type Reply } from './http/exchange.js';
@@ -271,6 +271,6 @@ export class Engine implements Transport {
       clearInterval(this.#refresh);
       this.#refresh = undefined;
     }, directory.refreshMs);
-    this.#refresh.unref?.();
+    unref(this.#refresh);
   }
 }

@@ -3,7 +3,7 @@ import { type Exchange, type Reply, waitsOf } from './http/exchange.js';
 import type { ReportError } from '../report.js';
 import type { ResolvedOptions } from './options.js';
 import type { Outbound } from './streams/outbound.js';
-import { emptyReply, errorReply, eventStreamReply, sessionNotFound, TRANSPORT_ERROR } from './http/replies.js';
+import { emptyReply, errorReply, eventStreamReply, refuse, sessionNotFound, TRANSPORT_ERROR } from './http/replies.js';
 import type { Resumption } from './streams/resumption.js';
 import type { Routing } from './pods/routing.js';
 import { understandsPriming } from './streams/sse.js';
@@ -36,7 +36,8 @@ export async function answerGet(host: GetHost, exchange: Exchange, arrivedAt: nu
   if (host.closed || exchange.gone) return sessionNotFound();
   const sink = exchange.openEventStream();
   const connection = held ? undefined : outbound.openStandaloneStream(sink);
-  if (!connection) return refuse(host, 409, 'Conflict: Only one SSE stream is allowed per session');
+  if (!connection)
+    return refuse(host.report, 409, TRANSPORT_ERROR, 'Conflict: Only one SSE stream is allowed per session');
   if (cursor !== undefined) resumption?.follow(connection, cursor);
   await routing?.standaloneOpened(arrivedAt);
   // What was said before the other pods knew of this stream.
@@ -56,9 +57,9 @@ async function resume(host: GetHost, resumption: Resumption, exchange: Exchange,
         // Tells an event source to come back no more (WHATWG HTML, section 9.2.3).
         return emptyReply(204);
       case 'invalid-cursor':
-        return refuse(host, 400, 'Invalid event ID format');
+        return refuse(host.report, 400, TRANSPORT_ERROR, 'Invalid event ID format');
       case 'conflict':
-        return refuse(host, 409, 'Conflict: Stream already has an active connection');
+        return refuse(host.report, 409, TRANSPORT_ERROR, 'Conflict: Stream already has an active connection');
       default:
         return eventStreamReply(sink, host.sessionId);
     }
@@ -66,9 +67,4 @@ async function resume(host: GetHost, resumption: Resumption, exchange: Exchange,
     host.report(error as Error);
     return errorReply(500, TRANSPORT_ERROR, 'Error replaying events');
   }
-}
-
-function refuse(host: GetHost, status: number, message: string): Reply {
-  host.report(new Error(message));
-  return errorReply(status, TRANSPORT_ERROR, message);
 }

@@ -1,3 +1,4 @@
+import { unref } from '../deadline.js';
 import type { Engine } from '../engine/engine.js';
 import type { ReportError } from '../report.js';
 import { closeServer, type ConnectableServer } from './serverFactory.js';
@@ -95,7 +96,7 @@ export class LiveSessions {
     const { idleTimeoutMs } = this.#options;
     if (this.#sweeper || idleTimeoutMs === 0) return;
     this.#sweeper = setInterval(() => this.#sweep(), Math.min(Math.ceil(idleTimeoutMs / 2), MAX_SWEEP_INTERVAL_MS));
-    this.#sweeper.unref?.();
+    unref(this.#sweeper);
   }
 
   #sweep(): void {

@@ -1,3 +1,4 @@
+import { pause } from '../deadline.js';
 import { type Admitted, lookUp, type LookupHost } from '../engine/session/lookup.js';
 import { Engine } from '../engine/engine.js';
 import { type Exchange, isReply, type Reply } from '../engine/http/exchange.js';
@@ -72,8 +73,10 @@ export class SessionHost implements LookupHost {
     try {
       const intake = await takeIn(exchange, this.options, this.report);
       if (isReply(intake)) return this.#sendingAway(intake);
-      if (this.#draining && !this.#finishesWork(exchange, intake)) return this.#unavailable('The pod is shutting down');
-      return this.#sendingAway(await this.#route(exchange, intake));
+      const isRefused = this.#draining && !this.#finishesWork(exchange, intake);
+      return this.#sendingAway(
+        isRefused ? this.#unavailable('The pod is shutting down') : await this.#route(exchange, intake)
+      );
     } finally {
       this.#exchanges--;
     }
@@ -228,13 +231,13 @@ export class SessionHost implements LookupHost {
 
   /** Serves as before until the balancer has noticed, then finishes what is in flight, then closes. */
   async #leave(delayMs: number, drainMs: number): Promise<void> {
-    if (delayMs > 0) await new Promise(resolve => setTimeout(resolve, delayMs));
+    if (delayMs > 0) await pause(delayMs);
     this.#draining = true;
     // Not Date.now(): a clock that is set meanwhile must not cut requests off, or hold the pod up.
     const deadline = performance.now() + drainMs;
     for (const { engine } of this.#sessions) engine.handOver();
     while (this.#inFlight() > 0 && performance.now() < deadline) {
-      await new Promise(resolve => setTimeout(resolve, DRAIN_POLL_MS));
+      await pause(DRAIN_POLL_MS);
     }
     // What has been answered is written at the end of its turn.
     await endOfTurn();
@@ -263,7 +266,7 @@ export class SessionHost implements LookupHost {
 
   #unavailable(message: string): Reply {
     this.report(new PodUnavailableError(message));
-    return this.#sendingAway(serviceUnavailable(message));
+    return serviceUnavailable(message);
   }
 
   /** A client must not send its next request to a pod that shuts down, on the connection that it has open. */

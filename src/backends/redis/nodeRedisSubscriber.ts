@@ -1,3 +1,4 @@
+import { unref } from '../../deadline.js';
 import type { RedisSubscriber } from './client.js';
 import { clearTimeout, setTimeout } from '../../timers.js';
 
@@ -110,7 +111,7 @@ export class NodeRedisSubscriber implements RedisSubscriber {
       }
       await new Promise<void>(resolve => {
         this.#retry = setTimeout(resolve, RETRY_MS);
-        this.#retry.unref?.();
+        unref(this.#retry);
       });
     }
   }

@@ -1,4 +1,4 @@
-import { withDeadline } from '../../deadline.js';
+import { unref, withDeadline } from '../../deadline.js';
 import type { OnLog } from '../../log.js';
 import type { RedisSubscriber } from './client.js';
 import { redacted } from './redactedErrors.js';
@@ -133,7 +133,7 @@ export class Subscriber {
 
   #beatLater(ms: number): void {
     this.#timer = setTimeout(() => void this.#beat(), ms);
-    this.#timer.unref?.();
+    unref(this.#timer);
   }
 
   async #beat(): Promise<void> {

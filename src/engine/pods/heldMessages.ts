@@ -1,3 +1,4 @@
+import { unref } from '../../deadline.js';
 import type { JSONRPCMessage } from 'mcp-sdk-upstream/types.js';
 import { clearTimeout, performance, setTimeout } from '../../timers.js';
 
@@ -81,7 +82,7 @@ export class HeldMessages {
       const [oldest] = this.#messages;
       this.#timer = oldest && this.#expireIn(Math.max(1, oldest.sentAt + HOLD_MS - now));
     }, ms);
-    timer.unref?.();
+    unref(timer);
     return timer;
   }
 }

@@ -1,7 +1,7 @@
 import { BusMessageTooLargeError, BusUnavailableError } from '../../errors.js';
 import { BUS_VERSION, type BusBody, type BusMessage, parseBusMessage } from './busMessage.js';
 import { exceedsBytes } from '../http/textSize.js';
-import { type WaitBudget, withDeadline } from '../../deadline.js';
+import { unref, type WaitBudget, withDeadline } from '../../deadline.js';
 import type { ReportError } from '../../report.js';
 import type { JSONRPCMessage } from 'mcp-sdk-upstream/types.js';
 import type { SessionBus } from '../../ports/sessionBus.js';
@@ -129,7 +129,7 @@ export class Peers {
       this.#unsubscribe = undefined;
       void this.#join(sessionId, true);
     }, RETRY_MS);
-    timer.unref?.();
+    unref(timer);
     this.#unsubscribe = async () => clearTimeout(timer);
   }
 

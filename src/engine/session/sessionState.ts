@@ -1,3 +1,4 @@
+import { pause } from '../../deadline.js';
 import {
   InvalidOptionError,
   SessionNotFoundError,
@@ -9,7 +10,6 @@ import { LazyRequestInfo, type StateAccess } from '../http/requestInfo.js';
 import type { ResolvedOptions } from '../options.js';
 import type { SessionStateEntry, StateWrite } from '../../ports/sessionStore.js';
 import { kindOf } from '../../validate.js';
-import { setTimeout } from '../../timers.js';
 
 /**
  * What an application keeps for a session: one JSON value, the same on every pod. It lives and dies with the session.
@@ -89,7 +89,7 @@ class StoredState<T> implements SessionState<T> {
       if (await this.#write(this.#encode(next), version)) return next;
       // At random, so that those who met do not meet again.
       const backoffMs = Math.random() * Math.min(2 ** attempt, MAX_BACKOFF_MS);
-      await new Promise(resolve => setTimeout(resolve, backoffMs));
+      await pause(backoffMs);
     }
     throw new SessionStateConflictError(`The state was changed by others during each of ${MAX_ATTEMPTS} updates`);
   }

@@ -7,7 +7,7 @@ import {
   type MessageExtraInfo,
   SUPPORTED_PROTOCOL_VERSIONS
 } from 'mcp-sdk-upstream/types.js';
-import type { WaitBudget } from '../../deadline.js';
+import { pause, type WaitBudget } from '../../deadline.js';
 import { SessionStoreUnavailableError } from '../../errors.js';
 import {
   MAX_SUBSCRIPTIONS,
@@ -22,7 +22,7 @@ import { subscriptionProblem } from './subscriptionLimits.js';
 import { Replay, type ReplayHost } from './handshakeReplay.js';
 import { fingerprint } from '../../ports/sessionId.js';
 import { noteRecovery } from './secondRecovery.js';
-import { Date, performance, setTimeout } from '../../timers.js';
+import { Date, performance } from '../../timers.js';
 
 /** How often a session that is gone looks whether what it has been asked is answered. */
 const ANSWER_POLL_MS = 100;
@@ -120,7 +120,7 @@ export class StoredSession implements KnownSession {
     if (await this.#isThere()) return;
     this.#confirmedAt = -Infinity;
     while (this.#host.inFlight > 0 && !this.#host.closed) {
-      await new Promise(resolve => setTimeout(resolve, ANSWER_POLL_MS));
+      await pause(ANSWER_POLL_MS);
     }
     await this.#host.end();
   }

@@ -1,3 +1,4 @@
+import { unref } from '../../deadline.js';
 import type { JSONRPCMessage } from 'mcp-sdk-upstream/types.js';
 import { SlowClientError } from '../../errors.js';
 import { armSseKeepAlive } from './sseKeepAlive.js';
@@ -128,7 +129,7 @@ export class Connection implements StreamWriter {
   every(intervalMs: number, tick: () => void): void {
     if (this.#ended) return;
     const timer = setInterval(tick, intervalMs);
-    timer.unref?.();
+    unref(timer);
     (this.#timers ??= []).push(timer);
   }
 

@@ -1,3 +1,4 @@
+import { unref } from '../../deadline.js';
 import { setInterval } from '../../timers.js';
 
 /** Milliseconds between two comments on a quiet stream, where `keepAliveMs` is not given. */
@@ -12,6 +13,6 @@ export function armSseKeepAlive(intervalMs: number, tick: () => void): ReturnTyp
   if (!(Number.isFinite(intervalMs) && intervalMs >= 1)) return undefined;
   const timer = setInterval(tick, Math.min(intervalMs, LONGEST_DELAY_MS));
   // Not on every runtime is a timer more than a number.
-  (timer as { unref?: () => void }).unref?.();
+  unref(timer);
   return timer;
 }
