@@ -1,5 +1,6 @@
 import { DEFAULT_NEGOTIATED_PROTOCOL_VERSION } from 'mcp-sdk-upstream/types.js';
 import { type Exchange, type Reply, waitsOf } from './http/exchange.js';
+import { EventCursorError } from '../errors.js';
 import type { ReportError } from '../report.js';
 import type { ResolvedOptions } from './options.js';
 import type { Outbound } from './streams/outbound.js';
@@ -7,6 +8,10 @@ import { emptyReply, errorReply, eventStreamReply, refuse, sessionNotFound, TRAN
 import type { Resumption } from './streams/resumption.js';
 import type { Routing } from './pods/routing.js';
 import { understandsPriming } from './streams/sse.js';
+
+const EXPIRED =
+  'The event that the client saw last on its GET stream is not in the event store any more: the stream goes on from now, ' +
+  'and what was sent in between is lost';
 
 /** What answering a GET takes of the engine whose session it is for. */
 export interface GetHost {
@@ -24,38 +29,58 @@ export interface GetHost {
 /** Answers a GET of the session with its standalone stream, or with the stream that the client comes back to. */
 export async function answerGet(host: GetHost, exchange: Exchange, arrivedAt: number): Promise<Reply> {
   if (host.closed) return sessionNotFound();
-  const { outbound, routing, resumption } = host;
+  const { resumption } = host;
   const lastEventId = resumption && exchange.header('last-event-id');
-  if (lastEventId) return resume(host, resumption, exchange, lastEventId);
+  const reply = lastEventId ? await resume(host, resumption, exchange, lastEventId) : undefined;
+  return reply ?? open(host, exchange, arrivedAt);
+}
+
+/** The standalone stream, from now on. */
+async function open(host: GetHost, exchange: Exchange, arrivedAt: number): Promise<Reply> {
+  const { outbound, routing, resumption } = host;
+  const takesCursors = understandsCursors(exchange);
   // The cursor first: what is sent while the other pods are asked comes after it.
-  const latest = outbound.latestOnStandalone(waitsOf(exchange, host.options));
+  const latest = outbound.latestOnStandalone(takesCursors, waitsOf(exchange, host.options));
   const held = routing && !host.options.takeover && (await routing.standaloneIsHeld());
   const cursor = await latest;
   // close() may have run, or the client may have left, while the store, the other pods or the log were asked. A stream that
   // is its no more must not take the place of the one with which it has come back.
   if (host.closed || exchange.gone) return sessionNotFound();
   const sink = exchange.openEventStream();
-  const connection = held ? undefined : outbound.openStandaloneStream(sink);
+  const connection = held ? undefined : outbound.openStandaloneStream(sink, takesCursors);
   if (!connection)
     return refuse(host.report, 409, TRANSPORT_ERROR, 'Conflict: Only one SSE stream is allowed per session');
-  if (cursor !== undefined) resumption?.follow(connection, cursor);
+  if (cursor !== undefined) {
+    // With it, what is said while the client reconnects for the first time waits in the log.
+    connection.giveCursor(cursor);
+    resumption?.follow(connection, cursor);
+  }
   await routing?.standaloneOpened(arrivedAt);
   // What was said before the other pods knew of this stream.
   void connection.follower?.read().catch(host.report);
   return eventStreamReply(sink, host.sessionId);
 }
 
-async function resume(host: GetHost, resumption: Resumption, exchange: Exchange, lastEventId: string): Promise<Reply> {
+/** @returns undefined where the client can only go on from now */
+async function resume(
+  host: GetHost,
+  resumption: Resumption,
+  exchange: Exchange,
+  lastEventId: string
+): Promise<Reply | undefined> {
   try {
     const sink = exchange.openEventStream();
-    const version = exchange.header('mcp-protocol-version') ?? DEFAULT_NEGOTIATED_PROTOCOL_VERSION;
-    const refusal = await resumption.resume(lastEventId, exchange, sink, understandsPriming(version));
+    const refusal = await resumption.resume(lastEventId, exchange, sink, understandsCursors(exchange));
     switch (refusal) {
       case 'closed':
         return sessionNotFound();
       case 'over':
         // Tells an event source to come back no more (WHATWG HTML, section 9.2.3).
         return emptyReply(204);
+      case 'expired':
+        // Refused, the client would have no GET stream for as long as its session lives.
+        host.report(new EventCursorError(EXPIRED));
+        return undefined;
       case 'invalid-cursor':
         return refuse(host.report, 400, TRANSPORT_ERROR, 'Invalid event ID format');
       case 'conflict':
@@ -67,4 +92,8 @@ async function resume(host: GetHost, resumption: Resumption, exchange: Exchange,
     host.report(error as Error);
     return errorReply(500, TRANSPORT_ERROR, 'Error replaying events');
   }
+}
+
+function understandsCursors(exchange: Exchange): boolean {
+  return understandsPriming(exchange.header('mcp-protocol-version') ?? DEFAULT_NEGOTIATED_PROTOCOL_VERSION);
 }

@@ -139,7 +139,7 @@ async function dispatch(
     exchange.header('mcp-protocol-version') ??
     DEFAULT_NEGOTIATED_PROTOCOL_VERSION;
   const polls = outbound.log !== undefined && understandsPriming(version);
-  const stream = outbound.openRequestStream(messages, sink);
+  const stream = outbound.openRequestStream(messages, sink, polls);
   try {
     if (polls) await outbound.prime(stream, waitsOf(exchange, host.options));
     if (host.closed) {

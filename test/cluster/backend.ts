@@ -12,6 +12,8 @@ export interface Backend {
   has(host: 'pod' | 'brief' | 'forgetful', sessionId: string | undefined): Promise<boolean>;
   /** Lets a session expire now; false where it is not there. */
   expire(host: 'brief', sessionId: string | undefined): Promise<boolean>;
+  /** Lets the event logs of a session's streams expire now. */
+  expireLogs(sessionId: string): Promise<void>;
   /** How many things it keeps. */
   size(): Promise<number>;
   stop(): Promise<void>;
@@ -32,6 +34,10 @@ async function startRedis(): Promise<Backend> {
     redisUrl: server.url,
     has: async (host, sessionId) => (await redis.exists(`${host}:{${sessionId}}`)) === 1,
     expire: async (host, sessionId) => (await redis.del(`${host}:{${sessionId}}`)) === 1,
+    async expireLogs(sessionId) {
+      const keys = await redis.keys(`*events:${sessionId}:*`);
+      if ((await redis.del(keys)) === 0) throw new Error('There is no such log');
+    },
     size: () => redis.dbsize(),
     async stop() {
       redis.disconnect();
@@ -53,6 +59,10 @@ async function startPostgres(): Promise<Backend> {
     async expire(host, sessionId) {
       const update = row(host, sessionId).replace(' where', ' set expires_at = now() where');
       return (await server.query(`update ${update} returning 1`)).length === 1;
+    },
+    async expireLogs(sessionId) {
+      const update = `update anypod.mcp_event_stream set expires_at = now() where stream_id like '${sessionId}:%'`;
+      if ((await server.query(`${update} returning 1`)).length === 0) throw new Error('There is no such log');
     },
     async size() {
       const [found] = await server.query('select count(*)::int as count from anypod.pod');

@@ -92,6 +92,11 @@ test('a cursor of another session is refused as one that does not exist', async 
   expect(foreign[0]).toBe(400);
   expect(foreign).toEqual(await answer('nonsense'));
   expect(foreign).toEqual(await answer((stream.lastEventId as string).replace(/-\d+$/, '-999')));
+  const get = await yours.listen(a);
+  await get.until(() => get.lastEventId !== undefined);
+  get.drop();
+  expect(foreign).toEqual(await answer(get.lastEventId as string));
+  expect(foreign).toEqual(await answer(`${mine.id}:standalone@forged`));
 });
 
 test('the standalone stream resumes on another pod while a third goes on sending', async () => {
@@ -105,6 +110,46 @@ test('the standalone stream resumes on another pod while a third goes on sending
   await shouting.untilEnded();
   await second.until(() => steps(second).at(-1) === 60);
   expect([...steps(first), ...steps(second)]).toEqual(upTo(60));
+  second.drop();
+});
+
+test('a client whose cursor has expired gets its GET stream from now on, and a cursor for it', async () => {
+  const [a, b, c] = pods as [Pod, Pod, Pod];
+  const session = await Session.open(a);
+  const first = await session.listen(a);
+  await (await session.call(c, 'shout', { from: 1, to: 2 })).untilEnded();
+  await first.until(() => steps(first).length === 2);
+  first.drop();
+  await backend.expireLogs(session.id);
+  const second = await session.listen(b, first.lastEventId);
+  expect(second.status).toBe(200);
+  await second.until(() => second.lastEventId !== undefined);
+  expect(b.output().split('goes on from now')).toHaveLength(2);
+  await (await session.call(c, 'shout', { from: 3, to: 4 })).untilEnded();
+  await second.until(() => steps(second).length === 2);
+  second.drop();
+  await (await session.call(a, 'shout', { from: 5, to: 6 })).untilEnded();
+  const third = await session.listen(c, second.lastEventId);
+  await third.until(() => steps(third).length === 2);
+  expect([first, second, third].map(steps)).toEqual([
+    [1, 2],
+    [3, 4],
+    [5, 6]
+  ]);
+  third.drop();
+});
+
+test('what is said while a client reconnects for the first time waits in the log', async () => {
+  const [a, b, c] = pods as [Pod, Pod, Pod];
+  const session = await Session.open(a);
+  const first = await session.listen(a);
+  await first.until(() => first.lastEventId !== undefined);
+  expect(first.events).toEqual([{ id: first.lastEventId, message: undefined }]);
+  first.drop();
+  await (await session.call(c, 'shout', { from: 1, to: 2 })).untilEnded();
+  const second = await session.listen(b, first.lastEventId);
+  await second.until(() => steps(second).length === 2);
+  expect(steps(second)).toEqual([1, 2]);
   second.drop();
 });
 

@@ -12,6 +12,9 @@ export const differences = {
   'early questions':
     'A question for the GET stream that is asked just before a GET comes is asked when that stream is ' +
     'open. The stock SDK drops it. Scripts have no such question; PATCHES.md, section 25, says why.',
+  'early cursor':
+    'A GET stream begins with a cursor, where there is an event log. The stock SDK gives one with the first message; ' +
+    'before that, the player opens a fresh stream.',
   'learns again':
     'A server that is made on another pod, or anew, has not heard the notifications before that. The application here ' +
     'is told how many there were, as one would be that keeps what it learns.'

@@ -21,8 +21,10 @@ export class Standalone {
     return this.pod !== undefined;
   }
 
+  /** One process with the stock SDK gives none before the first message, so an earlier one is not used. */
   get cursor(): string | undefined {
-    return this.current?.cursor;
+    const { current } = this;
+    return current && current.messages.length > 0 ? current.cursor : undefined;
   }
 
   /** Whether the client has left a connection, which the server may not have noticed. */

@@ -115,7 +115,9 @@ export const allowedDifferences: AllowedDifference[] = [
     number: 25,
     title: 'In external mode a question that is sent just before a GET stream opens arrives'
   },
-  { number: 26, title: 'In external mode a message that is stored or sent to other pods has at most 1000 levels' }
+  { number: 26, title: 'In external mode a message that is stored or sent to other pods has at most 1000 levels' },
+  { number: 27, title: 'In external mode a GET stream whose cursor has expired goes on from now' },
+  { number: 28, title: 'In external mode a GET stream begins with a cursor' }
 ];
 
 /** The ids, as JSON, of what the server has asked the client. */

@@ -3,6 +3,7 @@ import { closeNodeEndpoint } from './endpoints.js';
 import { play, type Transcript } from './harness.js';
 import { normalise } from './normalise.js';
 import type { Script } from './script.js';
+import { understandsPriming } from '../../src/engine/streams/sse.js';
 import { oracles, type Subject, subjects } from './subjects.js';
 
 afterAll(closeNodeEndpoint);
@@ -47,7 +48,15 @@ export function isComparable(script: Script, { mode }: Subject): boolean {
   // Difference 16: a resumed stream begins with its cursor and ends with its last answer.
   const resumes = (step: Script['steps'][number]) =>
     step.do === 'exchange' && step.request.headers.some(([name]) => name.toLowerCase() === 'last-event-id');
-  return script.options?.eventStore === undefined || !script.steps.some(resumes);
+  // Difference 28: a GET stream begins with a cursor.
+  return script.options?.eventStore === undefined || !script.steps.some(step => resumes(step) || opensWithCursor(step));
+}
+
+function opensWithCursor(step: Script['steps'][number]): boolean {
+  if (step.do !== 'exchange' || step.request.method !== 'GET') return false;
+  return step.request.headers.some(([name, value]) => {
+    return name.toLowerCase() === 'mcp-protocol-version' && understandsPriming(value);
+  });
 }
 
 export async function expectSame(script: Script, subject: Subject, stock: Transcript): Promise<void> {

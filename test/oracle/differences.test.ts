@@ -832,6 +832,43 @@ const demonstrations: Record<number, () => void> = {
         }
       }
     );
+  },
+  27() {
+    const script: Script = {
+      options: { eventStore: 'full' },
+      // The store of this test knows an event by the id alone.
+      steps: [initialize(), get({ until: 'open' }, 'session-1:standalone@17'), get({}, 'session-1:standalone@forged')]
+    };
+    shows(
+      'and what was missed is reported',
+      script,
+      { modes: 'external' },
+      {
+        stock: ({ exchanges }) => expect(exchanges.slice(1).map(({ status }) => status)).toEqual([400, 400]),
+        ours: ({ exchanges, callbacks }) => {
+          expect(exchanges.slice(1).map(({ status }) => status)).toEqual([200, 400]);
+          expect(callbacks[1]).toEqual([{ onerror: expect.stringContaining('goes on from now') as string }]);
+        }
+      }
+    );
+  },
+  28() {
+    const version = '2025-11-25';
+    const script: Script = {
+      options: { eventStore: 'full' },
+      steps: [initialize(), get({ as: 'get', until: 'open', version }), tell(), { do: 'close' }, finish('get')]
+    };
+    const events = ({ exchanges }: Transcript) => exchanges[1]!.body.split('\n\n').slice(0, -1);
+    const told = { stock: 'id: get-1\n', ours: 'id: get-2\n' };
+    shows(
+      'for a client that understands it',
+      script,
+      { modes: 'external' },
+      {
+        stock: transcript => expect(events(transcript)).toEqual([expect.stringContaining(told.stock)]),
+        ours: transcript => expect(events(transcript)).toEqual(['id: get-1\ndata: ', expect.stringContaining(told.ours)])
+      }
+    );
   }
 };
 

@@ -21,11 +21,12 @@ function connect(): {
   };
   const owner = {
     keepAliveMs: 0,
+    retryInterval: undefined,
     report: (error: Error) => void reported.push(error.name),
     connectionOpened: () => {},
     connectionEnded: () => {}
   };
-  return { connection: new Connection({ id: 's', connection: undefined }, sink, owner), sink, reported };
+  return { connection: new Connection({ id: 's', connection: undefined }, sink, owner, true), sink, reported };
 }
 
 describe('a client that leaves much unread', () => {

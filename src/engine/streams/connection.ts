@@ -4,7 +4,7 @@ import { SlowClientError } from '../../errors.js';
 import { armSseKeepAlive } from './sseKeepAlive.js';
 import type { EventSink, StreamWriter } from '../http/exchange.js';
 import type { ReportError } from '../../report.js';
-import { messageEvent } from './sse.js';
+import { messageEvent, primingEvent } from './sse.js';
 import type { Stream } from './stream.js';
 import { clearInterval, performance, setInterval } from '../../timers.js';
 
@@ -20,6 +20,8 @@ const MAX_BURST_BYTES = 32 * 1024 * 1024;
 /** What a connection needs of whoever has made it. */
 export interface ConnectionOwner {
   readonly keepAliveMs: number;
+  /** What clients are told to wait before they reconnect. */
+  readonly retryInterval: number | undefined;
   readonly report: ReportError;
   /** Called once when the client holds the stream open; an answer that is ready at once never opens one. */
   connectionOpened(): void;
@@ -33,6 +35,8 @@ export class Connection implements StreamWriter {
   readonly stream: Stream;
   readonly #sink: EventSink;
   readonly #owner: ConnectionOwner;
+  /** Whether the client understands an event without data. */
+  readonly #takesCursors: boolean;
   #keepAlive: ReturnType<typeof setInterval> | undefined;
   #ended = false;
   /** Absent until somebody wants to look at an interval. */
@@ -47,10 +51,11 @@ export class Connection implements StreamWriter {
   /** Reads the stream's log, where several pods may write to it: what was logged is delivered by it alone. */
   follower: { told(message: JSONRPCMessage, eventId: string): Promise<void>; read(): Promise<void> } | undefined;
 
-  constructor(stream: Stream, sink: EventSink, owner: ConnectionOwner) {
+  constructor(stream: Stream, sink: EventSink, owner: ConnectionOwner, takesCursors: boolean) {
     this.stream = stream;
     this.#sink = sink;
     this.#owner = owner;
+    this.#takesCursors = takesCursors;
     sink.writer = this;
   }
 
@@ -83,6 +88,15 @@ export class Connection implements StreamWriter {
     if (this.follower && eventId !== undefined) return this.follower.told(message, eventId);
     if (this.#held) this.#held.push({ message, eventId });
     else if (!this.filter || this.filter(message, eventId)) return this.write(messageEvent(message, eventId));
+  }
+
+  /**
+   * Lets the client come back with this event as the last that it has seen, without a message.
+   * @returns whether the client understands that
+   */
+  giveCursor(eventId: string): boolean {
+    if (this.#takesCursors) void this.write(primingEvent(eventId, this.#owner.retryInterval));
+    return this.#takesCursors;
   }
 
   write(text: string): void | Promise<void> {

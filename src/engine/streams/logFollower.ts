@@ -95,6 +95,8 @@ export class Follower {
   add(eventId: string, message: JSONRPCMessage, shownId?: string): void {
     this.#cursor = eventId;
     this.#unread = 0;
+    // Of a stream that was opened later: some stores replay what is a cursor and no message.
+    if (!('jsonrpc' in message)) return;
     this.connection.replay(message, eventId, shownId);
   }
 
@@ -105,7 +107,9 @@ export class Follower {
     } catch (error) {
       if (!(error instanceof EventCursorError)) return this.#report(error as Error);
       const latest = await this.#log.latestOf(stream);
-      if (latest !== undefined) this.#cursor = latest;
+      if (latest === undefined) return;
+      this.#cursor = latest;
+      this.connection.giveCursor(latest);
     }
   }
 

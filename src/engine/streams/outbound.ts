@@ -8,7 +8,6 @@ import { isRequest, isResponse, type Response } from '../http/jsonRpc.js';
 import { answersInJson, isOver, OpenRequests } from './streamRegistry.js';
 import type { ResolvedOptions } from '../options.js';
 import { sessionNotFound } from '../http/replies.js';
-import { primingEvent } from './sse.js';
 import type { OpenRequest, RequestStream, Stream } from './stream.js';
 import { requestStreamName, STANDALONE, streamIdOf } from './streamId.js';
 
@@ -86,22 +85,27 @@ export class Outbound implements ConnectionOwner {
     return this.#openRequests.awaited;
   }
 
-  /** Opens the stream that answers a POST with these requests. */
-  openRequestStream(messages: JSONRPCMessage[], answer: EventSink | ((reply: Reply) => void)): RequestStream {
+  /**
+   * Opens the stream that answers a POST with these requests.
+   * @param takesCursors - whether the client understands an event without data
+   */
+  openRequestStream(
+    messages: JSONRPCMessage[],
+    answer: EventSink | ((reply: Reply) => void),
+    takesCursors = false
+  ): RequestStream {
     const requests = messages.filter(isRequest);
     const reply = typeof answer === 'function' ? answer : undefined;
     const stream = this.#openRequests.open(requests, this.log ? this.#newStreamId(requests) : '', reply);
     if (typeof answer === 'function') this.#host.attached();
-    else this.attach(stream, answer);
+    else this.attach(stream, answer, takesCursors);
     return stream;
   }
 
   /** Gives the client a cursor on the stream before anything else happens on it. */
   async prime(stream: RequestStream, waits: WaitBudget): Promise<void> {
     const eventId = await this.log?.append(stream, {} as JSONRPCMessage, waits);
-    if (eventId === undefined || !stream.connection) return;
-    void stream.connection.write(primingEvent(eventId, this.#host.options.retryInterval));
-    stream.resumable = true;
+    if (eventId !== undefined && stream.connection?.giveCursor(eventId)) stream.resumable = true;
   }
 
   /** The server has been told that the client does not want this request answered any more. */
@@ -120,15 +124,21 @@ export class Outbound implements ConnectionOwner {
   }
 
   /** Opens the stream that a GET asks for; undefined when there is one that must not be replaced. */
-  openStandaloneStream(sink: EventSink): Connection | undefined {
+  openStandaloneStream(sink: EventSink, takesCursors: boolean): Connection | undefined {
     if (this.#standalone.connection && !this.#host.options.takeover) return undefined;
     this.#standalone.connection?.close();
-    return this.attach(this.#standalone, sink);
+    return this.attach(this.#standalone, sink, takesCursors);
   }
 
-  /** An event of the GET stream's log behind which everything is new, where other pods may write there and the log can tell. */
-  async latestOnStandalone(waits?: WaitBudget): Promise<string | undefined> {
-    return this.elsewhere && this.log?.latestOf(this.#standalone, waits);
+  /**
+   * An event of the GET stream's log behind which everything is new, where other pods may write there: for the pod to
+   * follow the log from, and for the client to come back with.
+   * @param isForClient - whether the client can use it, so that an event is stored if the log cannot tell one
+   */
+  async latestOnStandalone(isForClient: boolean, waits: WaitBudget): Promise<string | undefined> {
+    if (!this.elsewhere || !this.log) return undefined;
+    if (this.log.tellsLatest) return this.log.latestOf(this.#standalone, waits);
+    return isForClient ? this.log.append(this.#standalone, {} as JSONRPCMessage, waits) : undefined;
   }
 
   get holdsStandaloneStream(): boolean {
@@ -170,8 +180,8 @@ export class Outbound implements ConnectionOwner {
   }
 
   /** Connects a client to a stream. */
-  attach(stream: Stream, sink: EventSink): Connection {
-    const connection = new Connection(stream, sink, this);
+  attach(stream: Stream, sink: EventSink, takesCursors: boolean): Connection {
+    const connection = new Connection(stream, sink, this, takesCursors);
     stream.connection = connection;
     this.#connections = this.#connections.length === 0 ? [connection] : [...this.#connections, connection];
     this.#streams?.set(stream.id, stream);
@@ -180,6 +190,10 @@ export class Outbound implements ConnectionOwner {
 
   get keepAliveMs(): number {
     return this.#host.options.keepAliveMs;
+  }
+
+  get retryInterval(): number | undefined {
+    return this.#host.options.retryInterval;
   }
 
   get report(): ReportError {

@@ -1,13 +1,13 @@
 import { ErrorCode, type JSONRPCMessage } from 'mcp-sdk-upstream/types.js';
+import { EventCursorError } from '../../errors.js';
 import type { Connection } from './connection.js';
 import type { EventLog } from './eventLog.js';
 import type { EventSink, Exchange } from '../http/exchange.js';
 import type { ReportError } from '../../report.js';
 import { Follower } from './logFollower.js';
 import type { Outbound } from './outbound.js';
-import { primingEvent } from './sse.js';
 import type { RequestStream, Stream } from './stream.js';
-import { belongsToSession, parseStreamId, STANDALONE, streamIdOf } from './streamId.js';
+import { belongsToSession, isEventOf, parseStreamId, STANDALONE, streamIdOf } from './streamId.js';
 
 /** What a pod says of a stream that its server may be running. */
 export type StreamState = 'open' | 'done' | 'gone' | 'unasked';
@@ -28,8 +28,8 @@ export interface StreamOwners {
   ask(streamId: string): Promise<StreamState>;
 }
 
-/** Why a stream is not resumed. */
-export type Refusal = 'invalid-cursor' | 'conflict' | 'closed' | 'over';
+/** Why a stream is not resumed. `expired`: the cursor was one of the session's GET stream, whose log is gone or was cut. */
+export type Refusal = 'invalid-cursor' | 'expired' | 'conflict' | 'closed' | 'over';
 
 /** The name of the log of answers that nothing follows, whatever stream they were given on. */
 const LAST_ANSWERS = 'over';
@@ -41,14 +41,13 @@ export class Resumption {
   readonly #owners: StreamOwners | undefined;
   readonly #takeover: boolean;
   readonly #leaseMs: number;
-  readonly #retryMs: number | undefined;
   readonly #report: ReportError;
 
   constructor(
     outbound: Outbound,
     log: EventLog,
     owners: StreamOwners | undefined,
-    options: { takeover: boolean; leaseMs: number; retryInterval: number | undefined },
+    options: { takeover: boolean; leaseMs: number },
     report: ReportError
   ) {
     this.#outbound = outbound;
@@ -56,13 +55,12 @@ export class Resumption {
     this.#owners = owners;
     this.#takeover = options.takeover;
     this.#leaseMs = options.leaseMs;
-    this.#retryMs = options.retryInterval;
     this.#report = report;
   }
 
   /**
    * Replays what followed an event, and goes on live on the same stream.
-   * @param primes - whether the client understands an event without data
+   * @param takesCursors - whether the client understands an event without data
    * @returns why not: the id names no stream of this session, its stream has a client, the transport closed or the client
    * has left, or nothing follows the event any more
    * @throws what the event store throws
@@ -71,21 +69,22 @@ export class Resumption {
     lastEventId: string,
     client: Pick<Exchange, 'gone'>,
     sink: EventSink,
-    primes: boolean
+    takesCursors: boolean
   ): Promise<Refusal | undefined> {
     let streamId: string | undefined;
     if (this.#log.tellsStreams) {
       streamId = await this.#streamKeptAs(await this.#log.streamOf(lastEventId));
-      if (streamId === undefined) return 'invalid-cursor';
+      if (streamId === undefined) return this.#refusalOf(lastEventId);
     }
     let events: Map<string, JSONRPCMessage> | undefined;
     if (streamId === undefined) {
       // This store tells the stream only when it has replayed it.
       const read = new Map<string, JSONRPCMessage>();
-      const name = await this.#log.replayAfter(lastEventId, async (id, message) => void read.set(id, message));
+      const keep = async (id: string, message: JSONRPCMessage): Promise<void> => void read.set(id, message);
+      const name = await this.#log.replayAfter(lastEventId, keep).catch(ifNotKept);
       events = read;
       streamId = await this.#streamKeptAs(name);
-      if (streamId === undefined) return 'invalid-cursor';
+      if (streamId === undefined) return this.#refusalOf(lastEventId);
     }
     if (streamId === this.#lastAnswers) return 'over';
     const stream = this.#outbound.streamNamed(streamId);
@@ -99,9 +98,9 @@ export class Resumption {
     if (client.gone || this.#outbound.closed) return 'closed';
     stream.connection?.close();
 
-    const connection = this.#outbound.attach(stream, sink);
+    const connection = this.#outbound.attach(stream, sink, takesCursors);
     // The SDK's client forgets its cursor with the connection that gave it, and this one may end before any event.
-    if (primes && this.#owners) void connection.write(primingEvent(lastEventId, this.#retryMs));
+    if (this.#owners) connection.giveCursor(lastEventId);
     connection.hold();
     const follower = new Follower(connection, lastEventId, this.#log, this.#report, this.#owners !== undefined);
     events?.forEach((message, eventId) => follower.add(eventId, message));
@@ -128,8 +127,15 @@ export class Resumption {
 
   /** A stream that begins here, and that other pods write to. */
   follow(connection: Connection, cursor: string): void {
+    if (!this.#log.tellsLatest) return;
     const stream = { id: streamIdOf(this.#outbound.sessionId, STANDALONE) };
     new Follower(connection, cursor, this.#log, this.#report, false).follow(stream, true);
+  }
+
+  /** Why an id that the log does not know is refused. Who forges one for the own GET stream gains what a new GET gives. */
+  #refusalOf(eventId: string): Refusal {
+    const isOwn = this.#owners && isEventOf(streamIdOf(this.#outbound.sessionId, STANDALONE), eventId);
+    return isOwn ? 'expired' : 'invalid-cursor';
   }
 
   async #isHeldElsewhere({ id, connection }: Stream): Promise<boolean> {
@@ -229,4 +235,9 @@ export class Resumption {
     }
     return undefined;
   }
+}
+
+/** @throws what is no word about the event itself */
+function ifNotKept(error: unknown): undefined {
+  if (!(error instanceof EventCursorError)) throw error;
 }

@@ -26,6 +26,14 @@ export function belongsToSession(streamId: string, sessionId: string | undefined
   return streamId === streamIdOf(sessionId, streamId.slice(streamId.lastIndexOf(':') + 1));
 }
 
+/**
+ * Whether an event id has the form of one of this stream. Event stores put the stream's id, a separator and a number or
+ * a time into it; one that does not can tell of no event that it has let go.
+ */
+export function isEventOf(streamId: string, eventId: string): boolean {
+  return eventId.startsWith(streamId) && /^[^A-Za-z0-9][\w.-]*\d[\w.-]*$/.test(eventId.slice(streamId.length));
+}
+
 /** The name of a request stream: with it any pod knows whom to ask about the stream, and what it has to answer. */
 export function requestStreamName(owner: string, requestIds: RequestId[]): string {
   const ids = hexOf(JSON.stringify(requestIds));
