@@ -866,7 +866,8 @@ const demonstrations: Record<number, () => void> = {
       { modes: 'external' },
       {
         stock: transcript => expect(events(transcript)).toEqual([expect.stringContaining(told.stock)]),
-        ours: transcript => expect(events(transcript)).toEqual(['id: get-1\ndata: ', expect.stringContaining(told.ours)])
+        ours: transcript =>
+          expect(events(transcript)).toEqual(['id: get-1\ndata: ', expect.stringContaining(told.ours)])
       }
     );
   }
