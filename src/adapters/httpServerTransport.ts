@@ -1,7 +1,8 @@
 import type { Transport, TransportSendOptions } from 'mcp-sdk-upstream/shared/transport.js';
 import type { JSONRPCMessage, MessageExtraInfo, RequestId } from 'mcp-sdk-upstream/types.js';
 import { Engine } from '../engine/engine.js';
-import { ResolvedOptions, type TransportOptions } from '../engine/options.js';
+import { ResolvedOptions } from '../engine/options.js';
+import type { TransportOptions } from '../engine/transportOptions.js';
 import { UnsupportedRuntimeError } from '../errors.js';
 import { checkInstallation } from '../installation.js';
 import type { SessionStorageMode } from '../ports/sessionStore.js';

@@ -4,11 +4,12 @@ import { unref, type WaitBudget } from '../deadline.js';
 import { PodUnavailableError } from '../errors.js';
 import type { Admitted } from './session/lookup.js';
 import { type Exchange, isReply, type Reply } from './http/exchange.js';
-import { SessionGate } from './session/lifecycle.js';
+import { SessionLifecycle } from './session/lifecycle.js';
 import { answerGet } from './get.js';
 import { type Intake, takeIn } from './http/parseRequest.js';
 import { cancelledBy, isInitialized, isRequest } from './http/jsonRpc.js';
 import type { ResolvedOptions } from './options.js';
+import type { EngineParts } from './parts.js';
 import { Outbound } from './streams/outbound.js';
 import { answerPost } from './post.js';
 import { serviceUnavailable, sessionNotFound } from './http/replies.js';
@@ -17,7 +18,7 @@ import { Resumption } from './streams/resumption.js';
 import { Routing } from './pods/routing.js';
 import { EngineState } from './session/sessionState.js';
 import { StoredSession } from './session/storedSession.js';
-import type { OpenRequest } from './streams/stream.js';
+import type { OpenRequest } from './streams/streamRegistry.js';
 import { LocalSubscriptions } from './session/localSubscriptions.js';
 import { clearInterval, setInterval } from '../timers.js';
 
@@ -25,15 +26,15 @@ import { clearInterval, setInterval } from '../timers.js';
  * One session's transport, free of any runtime: it turns exchanges into messages for the server, and the
  * server's messages into replies. The public transports adapt a runtime's requests to {@link Exchange}.
  */
-export class Engine implements Transport {
+export class Engine implements Transport, EngineParts {
   onclose?: () => void;
   onerror?: (error: Error) => void;
   onmessage?: (message: JSONRPCMessage, extra?: MessageExtraInfo) => void;
 
   readonly options: ResolvedOptions;
   /** The application's, for the handlers of this session's requests. */
-  readonly state = new EngineState(this);
-  readonly gate: SessionGate;
+  readonly state: EngineState = new EngineState(this);
+  readonly lifecycle: SessionLifecycle;
   readonly outbound: Outbound;
   /** In external mode: the session as this pod holds it. */
   readonly stored: StoredSession | undefined;
@@ -53,15 +54,15 @@ export class Engine implements Transport {
   constructor(options: ResolvedOptions) {
     this.options = options;
     this.outbound = new Outbound(this);
-    if (options.directory) {
-      this.routing = this.outbound.elsewhere = new Routing(this, this.outbound, options);
-      this.stored = new StoredSession(options.directory, this, this.routing);
+    if (options.storeAccess) {
+      this.routing = this.outbound.otherPods = new Routing(this, this.outbound);
+      this.stored = new StoredSession(options.storeAccess, this, this.routing);
     } else {
       this.#subscriptions = new LocalSubscriptions(options.maxSubscriptionBytes);
     }
     const { log } = this.outbound;
     this.resumption = log && new Resumption(this.outbound, log, this.routing, options, this.report);
-    this.gate = new SessionGate(this, this.stored, this.routing);
+    this.lifecycle = new SessionLifecycle(this, this.stored, this.routing);
   }
 
   get sessionId(): string | undefined {
@@ -77,7 +78,7 @@ export class Engine implements Transport {
    * the queue knows whose message it is, also where several pods live in one process.
    */
   get servedSessionId(): string | undefined {
-    this.routing?.speak();
+    this.routing?.register();
     return this.sessionId;
   }
 
@@ -91,18 +92,15 @@ export class Engine implements Transport {
     return (this.stored ?? this.#subscriptions)?.isSubscribedTo(uri) ?? false;
   }
 
-  /** What to note when the server has accepted this request. */
   onresult(request: JSONRPCRequest, waits?: WaitBudget): OpenRequest['onresult'] {
     return this.stored ? this.stored.onresult(request, waits) : this.#subscriptions?.onresult(request);
   }
 
-  /** Why a request is refused before the server sees it. */
   problemOf({ method, params }: JSONRPCRequest): string | undefined {
     const uri = method === 'resources/subscribe' ? params?.uri : undefined;
     return typeof uri === 'string' ? this.stored?.subscriptionProblem(uri) : undefined;
   }
 
-  /** Counts as an exchange until the returned function is called. */
   retain(): () => void {
     this.#exchanges++;
     return () => this.#exchanges--;
@@ -137,7 +135,7 @@ export class Engine implements Transport {
   }
 
   async send(message: JSONRPCMessage, options?: TransportSendOptions): Promise<void> {
-    if (this.stored?.takesAnswer(message)) return;
+    if (this.stored?.consumeReplayAnswer(message)) return;
     if (!this.routing) return this.outbound.send(message, options?.relatedRequestId);
     const outgoing = this.routing.outgoing(message);
     try {
@@ -158,8 +156,7 @@ export class Engine implements Transport {
     this.onclose?.();
   }
 
-  /** Closes because the session is over, on every pod. */
-  end(): Promise<void> {
+  onEnded(): Promise<void> {
     this.#ended = true;
     return this.close();
   }
@@ -167,28 +164,25 @@ export class Engine implements Transport {
   /** Ends the session for every pod. */
   async terminate(): Promise<void> {
     if (this.sessionId !== undefined) {
-      await this.options.directory?.remove(this.sessionId);
+      await this.options.storeAccess?.remove(this.sessionId);
       await this.routing?.ended();
     }
-    await this.end();
+    await this.onEnded();
   }
 
-  /** Hands the server a message of its client that came to another pod. */
   async receive(message: JSONRPCMessage, extra: MessageExtraInfo): Promise<void> {
     await this.stored?.recovered();
-    // Recovery replays the end of the handshake where the record has it: the server must not hear it twice.
-    if (isInitialized(message) && !this.stored?.takesInitialized()) return;
+    // Recovery replays the end of the handshake if the record has it: the server must not get it twice.
+    if (isInitialized(message) && !this.stored?.acceptInitialized()) return;
     if (!this.#closed) this.dispatch(message, extra);
   }
 
-  /** Hands the server a message of its client. */
   dispatch(message: JSONRPCMessage, extra: MessageExtraInfo): void {
     this.onmessage?.(message, extra);
     const cancelled = cancelledBy(message);
     if (cancelled !== undefined) this.outbound.cancelled(cancelled);
   }
 
-  /** Reads the record anew, because another pod has changed it. */
   async refresh(): Promise<void> {
     if (!this.#closed) await this.stored?.refresh();
   }
@@ -235,7 +229,7 @@ export class Engine implements Transport {
   async #answer(exchange: Exchange, intake: Intake, lookedUp: Admitted | undefined): Promise<Reply> {
     // close() may have run while the body was read.
     if (intake.kind === 'post' && this.#closed) return sessionNotFound();
-    const found = lookedUp ?? this.gate.lookUp(exchange, intake);
+    const found = lookedUp ?? this.lifecycle.lookUp(exchange, intake);
     // In memory mode the answer is there at once.
     const admitted = found instanceof Promise ? await found : found;
     if (isReply(admitted)) return admitted;
@@ -243,15 +237,15 @@ export class Engine implements Transport {
       case 'post':
         return answerPost(this, exchange, intake, admitted);
       case 'get':
-        return (await this.gate.admit(exchange, admitted)) ?? answerGet(this, exchange, intake.arrivedAt);
+        return (await this.lifecycle.admit(exchange, admitted)) ?? answerGet(this, exchange, intake.arrivedAt);
       case 'delete':
-        return (await this.gate.admit(exchange, admitted, false)) ?? this.gate.end(exchange);
+        return (await this.lifecycle.admit(exchange, admitted, false)) ?? this.lifecycle.terminate(exchange);
     }
   }
 
   /** Closed here, and alive in the store: the client must not take the session for gone. */
   #unlessMoved(reply: Reply): Reply {
-    const hasMoved = this.options.directory && this.#closed && !this.#ended;
+    const hasMoved = this.options.storeAccess && this.#closed && !this.#ended;
     if (reply.status !== 404 || !hasMoved) return reply;
     const message = 'The session has left this pod';
     this.report(new PodUnavailableError(message));
@@ -263,14 +257,14 @@ export class Engine implements Transport {
 
   /** A client that holds a stream is active though it sends nothing: its session must not expire under it. */
   attached(): void {
-    const { directory } = this.options;
+    const { storeAccess } = this.options;
     const { stored } = this;
-    if (!directory || !stored || this.#refresh || this.#closed) return;
+    if (!storeAccess || !stored || this.#refresh || this.#closed) return;
     this.#refresh = setInterval(() => {
       if (this.busy) return void stored.refresh().catch(this.report);
       clearInterval(this.#refresh);
       this.#refresh = undefined;
-    }, directory.refreshMs);
+    }, storeAccess.refreshMs);
     unref(this.#refresh);
   }
 }

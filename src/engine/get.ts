@@ -1,33 +1,17 @@
 import { DEFAULT_NEGOTIATED_PROTOCOL_VERSION } from 'mcp-sdk-upstream/types.js';
 import { type Exchange, type Reply, waitsOf } from './http/exchange.js';
 import { EventCursorError } from '../errors.js';
-import type { ReportError } from '../report.js';
-import type { ResolvedOptions } from './options.js';
-import type { Outbound } from './streams/outbound.js';
+import type { EngineParts } from './parts.js';
 import { emptyReply, errorReply, eventStreamReply, refuse, sessionNotFound, TRANSPORT_ERROR } from './http/replies.js';
 import type { Resumption } from './streams/resumption.js';
-import type { Routing } from './pods/routing.js';
 import { understandsPriming } from './streams/sse.js';
 
 const EXPIRED =
   'The event that the client saw last on its GET stream is not in the event store any more: the stream goes on from now, ' +
   'and what was sent in between is lost';
 
-/** What answering a GET takes of the engine whose session it is for. */
-export interface GetHost {
-  readonly options: ResolvedOptions;
-  readonly sessionId: string | undefined;
-  readonly closed: boolean;
-  readonly report: ReportError;
-  readonly outbound: Outbound;
-  /** In external mode. */
-  readonly routing: Routing | undefined;
-  /** With an event store. */
-  readonly resumption: Resumption | undefined;
-}
-
 /** Answers a GET of the session with its standalone stream, or with the stream that the client comes back to. */
-export async function answerGet(host: GetHost, exchange: Exchange, arrivedAt: number): Promise<Reply> {
+export async function answerGet(host: EngineParts, exchange: Exchange, arrivedAt: number): Promise<Reply> {
   if (host.closed) return sessionNotFound();
   const { resumption } = host;
   const lastEventId = resumption && exchange.header('last-event-id');
@@ -36,7 +20,7 @@ export async function answerGet(host: GetHost, exchange: Exchange, arrivedAt: nu
 }
 
 /** The standalone stream, from now on. */
-async function open(host: GetHost, exchange: Exchange, arrivedAt: number): Promise<Reply> {
+async function open(host: EngineParts, exchange: Exchange, arrivedAt: number): Promise<Reply> {
   const { outbound, routing, resumption } = host;
   const takesCursors = understandsCursors(exchange);
   // The cursor first: what is sent while the other pods are asked comes after it.
@@ -63,7 +47,7 @@ async function open(host: GetHost, exchange: Exchange, arrivedAt: number): Promi
 
 /** @returns undefined where the client can only go on from now */
 async function resume(
-  host: GetHost,
+  host: EngineParts,
   resumption: Resumption,
   exchange: Exchange,
   lastEventId: string

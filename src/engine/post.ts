@@ -2,21 +2,16 @@ import {
   DEFAULT_NEGOTIATED_PROTOCOL_VERSION,
   type InitializeRequest,
   type JSONRPCMessage,
-  type JSONRPCRequest,
   type MessageExtraInfo,
   type RequestId
 } from 'mcp-sdk-upstream/types.js';
 import { BusMessageTooLargeError } from '../errors.js';
 import { type EventSink, type Exchange, type Reply, waitsOf } from './http/exchange.js';
-import type { WaitBudget } from '../deadline.js';
-import type { ReportError } from '../report.js';
-import type { SessionGate } from './session/lifecycle.js';
 import type { Admitted } from './session/lookup.js';
 import { messageExtra } from './http/messageExtra.js';
 import type { Intake } from './http/parseRequest.js';
 import { isRequest } from './http/jsonRpc.js';
-import type { ResolvedOptions } from './options.js';
-import type { Outbound } from './streams/outbound.js';
+import type { EngineParts } from './parts.js';
 import {
   emptyReply,
   errorReply,
@@ -29,37 +24,14 @@ import {
 } from './http/replies.js';
 import type { Routing } from './pods/routing.js';
 import { understandsPriming } from './streams/sse.js';
-import type { EngineState } from './session/sessionState.js';
-import type { OpenRequest, RequestStream } from './streams/stream.js';
-
-/** What answering a POST takes of the engine whose session it is for. */
-export interface PostHost {
-  readonly options: ResolvedOptions;
-  readonly state: EngineState;
-  readonly sessionId: string | undefined;
-  readonly closed: boolean;
-  readonly report: ReportError;
-  readonly gate: SessionGate;
-  readonly outbound: Outbound;
-  /** In external mode. */
-  readonly routing: Routing | undefined;
-  /** Hands the server a message of its client. */
-  dispatch(message: JSONRPCMessage, extra: MessageExtraInfo): void;
-  /** What to note when the server has accepted a request. */
-  onresult(request: JSONRPCRequest, waits: WaitBudget): OpenRequest['onresult'];
-  /** Why a request is refused before the server sees it. */
-  problemOf(request: JSONRPCRequest): string | undefined;
-  send(message: JSONRPCMessage): Promise<void>;
-  closeSSEStream(requestId: RequestId): void;
-  closeStandaloneSSEStream(): void;
-}
+import type { RequestStream } from './streams/streamRegistry.js';
 
 /**
  * Answers a POST: its messages go to the server here or to other pods, and what the server answers becomes the reply.
  * @param admitted - what the look-up of its session has found
  */
 export async function answerPost(
-  host: PostHost,
+  host: EngineParts,
   exchange: Exchange,
   { messages, initialize }: Intake & { kind: 'post' },
   admitted: Admitted
@@ -67,10 +39,10 @@ export async function answerPost(
   try {
     // close() may have run while the session was looked up.
     if (initialize && host.closed) return sessionNotFound();
-    const { gate, routing } = host;
+    const { lifecycle, routing } = host;
     const refusal = initialize
-      ? await gate.open(exchange, initialize, messages.length)
-      : ((await gate.admit(exchange, admitted)) ?? (await gate.recordHandshake(exchange, messages)));
+      ? await lifecycle.open(exchange, initialize, messages.length)
+      : ((await lifecycle.admit(exchange, admitted)) ?? (await lifecycle.recordHandshake(exchange, messages)));
     if (refusal) return refusal;
     const inbound = routing && !messages.every(isRequest) ? await route(host, exchange, routing, messages) : messages;
     if (!Array.isArray(inbound)) return inbound;
@@ -96,7 +68,7 @@ export async function answerPost(
 
 /** What of the client's messages is for the server here, once the rest has gone to the pods that it is for. */
 async function route(
-  host: PostHost,
+  host: EngineParts,
   exchange: Exchange,
   routing: Routing,
   messages: JSONRPCMessage[]
@@ -118,7 +90,7 @@ async function route(
   }
 }
 
-function answerInJson(host: PostHost, exchange: Exchange, messages: JSONRPCMessage[]): Promise<Reply> {
+function answerInJson(host: EngineParts, exchange: Exchange, messages: JSONRPCMessage[]): Promise<Reply> {
   return new Promise<Reply>(resolve => {
     const stream = host.outbound.openRequestStream(messages, resolve);
     emit(host, exchange, messages, stream);
@@ -127,7 +99,7 @@ function answerInJson(host: PostHost, exchange: Exchange, messages: JSONRPCMessa
 
 /** @returns false where close() has run before the server was told anything */
 async function dispatch(
-  host: PostHost,
+  host: EngineParts,
   exchange: Exchange,
   messages: JSONRPCMessage[],
   sink: EventSink,
@@ -143,7 +115,7 @@ async function dispatch(
   try {
     if (polls) await outbound.prime(stream, waitsOf(exchange, host.options));
     if (host.closed) {
-      outbound.abandon(stream);
+      outbound.release(stream);
       return false;
     }
     // A client that was given no cursor cannot come back for what follows.
@@ -151,14 +123,14 @@ async function dispatch(
     return true;
   } catch (error) {
     // At once: an answer to another request of the batch must learn that its stream is gone.
-    outbound.abandon(stream);
+    outbound.release(stream);
     throw error;
   }
 }
 
 /** Hands the messages to the server, requests under the id that they are open as. */
 function emit(
-  host: PostHost,
+  host: EngineParts,
   exchange: Exchange,
   messages: JSONRPCMessage[],
   stream: RequestStream,
@@ -185,7 +157,7 @@ function emit(
   }
 }
 
-function pollingCallbacks(host: PostHost, requestId: RequestId): MessageExtraInfo {
+function pollingCallbacks(host: EngineParts, requestId: RequestId): MessageExtraInfo {
   return {
     closeSSEStream: () => host.closeSSEStream(requestId),
     closeStandaloneSSEStream: () => host.closeStandaloneSSEStream()

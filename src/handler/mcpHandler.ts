@@ -1,9 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AuthInfo } from 'mcp-sdk-upstream/server/auth/types.js';
 import type { HandleRequestOptions } from 'mcp-sdk-upstream/server/webStandardStreamableHttp.js';
-import { TRANSPORT_OPTION_NAMES } from '../engine/optionNames.js';
-import { ResolvedOptions, type TransportOptions } from '../engine/options.js';
+import { ResolvedOptions } from '../engine/options.js';
+import { TRANSPORT_OPTION_NAMES, type TransportOptions } from '../engine/transportOptions.js';
 import { emitErrorWarning, reportTo, warnOf } from '../report.js';
+import { endOfTurn } from '../adapters/nodeEventSink.js';
 import { answerExchange, NodeExchange } from '../adapters/nodeExchange.js';
 import { respond, WebExchange } from '../adapters/webExchange.js';
 import { checkFunction, checkNumber, checkOptionNames, checkOptionsObject, kindOf } from '../validate.js';
@@ -157,19 +158,22 @@ export function createMcpHandler(serverFactory: ServerFactory, options: McpHandl
   });
   const notifier = new Notifier(resolved, sessions, report);
   const openings = new OpeningLimits(options, resolved, report);
+  let answersWritten = async (): Promise<void> => {};
   const host = new SessionHost(
     options.onerror ? serverFactory : warningFactory(serverFactory),
     resolved,
     sessions,
     notifier,
     openings,
-    report
+    report,
+    () => answersWritten()
   );
   const principals = new PrincipalSessions(resolved, sessionId => host.terminateSession(sessionId), report);
   const lockStore = resolved.store ?? new InMemoryLocks();
 
   return {
     node(req, res, parsedBody) {
+      answersWritten = endOfTurn;
       const body = typeof parsedBody === 'function' ? req.body : parsedBody;
       const exchange = new NodeExchange(req, res, body, report);
       return answerExchange(exchange, () => host.handle(exchange));

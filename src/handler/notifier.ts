@@ -3,6 +3,7 @@ import { Engine } from '../engine/engine.js';
 import { isUnattended } from '../engine/unattended.js';
 import type { ReportError } from '../report.js';
 import type { ResolvedOptions } from '../engine/options.js';
+import { ALL_PODS_TOPIC, BUS_VERSION, type BusMessage, parseBroadcast } from '../engine/pods/busMessage.js';
 import { askBus, checkBusMessage } from '../engine/pods/peers.js';
 import { isSessionId } from '../ports/sessionId.js';
 import { BusUnavailableError, InvalidOptionError } from '../errors.js';
@@ -28,18 +29,6 @@ export interface Notify {
    * @throws BusMessageTooLargeError where one message tells all pods, and is over `maxBusMessageBytes`
    */
   send(notification: ServerNotification, options?: { sessions?: readonly string[] }): Promise<void>;
-}
-
-/** The topic that every pod's host listens to. */
-const HOSTS_TOPIC = 'hosts';
-const HOSTS_VERSION = 1;
-/** What one pod tells all sessions, through every pod. */
-interface HostsMessage {
-  v: unknown;
-  message: unknown;
-  subscribedTo?: string;
-  /** Of the sender: pods of another one do not hear it. */
-  namespace?: string;
 }
 
 /** Sessions that are told at the same time. */
@@ -104,7 +93,7 @@ export class Notifier implements Notify {
   listen(): void {
     const { bus } = this.#options;
     if (!bus || this.#subscription) return;
-    this.#subscription = bus.subscribe(HOSTS_TOPIC, text => this.#hear(text));
+    this.#subscription = bus.subscribe(ALL_PODS_TOPIC, text => this.#hear(text));
     this.#subscription.catch((error: unknown) => {
       this.#subscription = undefined;
       this.#report(new BusUnavailableError('subscribe failed', { cause: error }));
@@ -149,9 +138,11 @@ export class Notifier implements Notify {
     this.listen();
     // This pod hears itself, as the others do.
     await askBus('subscribe', this.#options, async () => this.#subscription);
-    const text = JSON.stringify({ v: HOSTS_VERSION, message, subscribedTo, namespace: this.#options.namespace });
+    const { namespace } = this.#options;
+    const broadcast: BusMessage = { v: BUS_VERSION, from: '', type: 'broadcast', message, subscribedTo, namespace };
+    const text = JSON.stringify(broadcast);
     checkBusMessage(text, this.#options);
-    await askBus('publish', this.#options, () => bus.publish(HOSTS_TOPIC, text));
+    await askBus('publish', this.#options, () => bus.publish(ALL_PODS_TOPIC, text));
   }
 
   async #tellAttachedHere(message: JSONRPCMessage, subscribedTo: string | undefined): Promise<void> {
@@ -165,8 +156,7 @@ export class Notifier implements Notify {
 
   #hear(text: string): void {
     try {
-      const { v, message, subscribedTo, namespace } = JSON.parse(text) as HostsMessage;
-      if (v !== HOSTS_VERSION) throw new Error(`it is of version ${String(v)}, this pod speaks ${HOSTS_VERSION}`);
+      const { message, subscribedTo, namespace } = parseBroadcast(text);
       const own = this.#options.namespace;
       if (own !== undefined && namespace !== undefined && namespace !== own) return;
       void this.#tellAttachedHere(JSONRPCNotificationSchema.parse(message), subscribedTo);

@@ -8,9 +8,9 @@ import { isInNamespace } from '../engine/session/principal.js';
  */
 export async function isOwnSession(
   sessionId: string,
-  { directory, namespace }: Pick<ResolvedOptions, 'directory' | 'namespace'>
+  { storeAccess, namespace }: Pick<ResolvedOptions, 'storeAccess' | 'namespace'>
 ): Promise<boolean> {
-  if (!directory || namespace === undefined) return true;
-  const record = await directory.read(sessionId);
+  if (!storeAccess || namespace === undefined) return true;
+  const record = await storeAccess.read(sessionId);
   return record === null || isInNamespace(record, namespace);
 }

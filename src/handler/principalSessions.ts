@@ -39,10 +39,10 @@ export class PrincipalSessions {
 
   async *#batches(who: string | AuthInfo, what: string): AsyncGenerator<string[], void, undefined> {
     const principal = this.#nameOf(who);
-    const { store, directory } = this.#options;
-    if (!directory || !store?.listSessionIds) {
+    const { store, storeAccess } = this.#options;
+    if (!storeAccess || !store?.listSessionIds) {
       throw new SessionStoreUnsupportedError(
-        directory ? `${what} needs a store with listSessionIds` : `${what} needs external mode: a sessionStore`
+        storeAccess ? `${what} needs a store with listSessionIds` : `${what} needs external mode: a sessionStore`
       );
     }
     const batches = store.listSessionIds({ principal })[Symbol.asyncIterator]();
@@ -51,7 +51,7 @@ export class PrincipalSessions {
       if (batch.done) return;
       for (let i = 0; i < batch.value.length; i += CONCURRENCY) {
         const sessionIds = batch.value.slice(i, i + CONCURRENCY);
-        const records = await Promise.all(sessionIds.map(sessionId => directory.read(sessionId)));
+        const records = await Promise.all(sessionIds.map(sessionId => storeAccess.read(sessionId)));
         // The index is only a hint: the record says whose the session is, also where an id is another's by now.
         yield sessionIds.filter((_, index) => {
           const record = records[index];

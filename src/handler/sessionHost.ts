@@ -1,11 +1,14 @@
 import { pause } from '../deadline.js';
 import { type Admitted, lookUp, type LookupHost } from '../engine/session/lookup.js';
-import { Engine } from '../engine/engine.js';
-import { type Exchange, isReply, type Reply } from '../engine/http/exchange.js';
+import type { Engine } from '../engine/engine.js';
+import { type Exchange, isReply, type Reply, waitsOf } from '../engine/http/exchange.js';
 import type { ReportError } from '../report.js';
 import { type Intake, takeIn } from '../engine/http/parseRequest.js';
 import type { ResolvedOptions } from '../engine/options.js';
 import { isRequest } from '../engine/http/jsonRpc.js';
+import { refuseVersion } from '../engine/http/protocolVersion.js';
+import { otherPodsOf } from '../engine/pods/peers.js';
+import { type Ending, terminate } from '../engine/session/termination.js';
 import {
   errorReply,
   INTERNAL_ERROR,
@@ -16,17 +19,14 @@ import {
   TRANSPORT_ERROR
 } from '../engine/http/replies.js';
 import { isSessionId } from '../ports/sessionId.js';
-import { InvalidOptionError, PodUnavailableError } from '../errors.js';
-import { endOfTurn } from '../adapters/nodeEventSink.js';
-import { StreamableHTTPServerTransport } from '../server/streamableHttp.js';
-import { engineOf, type HttpServerTransport } from '../adapters/httpServerTransport.js';
-import { kindOf } from '../validate.js';
+import { PodUnavailableError } from '../errors.js';
+import { engineOf } from '../adapters/httpServerTransport.js';
+import { ServerBuilder } from './buildServer.js';
 import type { LiveSession, LiveSessions } from './liveSessions.js';
 import { closeServer, type ConnectableServer, type ServerFactory } from './serverFactory.js';
 import type { Notifier } from './notifier.js';
 import type { OpeningLimits } from './openingLimits.js';
 import { isOwnSession } from './ownSessions.js';
-import { SharedJsonSchemaValidator } from './sharedValidator.js';
 import { performance, setTimeout } from '../timers.js';
 
 /** How often a draining pod looks whether its requests have finished. */
@@ -34,7 +34,7 @@ const DRAIN_POLL_MS = 20;
 
 /** Finds, opens and recovers the session of each exchange, and lets its engine answer. */
 export class SessionHost implements LookupHost {
-  readonly #factory: ServerFactory;
+  readonly #builder: ServerBuilder;
   readonly options: ResolvedOptions;
   readonly #sessions: LiveSessions;
   readonly #notifier: Notifier;
@@ -43,7 +43,8 @@ export class SessionHost implements LookupHost {
   /** Recoveries under way: whoever asks for the same session waits for the same one. */
   readonly #recoveries = new Map<string, Promise<LiveSession | Reply>>();
   readonly #releaseBus: () => Promise<void>;
-  readonly #jsonSchemaValidator = new SharedJsonSchemaValidator();
+  /** Settles when the adapter has written the answers that it has got. */
+  readonly #answersWritten: () => Promise<void>;
   #exchanges = 0;
   #closing: Promise<void> | undefined;
   /** Whether new work is turned away: some time after the pod has begun to close. */
@@ -57,11 +58,13 @@ export class SessionHost implements LookupHost {
     sessions: LiveSessions,
     notifier: Notifier,
     openings: OpeningLimits,
-    report: ReportError
+    report: ReportError,
+    answersWritten: () => Promise<void>
   ) {
+    this.#answersWritten = answersWritten;
     this.#notifier = notifier;
     this.#openings = openings;
-    this.#factory = factory;
+    this.#builder = new ServerBuilder(factory, options, report);
     this.options = options;
     this.#sessions = sessions;
     this.report = report;
@@ -85,10 +88,11 @@ export class SessionHost implements LookupHost {
   async terminateSession(sessionId: string): Promise<void> {
     if (!isSessionId(sessionId)) return;
     const live = this.#sessions.peek(sessionId)?.engine;
-    if (!live && !(await isOwnSession(sessionId, this.options))) return;
-    const engine = live ?? this.#bareEngine();
-    engine.sessionId ??= sessionId;
-    await engine.terminate();
+    if (live) return live.terminate();
+    const { storeAccess } = this.options;
+    if (!storeAccess || !(await isOwnSession(sessionId, this.options))) return;
+    await storeAccess.remove(sessionId);
+    await otherPodsOf(sessionId, this.options, this.report).ended();
   }
 
   /** Whether a balancer should send requests here. */
@@ -112,8 +116,7 @@ export class SessionHost implements LookupHost {
     // Recovered here meanwhile, and changed: the record may lack the change, so the session itself is looked up again.
     const isOutdated = live !== known && live?.engine.stored?.ownChanges;
     if (live) return live.engine.serve(exchange, intake, isOutdated ? undefined : admitted);
-    // Ending a session needs no server.
-    if (intake.kind === 'delete') return this.#bareEngine().serve(exchange, intake, admitted);
+    if (intake.kind === 'delete') return this.#terminate(sessionId, exchange);
     const recovered = await this.#recover(sessionId, exchange);
     return isReply(recovered) ? recovered : recovered.engine.serve(exchange, intake, admitted);
   }
@@ -135,12 +138,21 @@ export class SessionHost implements LookupHost {
     return isOpen ? refuse(this.report, 400, INVALID_REQUEST, 'Invalid Request: Server already initialized') : admitted;
   }
 
-  async endedElsewhere(sessionId: string): Promise<void> {
-    await this.#sessions.peek(sessionId)?.engine.end();
+  /** Ends a session that is not live here: that needs no server. */
+  async #terminate(sessionId: string, exchange: Exchange): Promise<Reply> {
+    const { options, report } = this;
+    const otherPods = otherPodsOf(sessionId, options, report);
+    const onEnded = async (): Promise<void> => this.onMissing(sessionId);
+    const ending: Ending = { sessionId, options, report, otherPods, removal: undefined, onEnded };
+    return refuseVersion(exchange, report) ?? terminate(ending, waitsOf(exchange, options));
+  }
+
+  async onMissing(sessionId: string): Promise<void> {
+    await this.#sessions.peek(sessionId)?.engine.onEnded();
   }
 
   tellEnded(sessionId: string): void {
-    void this.#bareEngine().routing?.ended(sessionId);
+    void otherPodsOf(sessionId, this.options, this.report).ended();
   }
 
   async #open(exchange: Exchange, intake: Intake, admitted: Admitted): Promise<Reply> {
@@ -161,7 +173,7 @@ export class SessionHost implements LookupHost {
         this.#sessions.add(engine.sessionId, engine, server);
         return reply;
       }
-      if (!isOpen && !engine.ended) await engine.gate.abandon();
+      if (!isOpen && !engine.ended) await engine.lifecycle.discard();
       await closeServer(server, this.report);
       return this.#left ? this.#unavailable('The pod is shutting down') : reply;
     } finally {
@@ -199,18 +211,7 @@ export class SessionHost implements LookupHost {
     sessionId: string | undefined
   ): Promise<{ engine: Engine; server: ConnectableServer } | Reply> {
     try {
-      const { authInfo, requestInfo } = exchange;
-      const server = await this.#factory({
-        recovering: sessionId !== undefined,
-        sessionId,
-        authInfo,
-        requestInfo,
-        jsonSchemaValidator: this.#jsonSchemaValidator
-      });
-      checkServer(server);
-      const transport: HttpServerTransport = new StreamableHTTPServerTransport(this.options);
-      transport.onerror = this.report;
-      await server.connect(transport);
+      const { transport, server } = await this.#builder.build(exchange, sessionId);
       if (this.#left) {
         await closeServer(server, this.report);
         return this.#unavailable('The pod is shutting down');
@@ -223,12 +224,6 @@ export class SessionHost implements LookupHost {
     }
   }
 
-  #bareEngine(): Engine {
-    const engine = new Engine(this.options);
-    engine.onerror = this.report;
-    return engine;
-  }
-
   /** Serves as before until the balancer has noticed, then finishes what is in flight, then closes. */
   async #leave(delayMs: number, drainMs: number): Promise<void> {
     if (delayMs > 0) await pause(delayMs);
@@ -239,8 +234,8 @@ export class SessionHost implements LookupHost {
     while (this.#inFlight() > 0 && performance.now() < deadline) {
       await pause(DRAIN_POLL_MS);
     }
-    // What has been answered is written at the end of its turn.
-    await endOfTurn();
+    // The Node adapter writes answers at the end of the turn.
+    await this.#answersWritten();
     this.#left = true;
     await this.#sessions.close();
     await this.#notifier.close();
@@ -273,13 +268,4 @@ export class SessionHost implements LookupHost {
   #sendingAway(reply: Reply): Reply {
     return this.#closing ? { ...reply, headers: { ...reply.headers, connection: 'close' } } : reply;
   }
-}
-
-function checkServer(server: ConnectableServer | undefined): void {
-  if (typeof server?.connect === 'function') return;
-  throw new InvalidOptionError(
-    'serverFactory',
-    `a function that returned ${kindOf(server)}`,
-    'one that returns a server'
-  );
 }

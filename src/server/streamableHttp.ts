@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AuthInfo } from 'mcp-sdk-upstream/server/auth/types.js';
-import type { TransportOptions } from '../engine/options.js';
+import type { TransportOptions } from '../engine/transportOptions.js';
 import { answerExchange, NodeExchange } from '../adapters/nodeExchange.js';
 import { engineOf, HttpServerTransport } from '../adapters/httpServerTransport.js';
 

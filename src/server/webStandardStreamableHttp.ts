@@ -1,5 +1,5 @@
 import type { HandleRequestOptions } from 'mcp-sdk-upstream/server/webStandardStreamableHttp.js';
-import type { TransportOptions } from '../engine/options.js';
+import type { TransportOptions } from '../engine/transportOptions.js';
 import { engineOf, HttpServerTransport } from '../adapters/httpServerTransport.js';
 import { respond, WebExchange } from '../adapters/webExchange.js';
 

@@ -28,10 +28,10 @@ export function sessionServer(sessionId: string | undefined): SessionServer | un
   return sessionId === undefined ? undefined : servers.get(sessionId);
 }
 
-export function speaksFor(sessionId: string, server: SessionServer): void {
+export function registerServer(sessionId: string, server: SessionServer): void {
   servers.set(sessionId, server);
 }
 
-export function speaksNoMore(sessionId: string, server: SessionServer): void {
+export function unregisterServer(sessionId: string, server: SessionServer): void {
   if (servers.get(sessionId) === server) servers.delete(sessionId);
 }

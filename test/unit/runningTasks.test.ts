@@ -1,5 +1,5 @@
 import { RunningTasks } from '../../src/tasks/runningTasks.js';
-import { type SessionServer, speaksFor, speaksNoMore } from '../../src/tasks/liveServers.js';
+import { type SessionServer, registerServer, unregisterServer } from '../../src/tasks/liveServers.js';
 import { useGlobalTimers } from '../support/useGlobalTimers.js';
 
 class FakeServer implements SessionServer {
@@ -23,10 +23,10 @@ describe('a running task', () => {
     restoreTimers = useGlobalTimers();
     server = new FakeServer();
     tasks = new RunningTasks();
-    speaksFor('s', server);
+    registerServer('s', server);
   });
   afterEach(() => {
-    speaksNoMore('s', server);
+    unregisterServer('s', server);
     expect(jest.getTimerCount()).toBe(0);
     restoreTimers();
     jest.useRealTimers();

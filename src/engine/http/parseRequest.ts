@@ -98,7 +98,7 @@ async function takeInPost(
   } catch {
     return refuse(400, PARSE_ERROR, 'Parse error: Invalid JSON-RPC message');
   }
-  if (options.directory && messages.some(message => isKept(message) && isDeeperThan(message, MAX_NESTING))) {
+  if (options.storeAccess && messages.some(message => isKept(message) && isDeeperThan(message, MAX_NESTING))) {
     return refuse(
       400,
       INVALID_REQUEST,

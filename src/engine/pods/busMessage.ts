@@ -3,8 +3,22 @@ import { type JSONRPCMessage, JSONRPCMessageSchema } from 'mcp-sdk-upstream/type
 /** The version of what pods say to each other; a pod that hears a newer one drops it and says so. */
 export const BUS_VERSION = 1;
 
-/** What one pod tells the others that have a session live. */
+/** The topic to which the handler of every pod listens: it gets {@link BroadcastBody} alone. */
+export const ALL_PODS_TOPIC = 'hosts';
+
+/** A notification for all sessions: each pod sends it to the clients that are attached to it. */
+export interface BroadcastBody {
+  type: 'broadcast';
+  message: JSONRPCMessage;
+  /** Only to sessions that are subscribed to this resource. */
+  subscribedTo?: string;
+  /** The sender's: pods of another namespace ignore the message. */
+  namespace?: string;
+}
+
+/** What one pod tells the others that have a session live, or all pods. */
 export type BusBody =
+  | BroadcastBody
   /** The client has answered a request of the server at `to`. */
   | { type: 'response'; to: string; message: JSONRPCMessage }
   /** The client reports progress of a request of the server at `to`. */
@@ -52,6 +66,7 @@ export type BusMessage = BusBody & { v: number; from: string };
 
 /** The required fields of each type, besides version, sender and type. */
 const FIELDS: Record<BusBody['type'], readonly ('to' | 'message' | 'streamId' | 'open')[]> = {
+  broadcast: ['message'],
   response: ['to', 'message'],
   progress: ['to', 'message'],
   cancelled: ['message'],
@@ -72,6 +87,8 @@ const FIELDS: Record<BusBody['type'], readonly ('to' | 'message' | 'streamId' | 
 /** Fields that a message may lack. */
 const OPTIONAL_FIELDS: Record<string, (value: unknown) => boolean> = {
   eventId: value => typeof value === 'string',
+  subscribedTo: value => typeof value === 'string',
+  namespace: value => typeof value === 'string',
   to: value => typeof value === 'string',
   seq: Number.isSafeInteger,
   seqs: value => Array.isArray(value) && value.every(Number.isSafeInteger),
@@ -84,10 +101,24 @@ const OPTIONAL_FIELDS: Record<string, (value: unknown) => boolean> = {
 /** What a server has said goes to its client as it is, well-formed or not, as it does on the server's own pod. */
 const SAID_BY_SERVERS = new Set<string>(['standalone', 'stream-event'] satisfies BusBody['type'][]);
 
-/** @throws Error in words where the text is no message that this version understands */
+/** @throws Error that says why the text is not a message that this version understands */
 export function parseBusMessage(text: string): BusMessage {
-  const message = JSON.parse(text) as Record<string, unknown> | null;
-  if (typeof message !== 'object' || message === null) throw new Error('it is no object');
+  return checked(JSON.parse(text));
+}
+
+/**
+ * A message to all pods. Older versions of this package send neither a sender nor a type there.
+ * @throws Error that says why the text is not a message that this version understands
+ */
+export function parseBroadcast(text: string): BroadcastBody {
+  const body: unknown = JSON.parse(text);
+  const message = checked(typeof body === 'object' ? { from: '', type: 'broadcast', ...body } : body);
+  if (message.type !== 'broadcast') throw new Error(`its type '${message.type}' is not for all pods`);
+  return message;
+}
+
+function checked(message: unknown): BusMessage {
+  if (!isObject(message)) throw new Error('it is not an object');
   const { v, from, type } = message;
   if (v !== BUS_VERSION) throw new Error(`it is of version ${String(v)}, this pod speaks ${BUS_VERSION}`);
   if (typeof from !== 'string' || typeof type !== 'string') throw new Error('it has no sender or no type');
@@ -100,6 +131,10 @@ export function parseBusMessage(text: string): BusMessage {
     else if (typeof message[field] !== (field === 'open' ? 'boolean' : 'string')) throw new Error(`it has no ${field}`);
   }
   return message as unknown as BusMessage;
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null;
 }
 
 function messageOf(message: unknown, asItIs: boolean): JSONRPCMessage {

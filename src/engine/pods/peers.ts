@@ -5,6 +5,7 @@ import { unref, type WaitBudget, withDeadline } from '../../deadline.js';
 import type { ReportError } from '../../report.js';
 import type { JSONRPCMessage } from 'mcp-sdk-upstream/types.js';
 import type { SessionBus } from '../../ports/sessionBus.js';
+import type { OtherPods } from '../context.js';
 import type { ResolvedOptions } from '../options.js';
 import { clearTimeout, setTimeout } from '../../timers.js';
 
@@ -16,12 +17,12 @@ const saidAlone = new WeakSet<ResolvedOptions>();
 /** Buses that have left a subscription unanswered for too long. */
 const silentBuses = new WeakSet<SessionBus>();
 
-/** Whom the messages of a session's servers are for. */
+/** Gets the messages of a session's servers on other pods. */
 export interface BusListener {
-  /** Told of this pod's own messages as well, when the bus has brought them back. */
-  hear(message: BusMessage): void;
-  /** This pod listens from now on, and did not before: what was said meanwhile is lost. */
-  missed(): void;
+  /** Also called for this pod's own messages, when the bus returns them. */
+  onMessage(message: BusMessage): void;
+  /** This pod listens from now on, and did not before: what the others sent meanwhile is lost. */
+  onGap(): void;
 }
 
 /** A session's servers on other pods, as seen from this one. */
@@ -29,13 +30,13 @@ export class Peers {
   /** Names this transport among those that serve the session: in ids on the wire, and on the bus. */
   readonly instance = globalThis.crypto.randomUUID().replaceAll('-', '').slice(0, 12);
   readonly #options: ResolvedOptions;
-  readonly #listener: BusListener;
+  readonly #listener: BusListener | undefined;
   readonly #report: ReportError;
   #joined: Promise<void> | undefined;
   #unsubscribe: (() => Promise<void>) | undefined;
   #left = false;
 
-  constructor(options: ResolvedOptions, listener: BusListener, report: ReportError) {
+  constructor(options: ResolvedOptions, listener: BusListener | undefined, report: ReportError) {
     this.#options = options;
     this.#listener = listener;
     this.#report = report;
@@ -91,13 +92,13 @@ export class Peers {
     const subscribed = this.#listen(bus, sessionId);
     try {
       this.#unsubscribe = await this.#untilInEffect(bus, subscribed, waits);
-      if (isLate) this.#listener.missed();
+      if (isLate) this.#listener?.onGap();
     } catch (error) {
       this.#report(error as Error);
       // Late is not never: the subscription is in effect when the bus is back, and ends with the session.
       this.#unsubscribe = () => subscribed.then(unsubscribe => unsubscribe());
       subscribed.then(
-        () => this.#listener.missed(),
+        () => this.#listener?.onGap(),
         () => this.#subscribeLater(sessionId)
       );
     }
@@ -146,7 +147,7 @@ export class Peers {
       return this.#report(new BusUnavailableError(`Dropped a message of another pod: ${(error as Error).message}`));
     }
     if ('to' in message && message.to !== this.instance) return;
-    this.#listener.hear(message);
+    this.#listener?.onMessage(message);
   }
 
   /** Said once for all sessions of a host: a session store without a bus is a choice, and most of what they do needs none. */
@@ -188,6 +189,19 @@ export async function askBus<T>(
   } finally {
     waits?.end();
   }
+}
+
+/** The other pods of a session that this pod does not serve. */
+export function otherPodsOf(
+  sessionId: string,
+  options: ResolvedOptions,
+  report: ReportError
+): Pick<OtherPods, 'changed' | 'ended'> {
+  const peers = new Peers(options, undefined, report);
+  return {
+    changed: async waits => void (await peers.publish(sessionId, { type: 'changed' }, waits)),
+    ended: async waits => void (await peers.publish(sessionId, { type: 'ended' }, waits))
+  };
 }
 
 function topicOf(sessionId: string): string {

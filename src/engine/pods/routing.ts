@@ -2,56 +2,35 @@ import type {
   JSONRPCErrorResponse,
   JSONRPCMessage,
   JSONRPCNotification,
-  JSONRPCRequest,
-  MessageExtraInfo
+  JSONRPCRequest
 } from 'mcp-sdk-upstream/types.js';
 import type { WaitBudget } from '../../deadline.js';
 import { BusUnavailableError } from '../../errors.js';
-import { type SessionServer, speaksFor, speaksNoMore } from '../../tasks/liveServers.js';
+import { registerServer, type SessionServer, unregisterServer } from '../../tasks/liveServers.js';
 import type { BusBody, BusMessage } from './busMessage.js';
-import type { ReportError } from '../../report.js';
-import type { ResolvedOptions } from '../options.js';
+import type { OtherPods, SessionContext, StreamState } from '../context.js';
 import { isResponse } from '../http/jsonRpc.js';
-import type { Elsewhere, Outbound } from '../streams/outbound.js';
+import type { Outbound } from '../streams/outbound.js';
 import { type BusListener, Peers } from './peers.js';
-import type { StreamOwners, StreamState } from '../streams/resumption.js';
 import { ServerRequests } from './serverRequests.js';
 import { StreamOwnership } from './streamOwnership.js';
 import { isSessionId } from '../../ports/sessionId.js';
-import type { SessionPods } from '../session/storedSession.js';
 import { parseStreamId } from '../streams/streamId.js';
 
-/** What routing needs of the engine: whom to hand what arrives, and what to do when a session changes elsewhere. */
-export interface Routed {
-  readonly sessionId: string | undefined;
-  readonly report: ReportError;
-  /** Closes because the session is over. */
-  end(): Promise<void>;
-  retain(): () => void;
-  /** Hands the server a message that came to another pod. */
-  receive(message: JSONRPCMessage, extra: MessageExtraInfo): Promise<void>;
-  /** Whether a server is connected. */
-  readonly hasServer: boolean;
-  /** Reads the record anew, because another pod changed it. */
-  refresh(): Promise<void>;
-}
-
 /** Decides for each message whether it belongs to this pod's server, to another pod's, or to all. */
-export class Routing implements Elsewhere, StreamOwners, SessionServer, SessionPods, BusListener {
-  readonly #engine: Routed;
+export class Routing implements OtherPods, SessionServer, BusListener {
+  readonly #context: SessionContext;
   readonly #outbound: Outbound;
   readonly #peers: Peers;
   readonly #serverRequests: ServerRequests;
-  readonly #leaseMs: number;
   #left = false;
   /** Absent until the session needs it: most sessions have no standalone stream, and resume nothing. */
   #ownership: StreamOwnership | undefined;
 
-  constructor(engine: Routed, outbound: Outbound, options: ResolvedOptions) {
-    this.#engine = engine;
+  constructor(context: SessionContext, outbound: Outbound) {
+    this.#context = context;
     this.#outbound = outbound;
-    this.#leaseMs = options.leaseMs;
-    this.#peers = new Peers(options, this, engine.report);
+    this.#peers = new Peers(context.options, this, context.report);
     this.#serverRequests = new ServerRequests(this.#peers.instance);
   }
 
@@ -66,7 +45,7 @@ export class Routing implements Elsewhere, StreamOwners, SessionServer, SessionP
   leave(): Promise<void> {
     this.#left = true;
     this.#ownership?.close();
-    if (this.#engine.sessionId !== undefined) speaksNoMore(this.#engine.sessionId, this);
+    if (this.#context.sessionId !== undefined) unregisterServer(this.#context.sessionId, this);
     return this.#peers.leave();
   }
 
@@ -79,9 +58,9 @@ export class Routing implements Elsewhere, StreamOwners, SessionServer, SessionP
     return this.#serverRequests.awaited;
   }
 
-  /** What is queued next for a task of the session comes from this pod's server. */
-  speak(): void {
-    if (this.live && this.#engine.sessionId !== undefined) speaksFor(this.#engine.sessionId, this);
+  /** Registers this pod's server as the sender of what is queued next for a task of the session. */
+  register(): void {
+    if (this.live && this.#context.sessionId !== undefined) registerServer(this.#context.sessionId, this);
   }
 
   /** The request did not leave after all. */
@@ -103,18 +82,18 @@ export class Routing implements Elsewhere, StreamOwners, SessionServer, SessionP
     if (this.#serverRequests.ownerOf(response.id) === undefined) return false;
     try {
       const inbound = await this.inbound(response);
-      if (inbound) await this.#engine.receive(inbound, {});
+      if (inbound) await this.#context.receive(inbound, {});
     } catch (error) {
-      this.#engine.report(error as Error);
+      this.#context.report(error as Error);
     }
     return true;
   }
 
   retain(): () => void {
-    return this.#engine.retain();
+    return this.#context.retain();
   }
 
-  /** What goes on the wire for a message of this pod's server. */
+  /** Qualifies the ids in a message of this pod's server for the wire. */
   outgoing(message: JSONRPCMessage): JSONRPCMessage {
     return this.#serverRequests.outgoing(message);
   }
@@ -163,22 +142,14 @@ export class Routing implements Elsewhere, StreamOwners, SessionServer, SessionP
   }
 
   get #streams(): StreamOwnership {
-    return (this.#ownership ??= new StreamOwnership({
-      instance: this.instance,
-      outbound: this.#outbound,
-      leaseMs: this.#leaseMs,
-      report: this.#engine.report,
-      hasServer: this.#engine.hasServer,
-      publish: body => this.#publish(body)
-    }));
+    return (this.#ownership ??= new StreamOwnership(this.#context, this.#outbound, this.#peers));
   }
 
   async changed(waits?: WaitBudget): Promise<void> {
     await this.#publish({ type: 'changed' }, waits);
   }
 
-  /** @param sessionId - where this pod serves none */
-  async ended(sessionId = this.#engine.sessionId, waits?: WaitBudget): Promise<void> {
+  async ended(waits?: WaitBudget, sessionId = this.#context.sessionId): Promise<void> {
     if (sessionId !== undefined && isSessionId(sessionId)) {
       await this.#peers.publish(sessionId, { type: 'ended' }, waits);
     }
@@ -218,7 +189,7 @@ export class Routing implements Elsewhere, StreamOwners, SessionServer, SessionP
 
   #restored(message: JSONRPCMessage & { id?: string | number }): JSONRPCMessage | undefined {
     const restored = this.#serverRequests.restoreResponse(message);
-    if (!restored) this.#engine.report(new Error('Dropped a response of the client to a request that is not open'));
+    if (!restored) this.#context.report(new Error('Dropped a response of the client to a request that is not open'));
     return restored;
   }
 
@@ -246,35 +217,35 @@ export class Routing implements Elsewhere, StreamOwners, SessionServer, SessionP
     return undefined;
   }
 
-  hear(message: BusMessage): void {
+  onMessage(message: BusMessage): void {
     if (message.from === this.instance) {
       if (message.type === 'standalone-opened') this.#ownership?.onEcho();
       return;
     }
-    this.#act(message).catch((error: Error) => this.#engine.report(error));
+    this.#handle(message).catch((error: Error) => this.#context.report(error));
   }
 
-  missed(): void {
-    this.#engine.refresh().catch((error: Error) => this.#engine.report(error));
+  onGap(): void {
+    this.#context.refresh().catch((error: Error) => this.#context.report(error));
   }
 
-  async #act(message: BusMessage): Promise<void> {
+  async #handle(message: BusMessage): Promise<void> {
     switch (message.type) {
       case 'response': {
         const response = this.#restored(message.message);
-        return response && this.#engine.receive(response, {});
+        return response && this.#context.receive(response, {});
       }
       case 'progress': {
         const progress = this.#serverRequests.restoreProgress(message.message);
-        return progress && this.#engine.receive(progress, {});
+        return progress && this.#context.receive(progress, {});
       }
       case 'cancelled': {
         const { params } = message.message as JSONRPCNotification;
         const isOpenHere = this.#outbound.isOpen(params?.requestId as string | number);
-        return isOpenHere ? this.#engine.receive(message.message, {}) : undefined;
+        return isOpenHere ? this.#context.receive(message.message, {}) : undefined;
       }
       case 'notification':
-        return this.#engine.receive(message.message, {});
+        return this.#context.receive(message.message, {});
       case 'standalone':
         // The log of a quiet stream has expired: it begins anew, so that the client has a cursor.
         if (message.unlogged && this.#outbound.holdsStandaloneStream)
@@ -298,9 +269,9 @@ export class Routing implements Elsewhere, StreamOwners, SessionServer, SessionP
       case 'stream-close':
         return this.#outbound.streamNamed(message.streamId).connection?.finish();
       case 'changed':
-        return this.#engine.refresh();
+        return this.#context.refresh();
       case 'ended':
-        return this.#engine.end();
+        return this.#context.onEnded();
     }
   }
 
@@ -316,7 +287,7 @@ export class Routing implements Elsewhere, StreamOwners, SessionServer, SessionP
   }
 
   async #publish(body: BusBody, waits?: WaitBudget): Promise<boolean> {
-    const { sessionId } = this.#engine;
+    const { sessionId } = this.#context;
     return sessionId !== undefined && this.#peers.publish(sessionId, body, waits);
   }
 

@@ -1,12 +1,12 @@
 import type { JSONRPCMessage } from 'mcp-sdk-upstream/types.js';
 import { clearTimeout, performance, setTimeout } from '../../timers.js';
-import type { ReportError } from '../../report.js';
+import type { SessionContext, StreamState } from '../context.js';
 import { isRequest } from '../http/jsonRpc.js';
 import type { Outbound } from '../streams/outbound.js';
-import type { StreamState } from '../streams/resumption.js';
 import { parseStreamId, STANDALONE } from '../streams/streamId.js';
 import type { BusBody, BusMessage } from './busMessage.js';
 import { type HeldMessage, HeldMessages } from './heldMessages.js';
+import type { Peers } from './peers.js';
 
 /** How long the holder of a standalone stream has to object to a second one. */
 const OBJECTION_MS = 200;
@@ -15,23 +15,13 @@ const ECHO_MS = 1000;
 /** Messages of other pods that are remembered, so that none is written twice. */
 const MAX_REMEMBERED = 500;
 
-/** What stream ownership needs of the pod's routing. */
-export interface StreamOwnershipHost {
-  readonly instance: string;
-  readonly outbound: Outbound;
-  readonly leaseMs: number;
-  readonly report: ReportError;
-  /** Whether a server of the session runs here, which hears the other pods. */
-  readonly hasServer: boolean;
-  /** @returns whether the bus took it; a failure has been reported */
-  publish(body: BusBody): Promise<boolean>;
-}
-
 type MessageOf<Type extends BusBody['type']> = Extract<BusMessage, { type: Type }>;
 
 /** Which pod has which stream of the session's client: made when a session first needs it. */
 export class StreamOwnership {
-  readonly #host: StreamOwnershipHost;
+  readonly #context: SessionContext;
+  readonly #outbound: Outbound;
+  readonly #peers: Peers;
   /** Who waits for another pod's reply, by the stream that it is about. */
   readonly #questions = new Map<string, Set<(answer: StreamState) => void>>();
   /** When this pod announced standalone streams, until it hears its own announcement. */
@@ -44,8 +34,10 @@ export class StreamOwnership {
   /** By sender, the messages that are to be acknowledged in this turn. */
   #unacknowledged: Map<string, number[]> | undefined;
 
-  constructor(host: StreamOwnershipHost) {
-    this.#host = host;
+  constructor(context: SessionContext, outbound: Outbound, peers: Peers) {
+    this.#context = context;
+    this.#outbound = outbound;
+    this.#peers = peers;
   }
 
   /** Forgets what waits. */
@@ -59,9 +51,9 @@ export class StreamOwnership {
    */
   async toStandalone(message: JSONRPCMessage, eventId: string | undefined): Promise<void> {
     // For a server that runs elsewhere nobody hears the acknowledgement.
-    const seq = this.#host.hasServer ? ++this.#lastSeq : undefined;
+    const seq = this.#context.hasServer ? ++this.#lastSeq : undefined;
     if (seq !== undefined) (this.#held ??= new HeldMessages()).add(seq, message, eventId);
-    await this.#host.publish({ type: 'standalone', message, eventId, seq });
+    await this.#publish({ type: 'standalone', message, eventId, seq });
   }
 
   /**
@@ -74,9 +66,9 @@ export class StreamOwnership {
     this.#unheard.push(now);
     // Published before anything is written, so that no other pod writes to its older stream after this one.
     const openingMs = Math.max(0, now - since);
-    const published = this.#host.publish({ type: 'standalone-opened', resumed, acknowledges: true, openingMs });
+    const published = this.#publish({ type: 'standalone-opened', resumed, acknowledges: true, openingMs });
     for (const { message, eventId } of this.#waitingFor(resumed, since)) {
-      void this.#host.outbound.writeTo(STANDALONE, message, eventId).catch(this.#host.report);
+      void this.#outbound.writeTo(STANDALONE, message, eventId).catch(this.#context.report);
     }
     this.#held?.clear();
     if (await published) return;
@@ -93,11 +85,11 @@ export class StreamOwnership {
     const isStandalone = parseStreamId(streamId).owner === undefined;
     await (isStandalone
       ? this.standaloneOpened(true, performance.now())
-      : this.#host.publish({ type: 'stream-resumed', streamId }));
+      : this.#publish({ type: 'stream-resumed', streamId }));
   }
 
   ask(streamId: string): Promise<StreamState> {
-    return this.#question(streamId, { type: 'stream-resumed', streamId }, this.#host.leaseMs);
+    return this.#question(streamId, { type: 'stream-resumed', streamId }, this.#context.options.leaseMs);
   }
 
   answer(about: string, state: StreamState): void {
@@ -111,15 +103,14 @@ export class StreamOwnership {
 
   /** Another pod's server has sent a message on the standalone stream. */
   async onStandalone({ from, message, eventId, seq, to }: MessageOf<'standalone'>): Promise<void> {
-    const { outbound } = this.#host;
     if (seq !== undefined) {
       // The sender has not heard yet that the stream is here. When it does, it sends its messages again, in their order.
       if (to === undefined && this.#awaitsEcho()) return;
-      if (!outbound.holdsStandaloneStream) return;
+      if (!this.#outbound.holdsStandaloneStream) return;
       this.#acknowledge(from, seq);
       if (!this.#isNew(`${from}:${seq}`)) return;
     }
-    await outbound.writeTo(STANDALONE, message, eventId);
+    await this.#outbound.writeTo(STANDALONE, message, eventId);
   }
 
   /** Another pod has opened the standalone stream. */
@@ -128,12 +119,12 @@ export class StreamOwnership {
     // Of several streams that are opened at once, the one that the bus announces last stays: until this pod hears its
     // own announcement, those that it hears are older.
     if (this.#awaitsEcho()) return;
-    this.#host.outbound.closeStandaloneStream();
+    this.#outbound.closeStandaloneStream();
     const waiting = this.#waitingFor(resumed, performance.now() - openingMs);
     // A pod of an older version does not acknowledge.
     if (!acknowledges) this.#held?.clear();
     for (const { seq, message, eventId } of waiting) {
-      void this.#host.publish({ type: 'standalone', to: from, message, eventId, seq });
+      void this.#publish({ type: 'standalone', to: from, message, eventId, seq });
     }
   }
 
@@ -173,7 +164,7 @@ export class StreamOwnership {
       setTimeout(() => {
         const all = this.#unacknowledged ?? [];
         this.#unacknowledged = undefined;
-        for (const [sender, seqs] of all) void this.#host.publish({ type: 'standalone-held', to: sender, seqs });
+        for (const [sender, seqs] of all) void this.#publish({ type: 'standalone-held', to: sender, seqs });
       }, 0);
     }
     const seqs = this.#unacknowledged.get(to);
@@ -192,7 +183,7 @@ export class StreamOwnership {
       timer = setTimeout(() => resolve('gone'), timeoutMs);
       waiting.add(resolve);
     });
-    if (!(await this.#host.publish(body))) settle('unasked');
+    if (!(await this.#publish(body))) settle('unasked');
     try {
       return await answered;
     } finally {
@@ -200,5 +191,11 @@ export class StreamOwnership {
       waiting.delete(settle);
       if (waiting.size === 0) this.#questions.delete(about);
     }
+  }
+
+  /** @returns whether the bus took it; a failure has been reported */
+  async #publish(body: BusBody): Promise<boolean> {
+    const { sessionId } = this.#context;
+    return sessionId !== undefined && this.#peers.publish(sessionId, body);
   }
 }

@@ -1,14 +1,15 @@
 import {
-  type InitializeRequest,
   type JSONRPCMessage,
   LATEST_PROTOCOL_VERSION,
   type LoggingLevel,
   type MessageExtraInfo
 } from 'mcp-sdk-upstream/types.js';
-import { SessionRecoveryError } from '../../errors.js';
 import { withDeadline } from '../../deadline.js';
-import type { ReportError } from '../../report.js';
+import { SessionRecoveryError } from '../../errors.js';
+import type { McpSessionState, SessionData } from '../../ports/sessionStore.js';
+import type { SessionContext } from '../context.js';
 import { isResponse } from '../http/jsonRpc.js';
+import { subscriptionProblem } from './subscriptionLimits.js';
 
 /** The extra info of messages that the client sent on another pod, or before a restart, and that are replayed here. */
 export interface ReplayedMessageExtraInfo extends MessageExtraInfo {
@@ -18,66 +19,120 @@ export interface ReplayedMessageExtraInfo extends MessageExtraInfo {
 /** How long a server may take to answer one replayed message; it is served all the same afterwards. */
 const ANSWER_TIMEOUT_MS = 10_000;
 
-/** Whose server is told, and who is told what fails. */
-export interface ReplayHost {
-  readonly onmessage?: ((message: JSONRPCMessage, extra?: ReplayedMessageExtraInfo) => void) | undefined;
-  readonly report: ReportError;
-}
-
-/** No client can know it, so no client's request has an id that begins with it. Made at first use: workerd has nothing random on import. */
+/** No client knows it, so no client's request has an id that begins with it. Made at first use: workerd allows no random values on import. */
 let prefix: string | undefined;
 let count = 0;
 
-/** Hands a server what its client has said before, exactly as the client said it, and keeps the answers. */
-export class Replay {
-  readonly #host: ReplayHost;
+/**
+ * What the server on this pod knows of the client, from the client directly, from another pod, or by replay. It replays
+ * messages exactly as the client sent them, and consumes the answers.
+ */
+export class HandshakeReplay {
+  readonly #context: SessionContext;
+  /** Whether the server knows that the handshake is complete. */
+  #initialized = false;
+  #logLevel: string | undefined;
+  #subscriptions: Set<string> | undefined;
   /** Absent while no answer is awaited. */
   #waiting: Map<string, (answer: JSONRPCMessage) => void> | undefined;
 
-  constructor(host: ReplayHost) {
-    this.#host = host;
+  constructor(context: SessionContext) {
+    this.#context = context;
   }
 
-  /** Whether this is the answer to a replayed message, which no client waits for. */
-  takesAnswer(message: JSONRPCMessage): boolean {
+  get initialized(): boolean {
+    return this.#initialized;
+  }
+
+  set initialized(initialized: boolean) {
+    this.#initialized = initialized;
+  }
+
+  isSubscribedTo(uri: string): boolean {
+    return this.#subscriptions?.has(uri) ?? false;
+  }
+
+  /** Why the client may not subscribe to a resource; undefined if it may. */
+  subscriptionProblem(uri: string): string | undefined {
+    return subscriptionProblem(this.#subscriptions, uri, this.#context.options.maxSubscriptionBytes);
+  }
+
+  noteLogLevel(level: string): void {
+    this.#logLevel = level;
+  }
+
+  noteSubscribed(uri: string): void {
+    (this.#subscriptions ??= new Set()).add(uri);
+  }
+
+  noteUnsubscribed(uri: string): void {
+    this.#subscriptions?.delete(uri);
+  }
+
+  /** Consumes the answer to a replayed message: no client waits for it. */
+  consumeAnswer(message: JSONRPCMessage): boolean {
     if (!this.#waiting || !isResponse(message) || message.id === undefined) return false;
     const settle = this.#waiting.get(String(message.id));
     settle?.(message);
     return settle !== undefined;
   }
 
-  /** The handshake, with the version that was negotiated, so that it is negotiated again. */
-  async handshake(
-    params: InitializeRequest['params'] | undefined,
-    protocolVersion: string | undefined,
-    initialized: boolean,
-    extra: MessageExtraInfo
-  ): Promise<void> {
-    if (params) {
-      const version = protocolVersion ?? params.protocolVersion ?? LATEST_PROTOCOL_VERSION;
-      await this.#request('initialize', { ...params, protocolVersion: version }, extra);
+  /** Replays the whole record to a server that knows nothing yet. The negotiated version is negotiated again. */
+  async replayAll({ initialized, metadata }: SessionData, extra: MessageExtraInfo): Promise<void> {
+    const { initialize, protocolVersion, logLevel, subscriptions = [] } = metadata?.mcp ?? {};
+    this.#initialized = initialized;
+    if (initialize) {
+      const version = protocolVersion ?? initialize.protocolVersion ?? LATEST_PROTOCOL_VERSION;
+      await this.#request('initialize', { ...initialize, protocolVersion: version }, extra);
     }
-    if (initialized) this.initialized(extra);
+    if (initialized) this.#replayInitialized(extra);
+    await this.replayChanges({ logLevel, subscriptions }, extra);
   }
 
-  /** The end of the handshake. */
-  initialized(extra: MessageExtraInfo): void {
-    this.#host.onmessage?.({ jsonrpc: '2.0', method: 'notifications/initialized' }, { ...extra, replayed: true });
+  /** Replays the end of the handshake if the server does not know it. Another pod, which got it, may not have told this one. */
+  replayHandshakeEnd({ initialized }: SessionData, extra: MessageExtraInfo): void {
+    if (!initialized || this.#initialized) return;
+    this.#initialized = true;
+    this.#replayInitialized(extra);
   }
 
-  setLevel(level: LoggingLevel, extra: MessageExtraInfo): Promise<void> {
+  /** Replays the log level and the subscriptions in which the record differs from what the server knows. */
+  async replayChanges({ logLevel, subscriptions = [] }: McpSessionState, extra: MessageExtraInfo): Promise<void> {
+    const replayed: Promise<void>[] = [];
+    if (logLevel !== undefined && logLevel !== this.#logLevel) {
+      this.#logLevel = logLevel;
+      replayed.push(this.#setLevel(logLevel, extra));
+    }
+    if (subscriptions.length > 0 || this.#subscriptions?.size) {
+      const known = (this.#subscriptions ??= new Set());
+      for (const uri of subscriptions) {
+        if (known.has(uri)) continue;
+        known.add(uri);
+        replayed.push(this.#request('resources/subscribe', { uri }, extra));
+      }
+      for (const uri of known) {
+        if (subscriptions.includes(uri)) continue;
+        known.delete(uri);
+        replayed.push(this.#request('resources/unsubscribe', { uri }, extra));
+      }
+    }
+    await Promise.all(replayed);
+  }
+
+  #setLevel(level: LoggingLevel, extra: MessageExtraInfo): Promise<void> {
     return this.#request('logging/setLevel', { level }, extra);
   }
 
-  subscribe(uri: string, extra: MessageExtraInfo): Promise<void> {
-    return this.#request('resources/subscribe', { uri }, extra);
+  #replayInitialized(extra: MessageExtraInfo): void {
+    this.#dispatch({ jsonrpc: '2.0', method: 'notifications/initialized' }, extra);
   }
 
-  unsubscribe(uri: string, extra: MessageExtraInfo): Promise<void> {
-    return this.#request('resources/unsubscribe', { uri }, extra);
+  #dispatch(message: JSONRPCMessage, extra: MessageExtraInfo): void {
+    const replayed: ReplayedMessageExtraInfo = { ...extra, replayed: true };
+    this.#context.dispatch(message, replayed);
   }
 
-  /** Settles when the server has answered; a refusal is reported, because the server took it the first time. */
+  /** Settles when the server has answered; a refusal is reported, because the server accepted the message the first time. */
   async #request(method: string, params: Record<string, unknown>, extra: MessageExtraInfo): Promise<void> {
     prefix ??= `replay-${globalThis.crypto.randomUUID()}-`;
     const id = prefix + String(++count);
@@ -87,18 +142,18 @@ export class Replay {
         () =>
           new Promise<JSONRPCMessage>(resolve => {
             waiting.set(id, resolve);
-            this.#host.onmessage?.({ jsonrpc: '2.0', id, method, params }, { ...extra, replayed: true });
+            this.#dispatch({ jsonrpc: '2.0', id, method, params }, extra);
           }),
         ANSWER_TIMEOUT_MS,
         () => new SessionRecoveryError(`The server did not answer the replayed ${method}`)
       );
       if ('error' in answer) {
-        this.#host.report(
+        this.#context.report(
           new SessionRecoveryError(`The server refused the replayed ${method}: ${answer.error.message}`)
         );
       }
     } catch (error) {
-      this.#host.report(error as Error);
+      this.#context.report(error as Error);
     } finally {
       waiting.delete(id);
       if (waiting.size === 0 && this.#waiting === waiting) this.#waiting = undefined;

@@ -1,4 +1,4 @@
-import { type InitializeRequest, type JSONRPCMessage, SUPPORTED_PROTOCOL_VERSIONS } from 'mcp-sdk-upstream/types.js';
+import type { InitializeRequest, JSONRPCMessage } from 'mcp-sdk-upstream/types.js';
 import type { SessionData } from '../../ports/sessionStore.js';
 import { type Admitted, lookUp, type LookupHost, principalOf } from './lookup.js';
 import type { Intake } from '../http/parseRequest.js';
@@ -6,9 +6,9 @@ import { type Exchange, type Reply, waitsOf } from '../http/exchange.js';
 import type { WaitBudget } from '../../deadline.js';
 import { messageExtra } from '../http/messageExtra.js';
 import type { ReportError } from '../../report.js';
+import type { OtherPods, SessionContext } from '../context.js';
 import type { ResolvedOptions } from '../options.js';
 import {
-  emptyReply,
   errorReply,
   INTERNAL_ERROR,
   INVALID_REQUEST,
@@ -20,47 +20,37 @@ import {
   TRANSPORT_ERROR
 } from '../http/replies.js';
 import { isInitialized } from '../http/jsonRpc.js';
+import { refuseVersion } from '../http/protocolVersion.js';
 import { exceedsBytes } from '../http/textSize.js';
 import { fitsHeader, isSessionId } from '../../ports/sessionId.js';
-import type { EngineState } from './sessionState.js';
-import type { SessionPods, StoredSession } from './storedSession.js';
-
-/** What the gate needs of the engine that it guards. */
-export interface Guarded {
-  readonly options: ResolvedOptions;
-  readonly state: EngineState;
-  readonly closed: boolean;
-  readonly report: ReportError;
-  sessionId: string | undefined;
-  /** Closes because the session is over. */
-  end(): Promise<void>;
-}
+import type { StoredSession } from './storedSession.js';
+import { type Ending, terminate } from './termination.js';
 
 /**
  * Opens the session for the first exchange, admits later ones or refuses them, and ends the session. In external mode the
  * store decides, at every exchange.
  */
-export class SessionGate implements LookupHost {
-  readonly #engine: Guarded;
+export class SessionLifecycle implements LookupHost, Ending {
+  readonly #context: SessionContext;
   /** In external mode: the session as the store has it. */
   readonly #stored: StoredSession | undefined;
-  /** In external mode: the other pods that serve the session. */
-  readonly #pods: SessionPods | undefined;
+  /** In external mode. */
+  readonly #otherPods: OtherPods | undefined;
   #state: 'new' | 'opening' | 'open' = 'new';
-  /** In external mode: from when a client ends the session, unless that fails. */
-  #removal: Promise<boolean> | undefined;
+  /** In external mode: set while a client ends the session. */
+  removal: Promise<boolean> | undefined;
 
-  constructor(engine: Guarded, stored: StoredSession | undefined, pods: SessionPods | undefined) {
-    this.#engine = engine;
+  constructor(context: SessionContext, stored: StoredSession | undefined, otherPods: OtherPods | undefined) {
+    this.#context = context;
     this.#stored = stored;
-    this.#pods = pods;
+    this.#otherPods = otherPods;
   }
 
   /** Opens the session: in the store first, then for the application, and only then for the client. */
   async open(exchange: Exchange, request: InitializeRequest, batchSize: number): Promise<Reply | undefined> {
-    const engine = this.#engine;
-    const { options } = engine;
-    if (this.#state === 'opening' || (this.#state === 'open' && engine.sessionId !== undefined)) {
+    const context = this.#context;
+    const { options } = context;
+    if (this.#state === 'opening' || (this.#state === 'open' && context.sessionId !== undefined)) {
       return refuse(this.report, 400, INVALID_REQUEST, 'Invalid Request: Server already initialized');
     }
     if (batchSize > 1) {
@@ -70,12 +60,12 @@ export class SessionGate implements LookupHost {
     const waits = waitsOf(exchange, options);
     const wanted = this.#stored ? isSessionId(sessionId) : sessionId === undefined || fitsHeader(sessionId);
     if (!wanted) {
-      engine.report(new Error('sessionIdGenerator must return 1 to 256 visible ASCII characters'));
+      context.report(new Error('sessionIdGenerator must return 1 to 256 visible ASCII characters'));
       return errorReply(500, INTERNAL_ERROR, 'Internal error');
     }
     if (this.#stored && exceedsBytes(JSON.stringify(request.params), options.maxHandshakeBytes)) {
       const problem = `The handshake must not exceed ${options.maxHandshakeBytes} bytes`;
-      engine.report(new Error(problem));
+      context.report(new Error(problem));
       return payloadTooLarge(problem);
     }
     if (this.#stored && sessionId !== undefined) {
@@ -84,37 +74,37 @@ export class SessionGate implements LookupHost {
         await this.#stored.create(sessionId, request.params, principalOf(exchange, options), waits);
       } catch (error) {
         this.#state = 'new';
-        return storeFailure(error, engine.report);
+        return storeFailure(error, context.report);
       }
     }
-    engine.sessionId = sessionId;
+    context.sessionId = sessionId;
     this.#state = 'open';
     try {
       // close() may have run while the store was asked.
-      if (sessionId && !engine.closed) await this.#pods?.join(sessionId, waits);
-      if (sessionId && !engine.closed) await options.onsessioninitialized?.(sessionId);
+      if (sessionId && !context.closed) await this.#otherPods?.join(sessionId, waits);
+      if (sessionId && !context.closed) await options.onsessioninitialized?.(sessionId);
     } catch (error) {
-      if (this.#stored) await this.abandon();
+      if (this.#stored) await this.discard();
       throw error;
     }
-    if (!this.#stored || !engine.closed) return undefined;
-    await this.abandon();
+    if (!this.#stored || !context.closed) return undefined;
+    await this.discard();
     return sessionNotFound();
   }
 
-  /** Ends the session that has just been opened: its client does not learn of it, so nobody can come back to it. */
-  async abandon(): Promise<void> {
-    const { options, report, sessionId } = this.#engine;
-    if (options.directory && sessionId !== undefined) await options.directory.remove(sessionId).catch(report);
-    await this.#engine.end();
+  /** Ends a session that was opened and whose client is not told of it: nobody can come back to it. */
+  async discard(): Promise<void> {
+    const { options, report, sessionId } = this.#context;
+    if (options.storeAccess && sessionId !== undefined) await options.storeAccess.remove(sessionId).catch(report);
+    await this.#context.onEnded();
   }
 
   get options(): ResolvedOptions {
-    return this.#engine.options;
+    return this.#context.options;
   }
 
   get report(): ReportError {
-    return this.#engine.report;
+    return this.#context.report;
   }
 
   /** Looks up the session of an exchange, unless this transport serves another session. */
@@ -128,12 +118,8 @@ export class SessionGate implements LookupHost {
     return lookUp(this, exchange, intake, this.#stored);
   }
 
-  endedElsewhere(sessionId: string): Promise<void> | undefined {
-    return this.#engine.sessionId === sessionId ? this.#engine.end() : undefined;
-  }
-
-  tellEnded(sessionId: string): void {
-    void this.#pods?.ended(sessionId);
+  onMissing(sessionId: string): Promise<void> | undefined {
+    return this.#context.sessionId === sessionId ? this.#context.onEnded() : undefined;
   }
 
   /**
@@ -142,27 +128,20 @@ export class SessionGate implements LookupHost {
    * @returns the reply if the exchange is not this session's, or speaks an unsupported protocol version
    */
   async admit(exchange: Exchange, admitted: Admitted, recover = true): Promise<Reply | undefined> {
-    if (this.#engine.options.sessionIdGenerator) {
+    if (this.#context.options.sessionIdGenerator) {
       const refusal =
         this.#stored && admitted.kind === 'stored'
           ? await this.#admitStored(exchange, admitted.record, this.#stored, recover)
           : this.#refuseLocally(exchange.header('mcp-session-id'));
       if (refusal) return refusal;
     }
-    const version = exchange.header('mcp-protocol-version');
-    if (version === null || SUPPORTED_PROTOCOL_VERSIONS.includes(version)) return undefined;
-    return refuse(
-      this.report,
-      400,
-      TRANSPORT_ERROR,
-      `Bad Request: Unsupported protocol version: ${version} (supported versions: ${SUPPORTED_PROTOCOL_VERSIONS.join(', ')})`
-    );
+    return refuseVersion(exchange, this.report);
   }
 
   /** The store learns that the client has completed the handshake before the server does. */
   recordHandshake(exchange: Exchange, messages: JSONRPCMessage[]): Promise<Reply | undefined> | undefined {
     if (!this.#stored || !messages.some(isInitialized)) return undefined;
-    return this.#recordInitialized(this.#stored, waitsOf(exchange, this.#engine.options));
+    return this.#recordInitialized(this.#stored, waitsOf(exchange, this.#context.options));
   }
 
   async #recordInitialized(stored: StoredSession, waits: WaitBudget): Promise<Reply | undefined> {
@@ -170,44 +149,35 @@ export class SessionGate implements LookupHost {
       await stored.recordInitialized(waits);
       return undefined;
     } catch (error) {
-      return storeFailure(error, this.#engine.report);
+      return storeFailure(error, this.#context.report);
     }
   }
 
-  /** Ends the session: gone from the store before the client is told so. */
-  async end(exchange: Exchange): Promise<Reply> {
-    const { options, report, sessionId } = this.#engine;
-    const waits = waitsOf(exchange, options);
-    if (options.directory && sessionId !== undefined) {
-      let isFirst = !this.#removal;
-      try {
-        const removed = await (this.#removal ??= options.directory.remove(sessionId, waits));
-        isFirst &&= removed;
-      } catch (error) {
-        this.#removal = undefined;
-        // It may have been removed all the same: then the other pods find that out.
-        void this.#pods?.changed();
-        return storeFailure(error, report);
-      }
-      if (!isFirst) {
-        // Another DELETE, here or on another pod, removed it while this one asked the store.
-        await this.#engine.end();
-        return refuseNotFound(this.report);
-      }
-      await this.#pods?.ended(sessionId, waits);
-    }
-    try {
-      await options.onsessionclosed?.(sessionId as string);
-      return emptyReply(200);
-    } finally {
-      await this.#engine.end();
-    }
+  /** Ends the session for every pod, because its client wants so. */
+  terminate(exchange: Exchange): Promise<Reply> {
+    return terminate(this, waitsOf(exchange, this.options));
+  }
+
+  get sessionId(): string | undefined {
+    return this.#context.sessionId;
+  }
+
+  get otherPods(): OtherPods | undefined {
+    return this.#otherPods;
+  }
+
+  tellEnded(sessionId: string): void {
+    void this.#otherPods?.ended(undefined, sessionId);
+  }
+
+  onEnded(): Promise<void> {
+    return this.#context.onEnded();
   }
 
   #refuseLocally(sessionId: string | null): Reply | undefined {
     if (this.#state !== 'open') return refuse(this.report, 400, TRANSPORT_ERROR, 'Bad Request: Server not initialized');
     if (!sessionId) return refuse(this.report, 400, TRANSPORT_ERROR, 'Bad Request: Mcp-Session-Id header is required');
-    return sessionId === this.#engine.sessionId ? undefined : refuseNotFound(this.report);
+    return sessionId === this.#context.sessionId ? undefined : refuseNotFound(this.report);
   }
 
   async #admitStored(
@@ -216,20 +186,20 @@ export class SessionGate implements LookupHost {
     stored: StoredSession,
     recover: boolean
   ): Promise<Reply | undefined> {
-    const engine = this.#engine;
+    const context = this.#context;
     const { sessionId } = record;
     // While the store was asked, another exchange may have closed this transport or bound it to another session.
-    if (this.#servesAnother(sessionId)) return refuseNotFound(engine.report);
-    engine.sessionId ??= sessionId;
+    if (this.#servesAnother(sessionId)) return refuseNotFound(context.report);
+    context.sessionId ??= sessionId;
     this.#state = 'open';
     if (recover && !stored.knows(record)) {
-      await stored.adopt(record, messageExtra(exchange, engine.state), waitsOf(exchange, engine.options));
+      await stored.adopt(record, messageExtra(exchange, context.state), waitsOf(exchange, context.options));
     }
     return undefined;
   }
 
   #servesAnother(sessionId: string): boolean {
-    const { closed, sessionId: served } = this.#engine;
+    const { closed, sessionId: served } = this.#context;
     // The session that is being opened has no id that a client could know.
     return closed || this.#state === 'opening' || (served !== undefined && served !== sessionId);
   }

@@ -1,5 +1,5 @@
 import type { SessionData } from '../../ports/sessionStore.js';
-import type { SessionDirectory } from './storeAccess.js';
+import type { StoreAccess } from './storeAccess.js';
 import { type Exchange, type Reply, waitsOf } from '../http/exchange.js';
 import type { WaitBudget } from '../../deadline.js';
 import type { ReportError } from '../../report.js';
@@ -40,8 +40,8 @@ export type Admitted =
 export interface LookupHost {
   readonly options: ResolvedOptions;
   readonly report: ReportError;
-  /** The session is missing in the store: closes what this pod holds for it. */
-  endedElsewhere(sessionId: string): Promise<void> | undefined;
+  /** The store does not have the session: forgets what this pod holds for it. */
+  onMissing(sessionId: string): Promise<void> | undefined;
   /** Tells the other pods that the session has ended. */
   tellEnded(sessionId: string): void;
 }
@@ -63,14 +63,14 @@ export function lookUp(
 ): Admitted | Reply | Promise<Admitted | Reply> {
   const opens = intake.kind === 'post' && intake.initialize !== undefined;
   const sessionId = exchange.header('mcp-session-id');
-  if (!host.options.directory || !sessionId) return opens ? OPENS : LOCAL;
-  return lookUpStored(host, exchange, host.options.directory, sessionId, opens, known);
+  if (!host.options.storeAccess || !sessionId) return opens ? OPENS : LOCAL;
+  return lookUpStored(host, exchange, host.options.storeAccess, sessionId, opens, known);
 }
 
 async function lookUpStored(
   host: LookupHost,
   exchange: Exchange,
-  directory: SessionDirectory,
+  storeAccess: StoreAccess,
   sessionId: string,
   opens: boolean,
   known: KnownSession | undefined
@@ -84,7 +84,8 @@ async function lookUpStored(
     const isOurs = (found: SessionData): boolean =>
       belongsTo(found, principal) && isInNamespace(found, options.namespace);
     // If the client may not use it, the store is asked all the same: the time that the reply takes must reveal nothing.
-    record = trusted && isOurs(trusted) ? trusted : await ask(directory, sessionId, known, waitsOf(exchange, options));
+    record =
+      trusted && isOurs(trusted) ? trusted : await ask(storeAccess, sessionId, known, waitsOf(exchange, options));
     if (record && isOurs(record)) {
       if (!opens) return { kind: 'stored', record };
       return refuse(report, 400, INVALID_REQUEST, 'Invalid Request: Server already initialized');
@@ -93,17 +94,17 @@ async function lookUpStored(
     return storeFailure(error, report);
   }
   if (!record) {
-    await host.endedElsewhere(sessionId);
+    await host.onMissing(sessionId);
     // The pod that ended it may have had no way to tell the others. Not awaited: the reply takes as long as for a session of
     // another client.
-    if (exchange.method === 'DELETE') host.tellEnded(sessionId);
+    if (exchange.method === 'DELETE' && isSessionId(sessionId)) host.tellEnded(sessionId);
   }
   // A client whose session is gone may send its old id when it starts over.
   return opens ? OPENS : refuseNotFound(report);
 }
 
 async function ask(
-  directory: SessionDirectory,
+  storeAccess: StoreAccess,
   sessionId: string,
   known: KnownSession | undefined,
   waits: WaitBudget
@@ -111,7 +112,7 @@ async function ask(
   if (!isSessionId(sessionId)) return null;
   const askedAt = performance.now();
   const ownChanges = known?.ownChanges ?? 0;
-  const record = await directory.touch(sessionId, known?.record, waits);
+  const record = await storeAccess.touch(sessionId, known?.record, waits);
   return record && known ? known.confirmed(record, askedAt, ownChanges) : record;
 }
 

@@ -26,7 +26,7 @@ const MAX_REFRESH_MS = 20_000;
  * The engine's way to the session store: every call has a deadline, every failure becomes one of two errors,
  * and stores with only the five required methods look like the ones with all of them.
  */
-export class SessionDirectory {
+export class StoreAccess {
   readonly #store: SessionStore;
   readonly #timeoutMs: number;
   /** Milliseconds after which a pod refreshes a session that only holds a stream: well within the time to live. */

@@ -8,77 +8,40 @@ import {
   SUPPORTED_PROTOCOL_VERSIONS
 } from 'mcp-sdk-upstream/types.js';
 import { pause, type WaitBudget } from '../../deadline.js';
-import { SessionStoreUnavailableError } from '../../errors.js';
-import {
-  MAX_SUBSCRIPTIONS,
-  type McpSessionState,
-  type SessionData,
-  type SessionPatch
-} from '../../ports/sessionStore.js';
-import type { KnownSession } from './lookup.js';
-import type { SessionDirectory } from './storeAccess.js';
-import type { ResolvedOptions } from '../options.js';
-import { subscriptionProblem } from './subscriptionLimits.js';
-import { Replay, type ReplayHost } from './handshakeReplay.js';
 import { fingerprint } from '../../ports/sessionId.js';
-import { noteRecovery } from './secondRecovery.js';
+import type { McpSessionState, SessionData, SessionPatch } from '../../ports/sessionStore.js';
 import { Date, performance } from '../../timers.js';
+import type { OtherPods, SessionContext } from '../context.js';
+import { HandshakeReplay } from './handshakeReplay.js';
+import type { KnownSession } from './lookup.js';
+import { RecordChanges } from './recordChanges.js';
+import { noteRecovery } from './secondRecovery.js';
+import type { StoreAccess } from './storeAccess.js';
 
-/** How often a session that is gone looks whether what it has been asked is answered. */
+/** How often a session that has ended checks whether its open requests are answered. */
 const ANSWER_POLL_MS = 100;
 
-/** What the session needs of the engine that serves it. */
-export interface SessionHost extends ReplayHost {
-  /** Requests that have not been answered, and exchanges that have not been replied to. */
-  readonly inFlight: number;
-  readonly closed: boolean;
-  readonly options: Pick<
-    ResolvedOptions,
-    'sessionFreshnessMs' | 'onsessionrecovered' | 'namespace' | 'maxSubscriptionBytes' | 'isHandWired'
-  >;
-  /** Closes because the session is over. */
-  end(): Promise<void>;
-}
-
-/** The other pods that serve the session. */
-export interface SessionPods {
-  /** Listens to them from now on. */
-  join(sessionId: string, waits?: WaitBudget): Promise<void>;
-  /** Tells them that this pod has changed the record. */
-  changed(waits?: WaitBudget): Promise<void>;
-  /**
-   * Tells them that the session has ended.
-   * @param sessionId - if this pod serves none
-   */
-  ended(sessionId?: string, waits?: WaitBudget): Promise<void>;
-}
-
-/** One session as this pod holds it in external mode: the record, and what of it the server here has been told. */
+/** One session as this pod holds it in external mode: the record, how fresh it is, and the server that it was replayed to. */
 export class StoredSession implements KnownSession {
-  readonly #directory: SessionDirectory;
-  readonly #host: SessionHost;
-  readonly #pods: SessionPods;
-  readonly #replay: Replay;
+  readonly #storeAccess: StoreAccess;
+  readonly #context: SessionContext;
+  readonly #otherPods: OtherPods;
+  /** What the server on this pod knows. */
+  readonly #server: HandshakeReplay;
   #record: SessionData | undefined;
   #recovery: Promise<void> | undefined;
-  /** What the server on this pod knows, from its client directly, from another pod, or by replay. */
-  #initialized = false;
-  #logLevel: string | undefined;
-  #subscriptions: Set<string> | undefined;
-  /** Changes that the client was told of while the store was away. */
-  #unsaved: SessionPatch[] | undefined;
-  /** When the store was last asked for the session, and said that it is there, by `performance.now()`. */
+  /** When the store was last asked for the session, and had it, by `performance.now()`. */
   #confirmedAt = -Infinity;
-  /** This pod's own changes of the record; absent until there is one. */
-  #saves: { count: number; underWay: number; refreshAfter: boolean } | undefined;
-  /** Whether the store is being asked though no exchange waits for it. */
+  /** Absent until this pod changes the record. */
+  #changes: RecordChanges | undefined;
+  /** Whether the store is being asked in the background. */
   #refreshing = false;
 
-  constructor(directory: SessionDirectory, host: SessionHost, pods: SessionPods) {
-    this.#directory = directory;
-    this.#host = host;
-    this.#pods = pods;
-    this.#replay = new Replay(host);
+  constructor(storeAccess: StoreAccess, context: SessionContext, otherPods: OtherPods) {
+    this.#storeAccess = storeAccess;
+    this.#context = context;
+    this.#otherPods = otherPods;
+    this.#server = new HandshakeReplay(context);
   }
 
   /** The record as it was last read, to ask the store for changes only. */
@@ -87,58 +50,59 @@ export class StoredSession implements KnownSession {
   }
 
   trusted(): SessionData | undefined {
-    const { sessionFreshnessMs } = this.#host.options;
+    const { sessionFreshnessMs } = this.#context.options;
     if (sessionFreshnessMs === 0 || this.#recovery) return undefined;
     if (performance.now() - this.#confirmedAt >= sessionFreshnessMs) return undefined;
     if (!this.#refreshing) {
       this.#refreshing = true;
-      void this.#refreshBehind()
-        .catch(this.#host.report)
+      void this.#refreshInBackground()
+        .catch(this.#context.report)
         .finally(() => (this.#refreshing = false));
     }
     return this.#record;
   }
 
   get ownChanges(): number {
-    return this.#saves?.count ?? 0;
+    return this.#changes?.count ?? 0;
   }
 
   confirmed(record: SessionData, askedAt: number, ownChanges: number): SessionData {
     this.#confirmedAt = askedAt;
-    // What was read may lack what this pod has changed meanwhile: then the next look tells.
-    const mayLack = this.#saves && (this.#saves.underWay > 0 || this.#saves.count !== ownChanges);
+    // The record may lack what this pod changed while it was read: then the next look-up shows the change.
+    const changes = this.#changes;
+    const mayLack = changes && (changes.areUnderWay || changes.count !== ownChanges);
     return mayLack ? (this.#record ?? record) : record;
   }
 
-  /** Reads the record anew, and brings the server here up to date. */
+  /** Reads the record again, and brings the server here up to date. */
   async refresh(): Promise<void> {
-    if (!(await this.#isThere())) await this.#host.end();
+    if (!(await this.#exists())) await this.#context.onEnded();
   }
 
-  /** The same beside an exchange that was let through on trust: where the session is gone, it is answered all the same. */
-  async #refreshBehind(): Promise<void> {
-    if (await this.#isThere()) return;
+  /** Reads the record again after an exchange was admitted without asking. If the session is missing, its requests are still answered. */
+  async #refreshInBackground(): Promise<void> {
+    if (await this.#exists()) return;
     this.#confirmedAt = -Infinity;
-    while (this.#host.inFlight > 0 && !this.#host.closed) {
+    while (this.#context.inFlight > 0 && !this.#context.closed) {
       await pause(ANSWER_POLL_MS);
     }
-    await this.#host.end();
+    await this.#context.onEnded();
   }
 
-  /** @returns false where the session is missing */
-  async #isThere(): Promise<boolean> {
+  /** Reads the record again. @returns false if the session is missing */
+  async #exists(): Promise<boolean> {
     const known = this.#record;
     if (!known) return true;
     const askedAt = performance.now();
     const { ownChanges } = this;
-    const read = await this.#directory.touch(known.sessionId, known);
+    const read = await this.#storeAccess.touch(known.sessionId, known);
     if (!read) return false;
     if (this.confirmed(read, askedAt, ownChanges) === read) {
       await this.adopt(read, {});
       return true;
     }
-    if (!this.#saves?.underWay) return this.#isThere();
-    this.#saves.refreshAfter = true;
+    if (!this.#changes?.areUnderWay) return this.#exists();
+    this.#changes.refreshAfter();
     return true;
   }
 
@@ -153,40 +117,40 @@ export class StoredSession implements KnownSession {
     const protocolVersion = SUPPORTED_PROTOCOL_VERSIONS.includes(requested) ? requested : LATEST_PROTOCOL_VERSION;
     const mcp: McpSessionState = { protocolVersion, initialize: params };
     if (principal !== undefined) mcp.principal = principal;
-    const { namespace } = this.#host.options;
+    const { namespace } = this.#context.options;
     if (namespace !== undefined) mcp.namespace = namespace;
     const now = Date.now();
     const record = { sessionId, initialized: false, createdAt: now, lastActivity: now, metadata: { mcp } };
     const askedAt = performance.now();
-    await this.#directory.create(record, waits);
+    await this.#storeAccess.create(record, waits);
     this.#record = record;
     this.#confirmedAt = askedAt;
   }
 
   /** As far as this pod knows. */
   isSubscribedTo(uri: string): boolean {
-    return this.#subscriptions?.has(uri) ?? false;
+    return this.#server.isSubscribedTo(uri);
   }
 
   /** Why the client may not subscribe to a resource; undefined if it may. */
   subscriptionProblem(uri: string): string | undefined {
-    const problem = subscriptionProblem(this.#subscriptions, uri, this.#host.options.maxSubscriptionBytes);
+    const problem = this.#server.subscriptionProblem(uri);
     return problem && `Too many subscriptions: ${problem}`;
   }
 
-  /** Whether this message answers a replayed one, and so goes to no client. */
-  takesAnswer(message: JSONRPCMessage): boolean {
-    return this.#replay.takesAnswer(message);
+  /** Consumes the server's answer to a replayed message: it goes to no client. */
+  consumeReplayAnswer(message: JSONRPCMessage): boolean {
+    return this.#server.consumeAnswer(message);
   }
 
-  /** Whether the server on this pod is where the client left it, and this record says nothing new. */
+  /** Whether the server on this pod is up to date with the client, and this record has no changes. */
   knows(record: SessionData): boolean {
-    return record === this.#record && !this.#recovery && !this.#unsaved;
+    return record === this.#record && !this.#recovery && !this.#changes?.hasUnsaved;
   }
 
   /**
-   * Brings the server on this pod to where the client left it: the whole of it the first time, later what has
-   * changed on other pods. Concurrent exchanges share one recovery.
+   * Brings the server on this pod up to date with the client: with the whole record the first time, later with what other
+   * pods have changed. Concurrent exchanges share one recovery.
    */
   async adopt(record: SessionData, extra: MessageExtraInfo, waits?: WaitBudget): Promise<void> {
     if (!this.#record) {
@@ -197,41 +161,42 @@ export class StoredSession implements KnownSession {
     // Exchanges that waited for the same recovery may have read the record before and after a change.
     const isNews = record !== this.#record && !isOlder(record, this.#record);
     if (isNews) this.#record = record;
-    if (isNews) this.#catchUpWithHandshake(record, extra);
-    if (this.#unsaved) await this.#saveLate(this.#unsaved, waits);
-    else if (isNews) await this.#replayChanges(record.metadata?.mcp ?? {}, extra);
+    if (isNews) this.#server.replayHandshakeEnd(record, extra);
+    // A record that was read before this pod's changes are saved says nothing about them.
+    if (this.#changes?.hasUnsaved) await this.#changes.saveUnsaved(waits);
+    else if (isNews) await this.#server.replayChanges(record.metadata?.mcp ?? {}, extra);
   }
 
-  /** Settles when the server here is where the client left it. */
+  /** Settles when the server here has been recovered. */
   async recovered(): Promise<void> {
     await this.#recovery;
   }
 
-  /** Whether the server here is still to learn, from another pod, that the handshake is complete. */
-  takesInitialized(): boolean {
-    if (this.#initialized) return false;
-    return (this.#initialized = true);
+  /** Notes that the server here gets the end of the handshake from another pod. @returns false if it has it already */
+  acceptInitialized(): boolean {
+    if (this.#server.initialized) return false;
+    return (this.#server.initialized = true);
   }
 
-  /** Runs before the server sees the client's messages: the store learns that the handshake is complete. */
+  /** Stores that the handshake is complete, before the server gets the client's messages. */
   async recordInitialized(waits?: WaitBudget): Promise<void> {
     const record = this.#record;
     if (!record) return;
-    const known = this.#initialized;
-    this.#initialized = true;
+    const known = this.#server.initialized;
+    this.#server.initialized = true;
     if (record.initialized) return;
     try {
-      await this.#directory.patch(record.sessionId, { initialized: true }, waits);
+      await this.#storeAccess.patch(record.sessionId, { initialized: true }, waits);
     } catch (error) {
       // The client sends it again, maybe to another pod, which tells this one.
-      this.#initialized = known;
+      this.#server.initialized = known;
       throw error;
     }
-    // Whatever was read meanwhile is newer.
+    // A record that was read meanwhile is newer.
     if (this.#record === record) this.#record = { ...record, initialized: true };
   }
 
-  /** What to store when the server has accepted this request, before the client learns of it. */
+  /** What to store when the server has accepted this request, before the client gets the answer. */
   onresult(
     request: JSONRPCRequest,
     waits?: WaitBudget
@@ -244,12 +209,12 @@ export class StoredSession implements KnownSession {
       case 'logging/setLevel':
         // The SDK's servers refuse a level or a URI that is not a string, but the handler may be the application's.
         return typeof params.level === 'string'
-          ? () => this.#save({ logLevel: params.level as LoggingLevel }, waits)
+          ? () => this.#saveLogLevel(params.level as LoggingLevel, waits)
           : undefined;
       case 'resources/subscribe':
-        return typeof uri === 'string' ? () => this.#save({ subscribe: uri }, waits) : undefined;
+        return typeof uri === 'string' ? () => this.#saveSubscription(uri, waits) : undefined;
       case 'resources/unsubscribe':
-        return typeof uri === 'string' ? () => this.#save({ unsubscribe: uri }, waits) : undefined;
+        return typeof uri === 'string' ? () => this.#saveUnsubscription(uri, waits) : undefined;
       default:
         return undefined;
     }
@@ -257,63 +222,33 @@ export class StoredSession implements KnownSession {
 
   async #recover(record: SessionData, extra: MessageExtraInfo, waits: WaitBudget | undefined): Promise<void> {
     // This pod listens to the others before anything is replayed: what they send meanwhile comes after the replay.
-    const listening = this.#pods.join(record.sessionId, waits).then(() => this.#readAgain(record, waits));
-    const { initialize, protocolVersion, logLevel, subscriptions = [] } = record.metadata?.mcp ?? {};
-    this.#initialized = record.initialized;
-    await this.#replay.handshake(initialize, protocolVersion, record.initialized, extra);
-    await this.#replayChanges({ logLevel, subscriptions }, extra);
+    const listening = this.#otherPods.join(record.sessionId, waits).then(() => this.#readAgain(record, waits));
+    await this.#server.replayAll(record, extra);
     const current = await listening;
-    if (!current) return this.#host.end();
+    if (!current) return this.#context.onEnded();
     if (current !== record && !isOlder(current, record)) {
       this.#record = current;
-      this.#catchUpWithHandshake(current, extra);
-      await this.#replayChanges(current.metadata?.mcp ?? {}, extra);
+      this.#server.replayHandshakeEnd(current, extra);
+      await this.#server.replayChanges(current.metadata?.mcp ?? {}, extra);
     }
-    if (this.#host.options.isHandWired) noteRecovery(record.sessionId, this.#host);
+    const { isHandWired, onsessionrecovered } = this.#context.options;
+    if (isHandWired) noteRecovery(record.sessionId, this.#context);
     try {
-      await this.#host.options.onsessionrecovered?.(record.sessionId);
+      await onsessionrecovered?.(record.sessionId);
     } catch (error) {
-      // The application is told of the recovery; the client has no part in what it makes of that.
-      this.#host.report(error as Error);
+      // The callback only informs the application; its failure must not fail the client's request.
+      this.#context.report(error as Error);
     }
   }
 
-  /** What other pods said before this one listened to them is lost: that the session has changed, or has ended. */
+  /** What other pods sent before this one listened is lost: a change of the session, or its end. */
   async #readAgain(record: SessionData, waits: WaitBudget | undefined): Promise<SessionData | null> {
     try {
-      return await this.#directory.touch(record.sessionId, record, waits);
+      return await this.#storeAccess.touch(record.sessionId, record, waits);
     } catch (error) {
-      this.#host.report(error as Error);
+      this.#context.report(error as Error);
       return record;
     }
-  }
-
-  /** The pod that was told of its end may have had no way to tell this one. */
-  #catchUpWithHandshake(record: SessionData, extra: MessageExtraInfo): void {
-    if (record.initialized && this.takesInitialized()) this.#replay.initialized(extra);
-  }
-
-  async #replayChanges(state: McpSessionState, extra: MessageExtraInfo): Promise<void> {
-    const replayed: Promise<void>[] = [];
-    if (state.logLevel !== undefined && state.logLevel !== this.#logLevel) {
-      this.#logLevel = state.logLevel;
-      replayed.push(this.#replay.setLevel(state.logLevel, extra));
-    }
-    const wanted = state.subscriptions ?? [];
-    if (wanted.length > 0 || this.#subscriptions?.size) {
-      const known = (this.#subscriptions ??= new Set());
-      for (const uri of wanted) {
-        if (known.has(uri)) continue;
-        known.add(uri);
-        replayed.push(this.#replay.subscribe(uri, extra));
-      }
-      for (const uri of known) {
-        if (wanted.includes(uri)) continue;
-        known.delete(uri);
-        replayed.push(this.#replay.unsubscribe(uri, extra));
-      }
-    }
-    await Promise.all(replayed);
   }
 
   async #saveNegotiated(protocolVersion: unknown, waits: WaitBudget | undefined): Promise<void> {
@@ -321,62 +256,33 @@ export class StoredSession implements KnownSession {
     if (protocolVersion !== this.#record?.metadata?.mcp?.protocolVersion) await this.#save({ protocolVersion }, waits);
   }
 
+  async #saveLogLevel(logLevel: LoggingLevel, waits: WaitBudget | undefined): Promise<void> {
+    this.#server.noteLogLevel(logLevel);
+    await this.#save({ logLevel }, waits);
+  }
+
+  async #saveSubscription(uri: string, waits: WaitBudget | undefined): Promise<void> {
+    // Other subscriptions may have been accepted since this one was admitted.
+    const problem = this.#server.subscriptionProblem(uri);
+    if (problem !== undefined) {
+      const session = fingerprint(this.#record?.sessionId ?? '');
+      return this.#context.report(new Error(`Too many subscriptions of session ${session}: ${problem}`));
+    }
+    this.#server.noteSubscribed(uri);
+    await this.#save({ subscribe: uri }, waits);
+  }
+
+  async #saveUnsubscription(uri: string, waits: WaitBudget | undefined): Promise<void> {
+    this.#server.noteUnsubscribed(uri);
+    await this.#save({ unsubscribe: uri }, waits);
+  }
+
   /** The client's request has succeeded and its answer waits: a store that fails now must not hold it back. */
   async #save(patch: SessionPatch, waits: WaitBudget | undefined): Promise<void> {
     const sessionId = this.#record?.sessionId;
     if (sessionId === undefined) return;
-    if (patch.logLevel !== undefined) this.#logLevel = patch.logLevel;
-    if (patch.unsubscribe !== undefined) this.#subscriptions?.delete(patch.unsubscribe);
-    if (patch.subscribe !== undefined) {
-      // Others may have been accepted since this one was let through.
-      const problem = this.subscriptionProblem(patch.subscribe);
-      if (problem !== undefined) {
-        return this.#host.report(new Error(`Session ${fingerprint(sessionId)} keeps no more. ${problem}`));
-      }
-      (this.#subscriptions ??= new Set()).add(patch.subscribe);
-    }
-    if (await this.#store(patch, waits)) return;
-    this.#unsaved ??= [];
-    if (this.#unsaved.length < MAX_SUBSCRIPTIONS) this.#unsaved.push(patch);
-  }
-
-  /** @returns false where the store was away; that has been reported */
-  async #store(patch: SessionPatch, waits: WaitBudget | undefined): Promise<boolean> {
-    const saves = (this.#saves ??= { count: 0, underWay: 0, refreshAfter: false });
-    saves.count++;
-    saves.underWay++;
-    try {
-      return await this.#tryToStore(patch, waits);
-    } finally {
-      saves.count++;
-      saves.underWay--;
-      if (saves.refreshAfter && saves.underWay === 0) {
-        saves.refreshAfter = false;
-        void this.refresh().catch(this.#host.report);
-      }
-    }
-  }
-
-  async #tryToStore(patch: SessionPatch, waits: WaitBudget | undefined): Promise<boolean> {
-    try {
-      await this.#directory.patch(this.#record?.sessionId ?? '', patch, waits);
-      await this.#pods.changed(waits);
-      return true;
-    } catch (error) {
-      this.#host.report(error as Error);
-      return !(error instanceof SessionStoreUnavailableError);
-    }
-  }
-
-  /** The record that was just read lacks these changes, so nothing is to be learned from it about them. */
-  async #saveLate(patches: SessionPatch[], waits: WaitBudget | undefined): Promise<void> {
-    this.#unsaved = undefined;
-    for (const [index, patch] of patches.entries()) {
-      if (await this.#store(patch, waits)) continue;
-      // One try for each exchange: the store is away still, and the client waits.
-      this.#unsaved = [...patches.slice(index), ...(this.#unsaved ?? [])];
-      return;
-    }
+    this.#changes ??= new RecordChanges(sessionId, this.#storeAccess, this.#context, this.#otherPods);
+    await this.#changes.save(patch, waits);
   }
 }
 

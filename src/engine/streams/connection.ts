@@ -4,8 +4,8 @@ import { SlowClientError } from '../../errors.js';
 import { armSseKeepAlive } from './sseKeepAlive.js';
 import type { EventSink, StreamWriter } from '../http/exchange.js';
 import type { ReportError } from '../../report.js';
+import type { LoggedStream } from './eventLog.js';
 import { messageEvent, primingEvent } from './sse.js';
-import type { Stream } from './stream.js';
 import { clearInterval, performance, setInterval } from '../../timers.js';
 
 /**
@@ -16,6 +16,11 @@ const MAX_UNREAD_BYTES = 4 * 1024 * 1024;
 const MAX_UNREAD_MS = 5000;
 /** More is not held for any client. */
 const MAX_BURST_BYTES = 32 * 1024 * 1024;
+
+/** A stream as the client knows it: it outlives the connection when the client resumes. */
+export interface Stream extends LoggedStream {
+  connection: Connection | undefined;
+}
 
 /** What a connection needs of whoever has made it. */
 export interface ConnectionOwner {

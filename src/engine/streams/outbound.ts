@@ -1,35 +1,18 @@
 import type { JSONRPCMessage, JSONRPCRequest, RequestId } from 'mcp-sdk-upstream/types.js';
 import type { WaitBudget } from '../../deadline.js';
-import { Connection, type ConnectionOwner } from './connection.js';
+import { Connection, type ConnectionOwner, type Stream } from './connection.js';
 import { EventLog, type LoggedStream } from './eventLog.js';
 import type { EventSink, Reply } from '../http/exchange.js';
 import type { ReportError } from '../../report.js';
 import { isRequest, isResponse, type Response } from '../http/jsonRpc.js';
-import { answersInJson, isOver, OpenRequests } from './streamRegistry.js';
-import type { ResolvedOptions } from '../options.js';
+import { answersInJson, isOver, type OpenRequest, OpenRequests, type RequestStream } from './streamRegistry.js';
+import type { OtherPods, SessionContext } from '../context.js';
 import { sessionNotFound } from '../http/replies.js';
-import type { OpenRequest, RequestStream, Stream } from './stream.js';
 import { requestStreamName, STANDALONE, streamIdOf } from './streamId.js';
 
 /** The wait for room is handed out unawaited, in an object, so that only those who want it wait. */
 interface Written {
   room: void | Promise<void>;
-}
-
-/** Where messages go whose client is attached to another pod. */
-export interface Elsewhere {
-  readonly instance: string;
-  toStandalone(message: JSONRPCMessage, eventId: string | undefined): Promise<void>;
-  toStream(streamId: string, message: JSONRPCMessage, eventId: string | undefined): Promise<void>;
-  streamEnded(streamId: string): Promise<void>;
-}
-
-/** What the streams need of the engine whose they are. */
-export interface StreamHost {
-  readonly options: ResolvedOptions;
-  readonly report: ReportError;
-  /** A client holds a stream that stays open, or waits for a JSON answer. */
-  attached(): void;
 }
 
 const NONE: readonly Connection[] = [];
@@ -38,8 +21,8 @@ const NONE: readonly Connection[] = [];
 export class Outbound implements ConnectionOwner {
   readonly log: EventLog | undefined;
   /** In external mode: the other pods. */
-  elsewhere: Elsewhere | undefined;
-  readonly #host: StreamHost;
+  otherPods: OtherPods | undefined;
+  readonly #context: SessionContext;
   readonly #openRequests = new OpenRequests();
   /** Streams that can be resumed, by id; absent without an event log. */
   readonly #streams: Map<string, Stream> | undefined;
@@ -49,9 +32,9 @@ export class Outbound implements ConnectionOwner {
   #sessionId: string | undefined;
   #closed = false;
 
-  constructor(host: StreamHost) {
-    const { options, report } = host;
-    this.#host = host;
+  constructor(context: SessionContext) {
+    const { options, report } = context;
+    this.#context = context;
     this.log = options.eventStore && new EventLog(options.eventStore, options.storeTimeoutMs, report);
     this.#streams = this.log && new Map();
   }
@@ -97,7 +80,7 @@ export class Outbound implements ConnectionOwner {
     const requests = messages.filter(isRequest);
     const reply = typeof answer === 'function' ? answer : undefined;
     const stream = this.#openRequests.open(requests, this.log ? this.#newStreamId(requests) : '', reply);
-    if (typeof answer === 'function') this.#host.attached();
+    if (typeof answer === 'function') this.#context.attached();
     else this.attach(stream, answer, takesCursors);
     return stream;
   }
@@ -118,14 +101,14 @@ export class Outbound implements ConnectionOwner {
   }
 
   /** Forgets a stream that could not be handed to the client. */
-  abandon(stream: RequestStream): void {
+  release(stream: RequestStream): void {
     stream.connection?.close();
     this.#release(stream);
   }
 
   /** Opens the stream that a GET asks for; undefined when there is one that must not be replaced. */
   openStandaloneStream(sink: EventSink, takesCursors: boolean): Connection | undefined {
-    if (this.#standalone.connection && !this.#host.options.takeover) return undefined;
+    if (this.#standalone.connection && !this.#context.options.takeover) return undefined;
     this.#standalone.connection?.close();
     return this.attach(this.#standalone, sink, takesCursors);
   }
@@ -136,7 +119,7 @@ export class Outbound implements ConnectionOwner {
    * @param isForClient - whether the client can use it, so that an event is stored if the log cannot tell one
    */
   async latestOnStandalone(isForClient: boolean, waits: WaitBudget): Promise<string | undefined> {
-    if (!this.elsewhere || !this.log) return undefined;
+    if (!this.otherPods || !this.log) return undefined;
     if (this.log.tellsLatest) return this.log.latestOf(this.#standalone, waits);
     return isForClient ? this.log.append(this.#standalone, {} as JSONRPCMessage, waits) : undefined;
   }
@@ -152,7 +135,7 @@ export class Outbound implements ConnectionOwner {
   /** Closes the connection of a request's stream; the client resumes it after the retry interval. */
   closeStreamOf(requestId: RequestId): void {
     const stream = this.#openRequests.get(requestId)?.stream;
-    if (stream?.moved) void this.elsewhere?.streamEnded(stream.id);
+    if (stream?.moved) void this.otherPods?.streamEnded(stream.id);
     else stream?.connection?.close();
   }
 
@@ -189,19 +172,19 @@ export class Outbound implements ConnectionOwner {
   }
 
   get keepAliveMs(): number {
-    return this.#host.options.keepAliveMs;
+    return this.#context.options.keepAliveMs;
   }
 
   get retryInterval(): number | undefined {
-    return this.#host.options.retryInterval;
+    return this.#context.options.retryInterval;
   }
 
   get report(): ReportError {
-    return this.#host.report;
+    return this.#context.report;
   }
 
   connectionOpened(): void {
-    this.#host.attached();
+    this.#context.attached();
   }
 
   connectionEnded(ended: Connection): void {
@@ -232,7 +215,7 @@ export class Outbound implements ConnectionOwner {
       throw noConnection(requestId);
     }
     if (response) return this.#respond(request, response);
-    if (this.#host.options.enableJsonResponse) return;
+    if (this.#context.options.enableJsonResponse) return;
     const delivered = await this.#deliver(request.stream, message);
     if (delivered?.room) await delivered.room;
   }
@@ -257,7 +240,7 @@ export class Outbound implements ConnectionOwner {
     for (const stream of this.#openRequests.streams) {
       stream.reply?.(sessionNotFound());
       stream.reply = undefined;
-      if (stream.moved) void this.elsewhere?.streamEnded(stream.id);
+      if (stream.moved) void this.otherPods?.streamEnded(stream.id);
     }
   }
 
@@ -266,10 +249,10 @@ export class Outbound implements ConnectionOwner {
     if (noted) await noted;
     const { stream } = request;
     const answer = request.id === request.message.id ? response : { ...response, id: request.message.id };
-    if (!this.#host.options.enableJsonResponse) {
+    if (!this.#context.options.enableJsonResponse) {
       const eventId = this.log && (await this.log.append(stream, answer));
       if (!this.#write(stream, answer, eventId) && stream.moved) {
-        await this.elsewhere?.toStream(stream.id, answer, eventId);
+        await this.otherPods?.toStream(stream.id, answer, eventId);
       }
     }
     // Another answer to the same request may have ended the stream while this one was stored.
@@ -287,7 +270,7 @@ export class Outbound implements ConnectionOwner {
     } else if (stream.connection) {
       stream.connection.close();
     } else if (stream.moved) {
-      await this.elsewhere?.streamEnded(stream.id);
+      await this.otherPods?.streamEnded(stream.id);
     } else if (!this.#closed && !stream.resumable) {
       throw noConnection(request.id);
     }
@@ -297,7 +280,7 @@ export class Outbound implements ConnectionOwner {
   async #deliver(stream: Stream, message: JSONRPCMessage): Promise<Written | undefined> {
     const eventId = this.log && (await this.log.append(stream, message));
     const written = this.#write(stream, message, eventId);
-    if (!written && this.elsewhere) await this.#deliverElsewhere(stream, message, eventId);
+    if (!written && this.otherPods) await this.#deliverElsewhere(stream, message, eventId);
     return written;
   }
 
@@ -311,14 +294,14 @@ export class Outbound implements ConnectionOwner {
       if (eventId !== undefined && 'resumable' in stream) stream.resumable = true;
       return { room };
     } catch (error) {
-      this.#host.report(error as Error);
+      this.#context.report(error as Error);
       return { room: undefined };
     }
   }
 
   async #deliverElsewhere(stream: Stream, message: JSONRPCMessage, eventId: string | undefined): Promise<void> {
-    if (stream === this.#standalone) await this.elsewhere?.toStandalone(message, eventId);
-    else if ((stream as RequestStream).moved) await this.elsewhere?.toStream(stream.id, message, eventId);
+    if (stream === this.#standalone) await this.otherPods?.toStandalone(message, eventId);
+    else if ((stream as RequestStream).moved) await this.otherPods?.toStream(stream.id, message, eventId);
   }
 
   #release(stream: RequestStream): void {
@@ -331,13 +314,13 @@ export class Outbound implements ConnectionOwner {
     if (stream.connection || stream.unanswered === 0 || !isOver(stream)) return;
     this.#release(stream);
     stream.reply?.(answersInJson(stream, this.#sessionId));
-    if (stream.moved) void this.elsewhere?.streamEnded(stream.id);
+    if (stream.moved) void this.otherPods?.streamEnded(stream.id);
   }
 
   #newStreamId(requests: JSONRPCRequest[]): string {
-    const name = this.elsewhere
+    const name = this.otherPods
       ? requestStreamName(
-          this.elsewhere.instance,
+          this.otherPods.instance,
           requests.map(request => request.id)
         )
       : globalThis.crypto.randomUUID();

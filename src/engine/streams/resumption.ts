@@ -1,32 +1,14 @@
 import { ErrorCode, type JSONRPCMessage } from 'mcp-sdk-upstream/types.js';
 import { EventCursorError } from '../../errors.js';
-import type { Connection } from './connection.js';
+import type { Connection, Stream } from './connection.js';
 import type { EventLog } from './eventLog.js';
 import type { EventSink, Exchange } from '../http/exchange.js';
 import type { ReportError } from '../../report.js';
+import type { OtherPods } from '../context.js';
 import { Follower } from './logFollower.js';
 import type { Outbound } from './outbound.js';
-import type { RequestStream, Stream } from './stream.js';
+import type { RequestStream } from './streamRegistry.js';
 import { belongsToSession, isEventOf, parseStreamId, STANDALONE, streamIdOf } from './streamId.js';
-
-/** What a pod says of a stream that its server may be running. */
-export type StreamState = 'open' | 'done' | 'gone' | 'unasked';
-
-/** The other pods, for streams that run there. */
-export interface StreamOwners {
-  readonly instance: string;
-  /** Whether another pod has the client's GET stream attached. */
-  standaloneIsHeld(): Promise<boolean>;
-  /** Tells the pods that the client has this stream here now. */
-  announce(streamId: string): Promise<void>;
-  /** Tells whoever has the client of this stream attached to let it go. */
-  streamEnded(streamId: string): Promise<void>;
-  /**
-   * Asks the pod that runs a stream's requests, and tells it that the client is here now.
-   * 'gone' when it did not answer within its lease; 'unasked' when the bus did not take the question.
-   */
-  ask(streamId: string): Promise<StreamState>;
-}
 
 /** Why a stream is not resumed. `expired`: the cursor was one of the session's GET stream, whose log is gone or was cut. */
 export type Refusal = 'invalid-cursor' | 'expired' | 'conflict' | 'closed' | 'over';
@@ -38,7 +20,7 @@ const LAST_ANSWERS = 'over';
 export class Resumption {
   readonly #outbound: Outbound;
   readonly #log: EventLog;
-  readonly #owners: StreamOwners | undefined;
+  readonly #owners: OtherPods | undefined;
   readonly #takeover: boolean;
   readonly #leaseMs: number;
   readonly #report: ReportError;
@@ -46,7 +28,7 @@ export class Resumption {
   constructor(
     outbound: Outbound,
     log: EventLog,
-    owners: StreamOwners | undefined,
+    owners: OtherPods | undefined,
     options: { takeover: boolean; leaseMs: number },
     report: ReportError
   ) {
@@ -156,7 +138,7 @@ export class Resumption {
    * The stream's events come from another pod, or will come from no pod any more.
    * @returns whether the client has had them all: some come back after an error, which ended the stream for the server
    */
-  async #followOwner(stream: Stream, follower: Follower, owners: StreamOwners, lastEventId: string): Promise<boolean> {
+  async #followOwner(stream: Stream, follower: Follower, owners: OtherPods, lastEventId: string): Promise<boolean> {
     const { owner, requestIds } = parseStreamId(stream.id);
     // The GET stream of an event store that cannot be followed has its events from who sends them.
     if (owner !== undefined || this.#log.tellsLatest) follower.follow(stream);
@@ -186,7 +168,7 @@ export class Resumption {
   }
 
   /** Asks after the owner as long as the client waits here. */
-  #watch(stream: Stream, follower: Follower, owners: StreamOwners): void {
+  #watch(stream: Stream, follower: Follower, owners: OtherPods): void {
     const { connection } = follower;
     const look = async (): Promise<void> => {
       const state = await owners.ask(stream.id);

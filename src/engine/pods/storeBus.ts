@@ -1,0 +1,35 @@
+import type { SessionBus } from '../../ports/sessionBus.js';
+import type { SessionStore } from '../../ports/sessionStore.js';
+
+const buses = new WeakMap<SessionStore, SessionBus>();
+/** How many use a bus, which may be that of several stores. */
+const users = new WeakMap<SessionBus, number>();
+const closed = new WeakSet<SessionBus>();
+
+/** A store's own bus: one for each store object, however many transports share it. */
+export function busOf(store: SessionStore | undefined): SessionBus | undefined {
+  if (!store?.createBus) return undefined;
+  const known = buses.get(store);
+  if (known && !closed.has(known)) return known;
+  const bus = store.createBus();
+  closed.delete(bus);
+  buses.set(store, bus);
+  return bus;
+}
+
+/**
+ * Keeps a store's own bus open until the returned function is called; the last such call closes the bus. An application that
+ * wires transports by hand closes the store instead.
+ */
+export function retainBus(store: SessionStore | undefined): () => Promise<void> {
+  const bus = store && buses.get(store);
+  if (!bus) return async () => {};
+  users.set(bus, (users.get(bus) ?? 0) + 1);
+  return async () => {
+    const left = (users.get(bus) ?? 0) - 1;
+    users.set(bus, left);
+    if (left > 0) return;
+    closed.add(bus);
+    await bus.close();
+  };
+}
