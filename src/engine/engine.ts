@@ -157,6 +157,7 @@ export class Engine implements Transport, EngineParts {
   }
 
   onEnded(): Promise<void> {
+    if (!this.#ended) this.outbound.deleteLogs();
     this.#ended = true;
     return this.close();
   }

@@ -161,6 +161,51 @@ export const latestCases = {
   }
 } satisfies EventCases;
 
+/** Of stores with `storeLastEvent`. */
+export const completeCases = {
+  async 'keeps the last event of a stream as any other, and takes what is stored after it'({ first, second }) {
+    const streamId = streamIdOf();
+    const cursor = await first.storeEvent(streamId, PRIMING);
+    const last = await first.storeLastEvent!(streamId, note(1));
+    const after = await second.storeEvent(streamId, note(2));
+    const events = [
+      [last, note(1)],
+      [after, note(2)]
+    ];
+    equal(await replay(second, cursor), { events, returned: streamId }, 'what came after the first event');
+    const only = streamIdOf();
+    const both = await second.storeLastEvent!(only, note(3));
+    equal(await replay(first, both), { events: [], returned: only }, 'what came after an event that is first and last');
+  }
+} satisfies EventCases;
+
+/** Of stores with `deleteStreams`. */
+export const deleteCases = {
+  async 'removes the streams of a session that are named or complete, and those of no other session'(stores) {
+    const { first, second } = stores;
+    const sessionId = randomUUID();
+    const others = [`${sessionId}:x`, sessionId.slice(1), randomUUID()];
+    const store = async (id: string, name: string, isLast: boolean): Promise<string> => {
+      const streamId = `${id}:${name}`;
+      await first.storeEvent(streamId, PRIMING);
+      return isLast && first.storeLastEvent
+        ? first.storeLastEvent(streamId, note(1))
+        : first.storeEvent(streamId, note(1));
+    };
+    const gone = [await store(sessionId, 'open', false)];
+    if (first.storeLastEvent) for (const name of ['a', 'b']) gone.push(await store(sessionId, name, true));
+    const kept = [];
+    for (const id of others) for (const isLast of [true, false]) kept.push(await store(id, `of ${isLast}`, isLast));
+    await second.deleteStreams!(sessionId, [`${sessionId}:open`, `${sessionId}:never`]);
+    for (const id of gone) await expectUnknown(second, id);
+    for (const id of kept) equal((await replay(second, id)).events, [], 'what came after the last event');
+    await second.deleteStreams!(sessionId, []);
+    const anew = await second.storeEvent(`${sessionId}:open`, PRIMING);
+    const next = await first.storeEvent(`${sessionId}:open`, note(2));
+    equal((await replay(first, anew)).events, [[next, note(2)]], 'the events of a stream that begins anew');
+  }
+} satisfies EventCases;
+
 /** Of stores that keep ten events of a stream; they may keep some hundred more. */
 export const boundedCases = {
   async 'keeps the last events of a long stream, and refuses to resume from one that it has dropped'(stores) {

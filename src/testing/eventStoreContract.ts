@@ -1,12 +1,25 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { type ContractOptions, optionalMethodsCase, runContract } from './contract.js';
-import { boundedCases, eventCases, expiringCases, latestCases, streamIdCases } from './eventStoreCases.js';
+import {
+  boundedCases,
+  completeCases,
+  deleteCases,
+  eventCases,
+  expiringCases,
+  latestCases,
+  streamIdCases
+} from './eventStoreCases.js';
 import type { TwoEventStores } from './storePair.js';
 
 /** The methods of an event store that it need not have. */
-export type OptionalEventMethod = 'getStreamIdForEventId' | 'latestEventId';
+export type OptionalEventMethod = 'getStreamIdForEventId' | 'latestEventId' | 'storeLastEvent' | 'deleteStreams';
 
-const OPTIONAL_METHODS: readonly OptionalEventMethod[] = ['getStreamIdForEventId', 'latestEventId'];
+const OPTIONAL_METHODS: readonly OptionalEventMethod[] = [
+  'getStreamIdForEventId',
+  'latestEventId',
+  'storeLastEvent',
+  'deleteStreams'
+];
 const methodCases = optionalMethodsCase(OPTIONAL_METHODS);
 
 export interface EventStoreContractOptions extends ContractOptions<EventStoreCase> {
@@ -24,6 +37,8 @@ export type EventStoreCase =
   | keyof typeof eventCases
   | keyof typeof streamIdCases
   | keyof typeof latestCases
+  | keyof typeof completeCases
+  | keyof typeof deleteCases
   | keyof typeof boundedCases
   | keyof typeof expiringCases
   | keyof typeof methodCases;
@@ -40,6 +55,8 @@ export function eventStoreContract(options: EventStoreContractOptions): void {
     { cases: eventCases, make: make(ROOMY) },
     { cases: streamIdCases, make: make(ROOMY), applies: offers('getStreamIdForEventId') },
     { cases: latestCases, make: make(ROOMY), applies: offers('latestEventId') },
+    { cases: completeCases, make: make(ROOMY), applies: offers('storeLastEvent') },
+    { cases: deleteCases, make: make(ROOMY), applies: offers('deleteStreams') },
     { cases: boundedCases, make: make({ ...ROOMY, maxEventsPerStream: 10 }) },
     { cases: expiringCases, make: make({ ...ROOMY, ttlSeconds: 1 }) }
   ]);

@@ -1,16 +1,18 @@
 import type { JSONRPCMessage } from 'mcp-sdk-upstream/types.js';
 import { EventCursorError } from '../../errors.js';
-import type { FollowableEventStore } from '../../ports/eventStore.js';
+import { type FollowableEventStore, partsOfStreamId } from '../../ports/eventStore.js';
 import { checkNumber, checkOptionsObject } from '../../validate.js';
 import { Date } from '../../timers.js';
 
 export interface InMemoryEventStoreOptions {
   /** Events kept of a stream at most; over it the oldest go. @default 1000 */
   maxEventsPerStream?: number;
-  /** Streams kept at most; over it the one that was written to longest ago goes. @default 10000 */
+  /** Streams kept at most; over it the one that was written to longest ago goes, complete ones first. @default 10000 */
   maxStreams?: number;
   /** Seconds that a stream is kept after its last event. @default 3600 */
   ttlSeconds?: number;
+  /** Seconds that the stream of a POST is kept after its last answer; at most `ttlSeconds`. @default 300 */
+  answeredTtlSeconds?: number;
 }
 
 interface Log {
@@ -25,8 +27,10 @@ export class InMemoryEventStore implements FollowableEventStore {
   readonly #maxEvents: number;
   readonly #maxStreams: number;
   readonly #ttlMs: number;
-  /** In order of the last write. */
-  readonly #logs = new Map<string, Log>();
+  readonly #answeredTtlMs: number;
+  /** Each in the order of the last write, and so of expiry. */
+  readonly #open = new Map<string, Log>();
+  readonly #complete = new Map<string, Log>();
 
   /** @throws InvalidOptionError */
   constructor(options: InMemoryEventStoreOptions = {}) {
@@ -34,28 +38,49 @@ export class InMemoryEventStore implements FollowableEventStore {
     checkNumber('maxEventsPerStream', options.maxEventsPerStream, { min: 1, integer: true });
     checkNumber('maxStreams', options.maxStreams, { min: 1, integer: true });
     checkNumber('ttlSeconds', options.ttlSeconds, { min: 1 });
+    checkNumber('answeredTtlSeconds', options.answeredTtlSeconds, { min: 1 });
     this.#maxEvents = options.maxEventsPerStream ?? 1000;
     this.#maxStreams = options.maxStreams ?? 10_000;
     this.#ttlMs = (options.ttlSeconds ?? 3600) * 1000;
+    this.#answeredTtlMs = Math.min((options.answeredTtlSeconds ?? 300) * 1000, this.#ttlMs);
   }
 
   async storeEvent(streamId: string, message: JSONRPCMessage): Promise<string> {
+    return this.#append(streamId, message, this.#open, this.#ttlMs);
+  }
+
+  /** The stream is complete: it is kept for `answeredTtlSeconds`. */
+  async storeLastEvent(streamId: string, message: JSONRPCMessage): Promise<string> {
+    return this.#append(streamId, message, this.#complete, this.#answeredTtlMs);
+  }
+
+  /** Removes all streams of the session. */
+  async deleteStreams(sessionId: string): Promise<void> {
+    for (const logs of [this.#open, this.#complete]) {
+      for (const streamId of logs.keys()) {
+        if (partsOfStreamId(streamId).sessionId === sessionId) logs.delete(streamId);
+      }
+    }
+  }
+
+  #append(streamId: string, message: JSONRPCMessage, logs: Map<string, Log>, ttlMs: number): string {
     this.#sweep();
-    const log = this.#logs.get(streamId) ?? { first: 1, messages: [], expiresAt: 0 };
+    const log = this.#logOf(streamId) ?? { first: 1, messages: [], expiresAt: 0 };
     log.messages.push(structuredClone(message));
     if (log.messages.length > this.#maxEvents) {
       log.messages.shift();
       log.first++;
     }
-    log.expiresAt = Date.now() + this.#ttlMs;
-    this.#logs.delete(streamId);
-    this.#logs.set(streamId, log);
+    log.expiresAt = Date.now() + ttlMs;
+    this.#open.delete(streamId);
+    this.#complete.delete(streamId);
+    logs.set(streamId, log);
     return `${streamId}@${log.first + log.messages.length - 1}`;
   }
 
   async latestEventId(streamId: string): Promise<string | null> {
     this.#sweep();
-    const log = this.#logs.get(streamId);
+    const log = this.#logOf(streamId);
     return log ? `${streamId}@${log.first + log.messages.length - 1}` : null;
   }
 
@@ -83,16 +108,23 @@ export class InMemoryEventStore implements FollowableEventStore {
     this.#sweep();
     const at = eventId.lastIndexOf('@');
     const streamId = eventId.slice(0, at);
-    const log = this.#logs.get(streamId);
+    const log = this.#logOf(streamId);
     const number = /^\d+$/.test(eventId.slice(at + 1)) ? Number(eventId.slice(at + 1)) : 0;
     if (at < 0 || !log || number < log.first || number >= log.first + log.messages.length) return undefined;
     return { streamId, log, number };
   }
 
+  #logOf(streamId: string): Log | undefined {
+    return this.#open.get(streamId) ?? this.#complete.get(streamId);
+  }
+
+  /** Streams over the limit go as well: those that are complete first. */
   #sweep(): void {
-    for (const [streamId, log] of this.#logs) {
-      if (log.expiresAt > Date.now() && this.#logs.size <= this.#maxStreams) break;
-      this.#logs.delete(streamId);
+    for (const logs of [this.#complete, this.#open]) {
+      for (const [streamId, log] of logs) {
+        if (log.expiresAt > Date.now() && this.#open.size + this.#complete.size <= this.#maxStreams) break;
+        logs.delete(streamId);
+      }
     }
   }
 }

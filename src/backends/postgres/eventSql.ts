@@ -19,7 +19,8 @@ export function eventSql({ streams, events }: Tables) {
   return {
     /**
      * Appends an event. A stream that has expired begins behind its last event.
-     * Parameters: stream id, message, seconds to live, events at most, events that are removed in one go.
+     * Parameters: stream id, message, seconds to live, events at most, events that are removed in one go, whether it is
+     * the last one, so that the stream may be removed earlier than was thought before.
      */
     append: `
       with stream as (
@@ -29,7 +30,7 @@ export function eventSql({ streams, events }: Tables) {
           first_number = case when ${LIVE} then s.first_number else s.last_number + 1 end,
           last_number = s.last_number + 1,
           expires_at = excluded.expires_at,
-          sweep_at = case when s.sweep_at < excluded.expires_at then excluded.sweep_at else s.sweep_at end
+          sweep_at = case when $6 or s.sweep_at < excluded.expires_at then excluded.sweep_at else s.sweep_at end
         returning s.stream_key, s.last_number
       ), appended as (
         insert into ${events} (stream_key, number, message) select stream_key, last_number, $2 from stream
@@ -59,6 +60,18 @@ export function eventSql({ streams, events }: Tables) {
       from ${streams} as s join ${events} as e on e.stream_key = s.stream_key
       where s.stream_id = $1 and s.stream_key = $2::bigint and ${LIVE} and e.number >= $3::bigint and ${kept('$4')}
       order by e.number limit $5::int`,
+
+    /**
+     * Removes the streams of a session, with their events. A session's id may have colons, the name behind it has none.
+     * Parameters: the session id and a colon, the same in the order of text with what comes behind all that begin with it.
+     */
+    deleteStreams: `
+      with gone as (
+        delete from ${streams} as s
+        where s.stream_id >= $1 and s.stream_id < $2 and position(':' in substr(s.stream_id, length($1) + 1)) = 0
+        returning s.stream_key
+      )
+      delete from ${events} as e using gone where e.stream_key = gone.stream_key`,
 
     /** Removes streams that have expired, with their events. Tells how many streams. */
     sweep: `

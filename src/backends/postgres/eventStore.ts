@@ -12,6 +12,8 @@ export interface PostgresEventStoreOptions extends PostgresOptions {
   maxEventsPerStream?: number;
   /** Seconds that a stream is kept after its last event. @default 3600 */
   ttlSeconds?: number;
+  /** Seconds that the stream of a POST is kept after its last answer; at most `ttlSeconds`. @default 300 */
+  answeredTtlSeconds?: number;
 }
 
 /** Events read in one trip. */
@@ -29,22 +31,41 @@ export class PostgresEventStore implements FollowableEventStore {
   readonly #sweeper: Sweeper;
   readonly #maxEvents: number;
   readonly #ttlSeconds: number;
+  readonly #answeredTtlSeconds: number;
 
   /** @throws InvalidOptionError */
   constructor(options: PostgresEventStoreOptions) {
     this.#database = new Database({ ...options, table: undefined }, EventStoreUnavailableError);
     checkNumber('maxEventsPerStream', options.maxEventsPerStream, { min: 1, integer: true });
     checkNumber('ttlSeconds', options.ttlSeconds, { min: 1, max: 1_000_000_000, integer: true });
+    checkNumber('answeredTtlSeconds', options.answeredTtlSeconds, { min: 1, max: 1_000_000_000, integer: true });
     this.#sql = eventSql(this.#database.tables);
     this.#maxEvents = options.maxEventsPerStream ?? 1000;
     this.#ttlSeconds = options.ttlSeconds ?? 3600;
+    this.#answeredTtlSeconds = Math.min(options.answeredTtlSeconds ?? 300, this.#ttlSeconds);
     this.#sweeper = new Sweeper(this.#database, [this.#sql.sweep], Math.min(60_000, this.#ttlSeconds * 1000));
   }
 
-  async storeEvent(streamId: string, message: JSONRPCMessage): Promise<string> {
+  storeEvent(streamId: string, message: JSONRPCMessage): Promise<string> {
+    return this.#append(streamId, message, this.#ttlSeconds, false);
+  }
+
+  /** The stream is complete: it is kept for `answeredTtlSeconds`. */
+  storeLastEvent(streamId: string, message: JSONRPCMessage): Promise<string> {
+    return this.#append(streamId, message, this.#answeredTtlSeconds, true);
+  }
+
+  /** Removes all streams of the session. */
+  async deleteStreams(sessionId: string): Promise<void> {
+    const id = toText(sessionId);
+    // A semicolon comes right behind a colon.
+    await this.#database.query(this.#sql.deleteStreams, [`${id}:`, `${id};`]);
+  }
+
+  async #append(streamId: string, message: JSONRPCMessage, ttlSeconds: number, isLast: boolean): Promise<string> {
     // Trimming a tenth at a time touches the table less often than one by one.
     const trimEvery = Math.min(100, Math.ceil(this.#maxEvents / 10));
-    const values = [toText(streamId), JSON.stringify(message), this.#ttlSeconds, this.#maxEvents, trimEvery];
+    const values = [toText(streamId), JSON.stringify(message), ttlSeconds, this.#maxEvents, trimEvery, isLast];
     const [row] = await this.#database.query(this.#sql.append, values);
     this.#sweeper.occasion();
     return `${streamId}@${row?.key}-${row?.number}`;

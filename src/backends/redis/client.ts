@@ -93,9 +93,12 @@ export interface RedisEventClient {
     countToken: 'COUNT',
     count: number
   ): Promise<[id: string, fields: string[]][]>;
+  unlink(key: string): Promise<number>;
+  // TypeScript compares only the last of a library's overloads.
+  zrange(...args: never[]): Promise<unknown>;
 }
 
-export const REDIS_EVENT_METHODS = ['defineCommand', 'xrange', 'xrevrange'] as const;
+export const REDIS_EVENT_METHODS = ['defineCommand', 'xrange', 'xrevrange', 'zrange', 'unlink'] as const;
 
 /** What the task store uses of the client. */
 export interface RedisTaskClient {

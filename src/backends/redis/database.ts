@@ -26,6 +26,7 @@ const READS: ReadonlySet<string> = new Set([
   'pttl',
   'xrange',
   'xrevrange',
+  'zrange',
   'zscan'
 ]);
 

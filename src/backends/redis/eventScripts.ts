@@ -8,6 +8,8 @@ import type { Script } from './database.js';
  * have written (as in XRANGE).
  * Returns the id of the entry.
  * Atomic so that no log is ever without a time to live, and no event is there twice.
+ * Redis reserves 4 KiB for the first entries of a stream, and a copy has no more than it needs. The copy's name has the
+ * slot of the key; with other braces in the key there is none, and the stream stays as it is.
  */
 export const APPEND_EVENT: Script = {
   name: 'anypodAppendEvent',
@@ -17,6 +19,16 @@ for _, entry in ipairs(redis.call('XREVRANGE', KEYS[1], '+', ARGV[5], 'COUNT', 8
   if entry[2][4] == ARGV[4] then return entry[1] end
 end
 local id = redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*', 'message', ARGV[3], 'call', ARGV[4])
+if redis.call('XLEN', KEYS[1]) == 1 then
+  local tag = string.match(KEYS[1], '{(.-)}')
+  local copy
+  if tag and tag ~= '' then
+    copy = KEYS[1] .. ':copy'
+  elseif not string.find(KEYS[1], '[{}]') then
+    copy = KEYS[1] .. ':{' .. KEYS[1] .. '}'
+  end
+  if copy and redis.pcall('COPY', KEYS[1], copy, 'REPLACE') == 1 then redis.call('RENAME', copy, KEYS[1]) end
+end
 redis.call('EXPIRE', KEYS[1], ARGV[2])
 return id`
 };

@@ -1,13 +1,14 @@
 import type { JSONRPCMessage } from 'mcp-sdk-upstream/types.js';
 import { EventCursorError } from '../../errors.js';
-import type { FollowableEventStore } from '../../ports/eventStore.js';
+import { type FollowableEventStore, partsOfStreamId } from '../../ports/eventStore.js';
 import { checkNumber, checkOptionsObject, checkString } from '../../validate.js';
 import { REDIS_EVENT_METHODS, type RedisEventClient } from './client.js';
 import { Database } from './database.js';
 import { DEFAULT_KEY_PREFIX, RedisKeys } from './keys.js';
 import type { NodeRedisClient } from './nodeRedis.js';
 import { APPEND_EVENT } from './eventScripts.js';
-import { entriesOf, type StreamEntry, textOf } from './replies.js';
+import { entriesOf, type StreamEntry, textOf, textsOf } from './replies.js';
+import { SESSION_SCRIPTS } from './sessionScripts.js';
 
 export interface RedisEventStoreOptions {
   /** A client of ioredis, iovalkey or node-redis: single, Cluster or Sentinel. It stays yours. */
@@ -18,10 +19,14 @@ export interface RedisEventStoreOptions {
   maxEventsPerStream?: number;
   /** Seconds that a stream is kept after its last event. @default 3600 */
   ttlSeconds?: number;
+  /** Seconds that the stream of a POST is kept after its last answer; at most `ttlSeconds`. @default 300 */
+  answeredTtlSeconds?: number;
 }
 
 /** Events read in one trip. */
 const BATCH = 500;
+/** Streams that are removed in one trip. */
+const DELETED_AT_ONCE = 500;
 /** Streams of which an entry is remembered. */
 const MAX_REMEMBERED = 5000;
 
@@ -34,6 +39,7 @@ export class RedisEventStore implements FollowableEventStore {
   readonly #keys: RedisKeys;
   readonly #maxEvents: number;
   readonly #ttlSeconds: number;
+  readonly #answeredTtlSeconds: number;
   /** Tells the calls of this store from those of others. */
   readonly #name = globalThis.crypto.randomUUID().slice(0, 8);
   #calls = 0;
@@ -46,19 +52,50 @@ export class RedisEventStore implements FollowableEventStore {
     checkString('keyPrefix', options.keyPrefix);
     checkNumber('maxEventsPerStream', options.maxEventsPerStream, { min: 1, integer: true });
     checkNumber('ttlSeconds', options.ttlSeconds, { min: 1, max: 1_000_000_000, integer: true });
-    this.#database = new Database(options.redis, REDIS_EVENT_METHODS, { scripts: [APPEND_EVENT] });
+    checkNumber('answeredTtlSeconds', options.answeredTtlSeconds, { min: 1, max: 1_000_000_000, integer: true });
+    const scripts = [APPEND_EVENT, SESSION_SCRIPTS.index];
+    this.#database = new Database(options.redis, REDIS_EVENT_METHODS, { scripts });
     this.#keys = new RedisKeys(options.keyPrefix ?? DEFAULT_KEY_PREFIX);
     this.#maxEvents = options.maxEventsPerStream ?? 1000;
     this.#ttlSeconds = options.ttlSeconds ?? 3600;
+    this.#answeredTtlSeconds = Math.min(options.answeredTtlSeconds ?? 300, this.#ttlSeconds);
   }
 
-  async storeEvent(streamId: string, message: JSONRPCMessage): Promise<string> {
+  storeEvent(streamId: string, message: JSONRPCMessage): Promise<string> {
+    return this.#append(streamId, message, this.#ttlSeconds);
+  }
+
+  /** The stream is complete: it is kept for `answeredTtlSeconds`. */
+  async storeLastEvent(streamId: string, message: JSONRPCMessage): Promise<string> {
+    const appended = this.#append(streamId, message, this.#answeredTtlSeconds);
+    const { sessionId, name } = partsOfStreamId(streamId);
+    if (sessionId !== undefined) {
+      const index = this.#keys.completeStreams(sessionId);
+      // Sent together and not awaited: it may be on another node, and a stream that is not in the index expires soon.
+      this.#database.script(SESSION_SCRIPTS.index, [index], this.#answeredTtlSeconds, name).catch(() => {});
+    }
+    return appended;
+  }
+
+  async deleteStreams(sessionId: string, streamIds: readonly string[]): Promise<void> {
+    const index = this.#keys.completeStreams(sessionId);
+    const names = textsOf(await this.#database.command('zrange', index, 0, -1));
+    const all = [...new Set([...streamIds, ...names.map(name => `${sessionId}:${name}`)])];
+    const keys = [index, ...all.map(streamId => this.#keys.events(streamId))];
+    for (let i = 0; i < keys.length; i += DELETED_AT_ONCE) {
+      const some = keys.slice(i, i + DELETED_AT_ONCE);
+      await Promise.all(some.map(key => this.#database.command('unlink', key)));
+    }
+    for (const streamId of all) this.#latest.delete(streamId);
+  }
+
+  async #append(streamId: string, message: JSONRPCMessage, ttlSeconds: number): Promise<string> {
     const key = this.#keys.events(streamId);
     const text = JSON.stringify(message);
     const call = `${this.#name}.${(++this.#calls).toString(36)}`;
     const since = this.#latest.get(streamId);
     const from = since ? `(${since}` : '-';
-    const reply = await this.#database.script(APPEND_EVENT, [key], this.#maxEvents, this.#ttlSeconds, text, call, from);
+    const reply = await this.#database.script(APPEND_EVENT, [key], this.#maxEvents, ttlSeconds, text, call, from);
     const id = textOf(reply) as string;
     this.#saw(streamId, id);
     return `${streamId}@${id}`;

@@ -56,6 +56,11 @@ export class RedisKeys {
     return `${this.#prefix}events:${streamId}`;
   }
 
+  /** Sorted set: the names of a session's streams that are complete, by the time until which they are kept. */
+  completeStreams(sessionId: string): string {
+    return `${this.session(sessionId)}:streams`;
+  }
+
   /** String: the session was deleted a moment ago. */
   tombstone(sessionId: string): string {
     return `${this.session(sessionId)}:deleted`;

@@ -38,8 +38,10 @@ const COMMANDS: Record<Command, true> = {
   hmget: true,
   lpop: true,
   pttl: true,
+  unlink: true,
   xrange: true,
   xrevrange: true,
+  zrange: true,
   zrem: true,
   zscan: true
 };

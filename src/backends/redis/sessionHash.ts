@@ -95,6 +95,15 @@ export function fromFields(
   return data;
 }
 
+/** What of a record the indexes are made of: of the fields of `u`, `m` and `s:`. Nothing if it cannot be read. */
+export function indexedIn(fields: Record<string, string>): Pick<SessionData, 'metadata'> {
+  try {
+    return { metadata: metadataOf(fields) };
+  } catch {
+    return {};
+  }
+}
+
 function metadataOf(fields: Record<string, string>): SessionData['metadata'] {
   const requested = joined(fields, 'q');
   const protocolVersion = joined(fields, 'p') ?? requested;

@@ -33,13 +33,8 @@ export class SessionIndex {
     this.#seconds = seconds;
   }
 
-  async add(sessionId: string, { metadata }: Pick<SessionData, 'metadata'>): Promise<void> {
-    const { subscriptions = [], principal } = metadata?.mcp ?? {};
-    await Promise.all([
-      this.#put(this.#keys.sessionIndex(shareOf(sessionId)), sessionId),
-      ...(principal === undefined ? [] : [this.#put(this.#keys.principalIndex(principal), sessionId)]),
-      ...subscriptions.map(uri => this.subscribe(sessionId, uri))
-    ]);
+  async add(sessionId: string, data: Pick<SessionData, 'metadata'>): Promise<void> {
+    await Promise.all(this.#keysOf(sessionId, data).map(key => this.#put(key, sessionId)));
   }
 
   subscribe(sessionId: string, uri: string): Promise<void> {
@@ -47,11 +42,11 @@ export class SessionIndex {
   }
 
   async unsubscribe(sessionId: string, uri: string): Promise<void> {
-    await this.#database.batch(['zrem', this.#keys.subscriptionIndex(uri), sessionId]);
+    await this.#take(this.#keys.subscriptionIndex(uri), sessionId);
   }
 
-  async remove(sessionId: string): Promise<void> {
-    await this.#database.batch(['zrem', this.#keys.sessionIndex(shareOf(sessionId)), sessionId]);
+  async remove(sessionId: string, data: Pick<SessionData, 'metadata'>): Promise<void> {
+    await Promise.all(this.#keysOf(sessionId, data).map(key => this.#take(key, sessionId)));
   }
 
   /** The ids in an index, in batches. Some may belong to sessions that no longer exist. */
@@ -76,6 +71,18 @@ export class SessionIndex {
       for (const id of ids) seen.add(id);
       if (ids.length > 0) yield ids;
     } while (cursor !== '0');
+  }
+
+  /** The indexes in which a session is. */
+  #keysOf(sessionId: string, { metadata }: Pick<SessionData, 'metadata'>): string[] {
+    const { subscriptions = [], principal } = metadata?.mcp ?? {};
+    const keys = [this.#keys.sessionIndex(shareOf(sessionId))];
+    if (principal !== undefined) keys.push(this.#keys.principalIndex(principal));
+    return [...keys, ...subscriptions.map(uri => this.#keys.subscriptionIndex(uri))];
+  }
+
+  async #take(key: string, sessionId: string): Promise<void> {
+    await this.#database.batch(['zrem', key, sessionId]);
   }
 
   async #put(key: string, sessionId: string): Promise<void> {

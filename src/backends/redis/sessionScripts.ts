@@ -64,7 +64,8 @@ return 1`
 /**
  * Removes a session and leaves a tombstone, which names the call.
  * KEYS: session, record, tombstone. ARGV: seconds to live of the tombstone, a name for this call.
- * Returns 1, or 0 if the session was missing.
+ * Returns 1, or 0 if the session was missing; behind it fields and values of the record that tell in which indexes the
+ * session is: they have slots of their own.
  * Atomic because a creation or a patch may run at the same time. A client library sends a command again if the connection
  * breaks before the reply: the tombstone tells such a repetition from another caller, who deleted nothing.
  */
@@ -72,14 +73,21 @@ const DELETE_SESSION: Script = {
   name: 'anypodDeleteSession',
   numberOfKeys: 3,
   lua: `
-local removed = redis.call('DEL', KEYS[1])
-redis.call('DEL', KEYS[2])
-if removed == 1 then
-  redis.call('SET', KEYS[3], ARGV[2], 'EX', ARGV[1])
-elseif redis.call('GET', KEYS[3]) == ARGV[2] then
-  return 1
+local reply = {redis.call('DEL', KEYS[1])}
+if reply[1] == 0 then
+  redis.call('DEL', KEYS[2])
+  if redis.call('GET', KEYS[3]) == ARGV[2] then return {1} end
+  return reply
 end
-return removed`
+for _, field in ipairs(redis.call('HKEYS', KEYS[2])) do
+  if string.find(field, '^[um]%d*$') or string.find(field, '^s:') then
+    table.insert(reply, field)
+    table.insert(reply, redis.call('HGET', KEYS[2], field))
+  end
+end
+redis.call('DEL', KEYS[2])
+redis.call('SET', KEYS[3], ARGV[2], 'EX', ARGV[1])
+return reply`
 };
 
 /**

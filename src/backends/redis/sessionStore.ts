@@ -18,7 +18,7 @@ import { DEFAULT_KEY_PREFIX, RedisKeys } from './keys.js';
 import { LOCK_SCRIPTS } from './lockScripts.js';
 import type { NodeRedisClient } from './nodeRedis.js';
 import { fieldsOf, integerOf, textOf, textsOf } from './replies.js';
-import { fromFields, toChanges, toFields } from './sessionHash.js';
+import { fromFields, indexedIn, toChanges, toFields } from './sessionHash.js';
 import { SESSION_SCRIPTS } from './sessionScripts.js';
 import { RedisSessionBus } from './sessionBus.js';
 import { SessionIndex } from './sessionIndex.js';
@@ -139,10 +139,11 @@ export class RedisSessionStore implements SessionStore {
    */
   async deleteSession(sessionId: string): Promise<boolean> {
     const call = globalThis.crypto.randomUUID();
-    const removed = await this.#onSession(SESSION_SCRIPTS.delete, sessionId, TOMBSTONE_SECONDS, call);
-    if (integerOf(removed) === 0) return false;
+    const reply = await this.#onSession(SESSION_SCRIPTS.delete, sessionId, TOMBSTONE_SECONDS, call);
+    const [removed, ...fields] = textsOf(reply);
+    if (removed !== '1') return false;
     if (this.#deleteReplicas > 0) await this.#untilReplicated(sessionId);
-    await this.#indexed(this.#index.remove(sessionId));
+    await this.#indexed(this.#index.remove(sessionId, indexedIn(fieldsOf(fields))));
     this.#onLog('info', 'session deleted');
     return true;
   }

@@ -41,8 +41,33 @@ export class EventLog {
    * @returns its id, or undefined where the store failed or was late; that has been reported
    */
   append(stream: LoggedStream, message: JSONRPCMessage, waits?: WaitBudget): Promise<string | undefined> {
+    return this.#append('storeEvent', stream, message, waits);
+  }
+
+  /** The same for the event that completes the stream: the store need not keep it for long. */
+  appendLast(stream: LoggedStream, message: JSONRPCMessage): Promise<string | undefined> {
+    return this.#append(this.#store.storeLastEvent ? 'storeLastEvent' : 'storeEvent', stream, message);
+  }
+
+  /** The stream is complete without another message. Does nothing if the store makes no difference. */
+  complete(stream: LoggedStream): void {
+    const isLogged = stream.lastEventId !== undefined;
+    if (isLogged && this.#store.storeLastEvent) void this.appendLast(stream, {} as JSONRPCMessage);
+  }
+
+  /** The session has ended, and with it its streams: those that are complete, and these. */
+  async deleteStreams(sessionId: string, streamIds: readonly string[]): Promise<void> {
+    await this.#ask('deleteStreams', async () => this.#store.deleteStreams?.(sessionId, streamIds));
+  }
+
+  #append(
+    call: 'storeEvent' | 'storeLastEvent',
+    stream: LoggedStream,
+    message: JSONRPCMessage,
+    waits?: WaitBudget
+  ): Promise<string | undefined> {
     const stored = (stream.lastAppend ?? Promise.resolve()).then(() =>
-      this.#ask('storeEvent', () => this.#storeEvent(stream, message), waits)
+      this.#ask(call, () => this.#storeEvent(call, stream, message), waits)
     );
     stream.lastAppend = stored;
     return stored;
@@ -52,7 +77,11 @@ export class EventLog {
    * The events before an answer must not each wait for a store that does not answer. For a client that is not attached
    * here the log is the only way, so there the store is asked again.
    */
-  async #storeEvent(stream: LoggedStream, message: JSONRPCMessage): Promise<string> {
+  async #storeEvent(
+    call: 'storeEvent' | 'storeLastEvent',
+    stream: LoggedStream,
+    message: JSONRPCMessage
+  ): Promise<string> {
     const now = performance.now();
     const silentForMs = now - (stream.unansweredSince ?? -Infinity);
     if (stream.connection && silentForMs < PATIENCE * this.#timeoutMs) {
@@ -60,7 +89,7 @@ export class EventLog {
     }
     stream.unansweredSince = now;
     try {
-      return (stream.lastEventId = await this.#store.storeEvent(stream.id, message));
+      return (stream.lastEventId = await (this.#store as Required<FollowableEventStore>)[call](stream.id, message));
     } finally {
       stream.unansweredSince = undefined;
     }

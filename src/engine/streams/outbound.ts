@@ -5,10 +5,17 @@ import { EventLog, type LoggedStream } from './eventLog.js';
 import type { EventSink, Reply } from '../http/exchange.js';
 import type { ReportError } from '../../report.js';
 import { isRequest, isResponse, type Response } from '../http/jsonRpc.js';
-import { answersInJson, isOver, type OpenRequest, OpenRequests, type RequestStream } from './streamRegistry.js';
+import {
+  answersInJson,
+  isAnswered,
+  isOver,
+  type OpenRequest,
+  OpenRequests,
+  type RequestStream
+} from './streamRegistry.js';
 import type { OtherPods, SessionContext } from '../context.js';
 import { sessionNotFound } from '../http/replies.js';
-import { requestStreamName, STANDALONE, streamIdOf } from './streamId.js';
+import { LAST_ANSWERS, requestStreamName, STANDALONE, streamIdOf } from './streamId.js';
 
 /** The wait for room is handed out unawaited, in an object, so that only those who want it wait. */
 interface Written {
@@ -229,6 +236,15 @@ export class Outbound implements ConnectionOwner {
     await stream?.connection?.deliver(message, eventId);
   }
 
+  /** The session is over, and with it what was logged of its streams. Nobody waits for that. */
+  deleteLogs(): void {
+    const sessionId = this.#sessionId;
+    if (!this.log || sessionId === undefined) return;
+    const named = [STANDALONE, LAST_ANSWERS].map(name => streamIdOf(sessionId, name));
+    const streamIds = new Set([...named, ...this.loggedStreams.map(({ id }) => id)]);
+    void this.log.deleteStreams(sessionId, [...streamIds]);
+  }
+
   /** Ends every stream; exchanges that wait for a JSON answer are told that the session is gone. */
   close(): void {
     this.#closed = true;
@@ -250,7 +266,9 @@ export class Outbound implements ConnectionOwner {
     const { stream } = request;
     const answer = request.id === request.message.id ? response : { ...response, id: request.message.id };
     if (!this.#context.options.enableJsonResponse) {
-      const eventId = this.log && (await this.log.append(stream, answer));
+      request.answered = true;
+      const isLast = isAnswered(stream);
+      const eventId = await (isLast ? this.log?.appendLast(stream, answer) : this.log?.append(stream, answer));
       if (!this.#write(stream, answer, eventId) && stream.moved) {
         await this.otherPods?.toStream(stream.id, answer, eventId);
       }
@@ -313,6 +331,7 @@ export class Outbound implements ConnectionOwner {
   #releaseIfOver(stream: RequestStream): void {
     if (stream.connection || stream.unanswered === 0 || !isOver(stream)) return;
     this.#release(stream);
+    this.log?.complete(stream);
     stream.reply?.(answersInJson(stream, this.#sessionId));
     if (stream.moved) void this.otherPods?.streamEnded(stream.id);
   }

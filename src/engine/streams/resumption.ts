@@ -8,13 +8,10 @@ import type { OtherPods } from '../context.js';
 import { Follower } from './logFollower.js';
 import type { Outbound } from './outbound.js';
 import type { RequestStream } from './streamRegistry.js';
-import { belongsToSession, isEventOf, parseStreamId, STANDALONE, streamIdOf } from './streamId.js';
+import { belongsToSession, isEventOf, LAST_ANSWERS, parseStreamId, STANDALONE, streamIdOf } from './streamId.js';
 
 /** Why a stream is not resumed. `expired`: the cursor was one of the session's GET stream, whose log is gone or was cut. */
 export type Refusal = 'invalid-cursor' | 'expired' | 'conflict' | 'closed' | 'over';
-
-/** The name of the log of answers that nothing follows, whatever stream they were given on. */
-const LAST_ANSWERS = 'over';
 
 /** Continues streams for clients that come back with a cursor, whichever pod runs what the stream answers. */
 export class Resumption {
@@ -143,7 +140,7 @@ export class Resumption {
     // The GET stream of an event store that cannot be followed has its events from who sends them.
     if (owner !== undefined || this.#log.tellsLatest) follower.follow(stream);
     follower.expect(requestIds);
-    follower.onlast = message => this.#log.append({ id: this.#lastAnswers }, message);
+    follower.onlast = message => this.#log.appendLast({ id: this.#lastAnswers }, message);
     await owners.announce(stream.id);
     await follower.read();
     if (owner === undefined) return false;
@@ -191,9 +188,10 @@ export class Resumption {
         id,
         error: { code: ErrorCode.ConnectionClosed, message: 'The server that ran this request is gone' }
       };
-      const eventId = await this.#log.append(stream, message);
+      const isLast = id === unanswered.at(-1);
+      const eventId = await (isLast ? this.#log.appendLast(stream, message) : this.#log.append(stream, message));
       // Who comes back with this cursor has had everything, though the pod that could confirm it is gone.
-      const shownId = id === unanswered.at(-1) ? await follower.onlast?.(message) : undefined;
+      const shownId = isLast ? await follower.onlast?.(message) : undefined;
       if (eventId === undefined) await follower.connection.deliver(message, undefined);
       else follower.add(eventId, message, shownId);
     }

@@ -2,6 +2,8 @@ import type { RequestId } from 'mcp-sdk-upstream/types.js';
 
 /** The name of the stream that a GET opens. */
 export const STANDALONE = 'standalone';
+/** The name of the log of answers that nothing follows, whatever stream they were given on. */
+export const LAST_ANSWERS = 'over';
 
 /** Longer lists of request ids are left out of a stream's name. */
 const MAX_IDS_LENGTH = 400;

@@ -32,6 +32,8 @@ export interface OpenRequest {
   /** Whether the server has been asked, and told since that no answer is wanted any more. */
   state: 'open' | 'asked' | 'cancelled';
   response: Response | undefined;
+  /** Whether a response has come, which may still be on its way to the log. */
+  answered: boolean;
   /** Runs before a successful result reaches the client: what it changed is stored before it is seen. */
   onresult: ((result: Record<string, unknown>) => void | Promise<void>) | undefined;
 }
@@ -84,7 +86,15 @@ export class OpenRequests {
     const requests = (this.#requests ??= new Map<RequestId, OpenRequest>());
     for (const message of messages) {
       const id = requests.has(message.id) ? this.#standInFor(message.id) : message.id;
-      const request: OpenRequest = { id, message, stream, state: 'open', response: undefined, onresult: undefined };
+      const request: OpenRequest = {
+        id,
+        message,
+        stream,
+        state: 'open',
+        response: undefined,
+        answered: false,
+        onresult: undefined
+      };
       requests.set(id, request);
       stream.requests.push(request);
     }
@@ -135,6 +145,11 @@ export class OpenRequests {
 /** Whether the server has answered all that it will ever answer on this stream. */
 export function isOver(stream: RequestStream): boolean {
   return !stream.requests.some(isAwaited);
+}
+
+/** Whether a response has come to every request that gets one. */
+export function isAnswered(stream: RequestStream): boolean {
+  return stream.requests.every(({ answered, state }) => answered || state === 'cancelled');
 }
 
 /** The answers of a stream as one JSON body; where all its requests were cancelled, the word that nothing comes. */

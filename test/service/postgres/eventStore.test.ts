@@ -70,7 +70,7 @@ eventStoreContract({
   describe,
   it,
   name: 'PostgresEventStore',
-  optionalMethods: ['getStreamIdForEventId', 'latestEventId'],
+  optionalMethods: ['getStreamIdForEventId', 'latestEventId', 'storeLastEvent', 'deleteStreams'],
   makeTwo: async limits => ({
     first: new PostgresEventStore({ pool, schema, ...limits }),
     second: new PostgresEventStore({ pool: other, schema, ...limits })

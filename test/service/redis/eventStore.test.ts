@@ -26,7 +26,7 @@ for (const [name, connect] of clients) {
     describe,
     it,
     name: `RedisEventStore on ${name}`,
-    optionalMethods: ['getStreamIdForEventId', 'latestEventId'],
+    optionalMethods: ['getStreamIdForEventId', 'latestEventId', 'storeLastEvent', 'deleteStreams'],
     makeTwo: async limits => {
       const connections = [connect(), connect()] as const;
       return {

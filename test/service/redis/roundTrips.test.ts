@@ -44,7 +44,7 @@ const create = { evalsha: 1, exists: 1, del: 1, hset: 1, expire: 1, set: 1 };
 const patch = { evalsha: 1, exists: 1, hset: 1, incrby: 1 };
 /** What was left of a longer text goes. */
 const patchOfText = { ...patch, hdel: 1 };
-const remove = { evalsha: 1, del: 2, set: 1 };
+const remove = { evalsha: 1, del: 2, hkeys: 1, set: 1 };
 /** A script, because the times are those of Redis' clock. What has expired goes in the same trip. */
 const index = { evalsha: 1, time: 1, zremrangebyscore: 1, zadd: 1, expire: 1 };
 /** Of the record, and of how long it lives yet. */
