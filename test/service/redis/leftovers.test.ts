@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { Cluster, Redis } from 'ioredis';
 import { RedisEventStore, RedisSessionStore } from 'mcp-sdk-anypod/server';
 import { RawClient } from '../../support/clients/rawClient.js';
-import type { LocalPod} from '../../support/pods/localPod.js';
+import type { LocalPod } from '../../support/pods/localPod.js';
 import { startPodForTest } from '../../support/pods/localPod.js';
 import { type RedisCluster, startRedisCluster } from '../../support/servers/redisCluster.js';
 import { type RedisServer, startRedisServer } from '../../support/servers/redisServer.js';
