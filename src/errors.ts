@@ -1,5 +1,6 @@
 /** Every error this package throws or reports. `code` is stable across releases, `message` is not. */
 export abstract class AnypodError extends Error {
+  /** Names the kind of error, for programs: it is stable across releases. */
   abstract readonly code: string;
 
   // Not `ErrorOptions`: a library of types before ES2022 has no such name.

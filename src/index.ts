@@ -11,6 +11,7 @@ export type { InMemoryEventStoreOptions } from './backends/memory/eventStore.js'
 export type { FollowableEventStore } from './ports/eventStore.js';
 export { RedisEventStore } from './backends/redis/eventStore.js';
 export type { RedisEventStoreOptions } from './backends/redis/eventStore.js';
+export type { TaskPage } from './tasks/taskRules.js';
 export { RedisTaskStore } from './backends/redis/taskStore.js';
 export type { RedisTaskStoreOptions } from './backends/redis/taskStore.js';
 export { RedisTaskMessageQueue } from './backends/redis/taskMessageQueue.js';
@@ -67,7 +68,7 @@ export { PostgresTaskMessageQueue } from './backends/postgres/taskMessageQueue.j
 export type { PostgresTaskMessageQueueOptions } from './backends/postgres/taskMessageQueue.js';
 export { migrate } from './backends/postgres/migrate.js';
 export type { MigrateOptions } from './backends/postgres/migrate.js';
-export type { PostgresPool, PostgresPoolClient } from './backends/postgres/client.js';
+export type { PostgresPool, PostgresPoolClient, PostgresResult } from './backends/postgres/client.js';
 export type { PostgresOptions } from './backends/postgres/database.js';
 export type { TableNames } from './backends/postgres/tables.js';
 export type { OnLog } from './log.js';
@@ -81,7 +82,7 @@ export type { FileSessionStoreOptions } from './backends/file/sessionStore.js';
 export { encryptSessionStore } from './encryption/sessionStore.js';
 export { signSessionBus, type SignSessionBusOptions } from './encryption/signedSessionBus.js';
 export type { EncryptSessionStoreOptions } from './encryption/sessionStore.js';
-export type { EncryptionKey } from './encryption/keyring.js';
+export type { EncryptionKey, NamedEncryptionKey } from './encryption/keyring.js';
 export type { NodeRedisClient } from './backends/redis/nodeRedis.js';
 export { createMemorySessionStore, createSessionServices, createSessionStore } from './services/sessionServices.js';
 export type { OwningSessionStore, SessionServices } from './services/sessionServices.js';

@@ -10,6 +10,7 @@ import { type ClientSession, type ClientSessionChanges, type NewClientSession, n
 /** Twelve hours: what a client session's store is to have as `ttlSeconds`. A session that is used lives on. */
 export const CLIENT_SESSION_TTL_SECONDS = 43_200;
 
+/** The options of {@link createClientSessions}. */
 export interface ClientSessionsOptions {
   /**
    * A store with a key space of its own, that of MCP server sessions is another. Its `ttlSeconds` is how long a session

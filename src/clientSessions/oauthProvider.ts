@@ -21,6 +21,7 @@ import {
 } from './record.js';
 import { takeRefreshTurn } from './refreshTurn.js';
 
+/** The options of the OAuth provider of a client session. */
 export interface ClientSessionOAuthOptions {
   /** Sends the user's browser to the authorization server: by a redirect, or by telling your page the URL. */
   redirectToAuthorization: (authorizationUrl: URL, session: ClientSession) => void | Promise<void>;

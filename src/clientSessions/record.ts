@@ -11,13 +11,15 @@ export interface ClientSession {
   sessionId: string;
   /** The user whose connection it is; nobody else reads it. */
   identity: string;
-  /** Your own name for the server, and the one that users see. */
+  /** Your own id of the server. */
   serverId?: string;
+  /** The name of the server that users see. */
   serverName?: string;
   /** The server's MCP endpoint. */
   serverUrl: string;
   /** Where the authorization server sends the user back to: the OAuth redirect URI. */
   callbackUrl?: string;
+  /** How the server is reached. */
   transportType: 'sse' | 'streamable_http';
   /** Whether the connection is in use: yours to set. */
   active: boolean;
@@ -25,6 +27,7 @@ export interface ClientSession {
   createdAt: number;
   /** Headers that your own code sends along to the server. */
   headers?: Record<string, string>;
+  /** The OAuth tokens, as the authorization server gave them. */
   tokens?: OAuthTokens;
   /** As registered with the authorization server. */
   clientInformation?: OAuthClientInformationMixed;

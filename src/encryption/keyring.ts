@@ -6,7 +6,15 @@ import { fromBase64, toBase64Url } from './base64.js';
  * A key of 32 random bytes, as bytes or in base64 (`openssl rand -base64 32`), with or without a name of your own.
  * The name stands in clear beside everything that the key has sealed; without one it is derived from the key.
  */
-export type EncryptionKey = Uint8Array | string | { id: string; key: Uint8Array | string };
+export type EncryptionKey = Uint8Array | string | NamedEncryptionKey;
+
+/** A key with a name of your own. */
+export interface NamedEncryptionKey {
+  /** 1 to 64 letters, digits, `_` and `-`. */
+  id: string;
+  /** 32 random bytes, as bytes or in base64. */
+  key: Uint8Array | string;
+}
 
 const KEY_BYTES = 32;
 /** NIST SP 800-38D section 8.2: what GCM is made for. */

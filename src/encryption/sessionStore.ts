@@ -9,6 +9,7 @@ import { checkBoolean, checkMethods, checkOptionsObject } from '../validate.js';
 import { type EncryptionKey, Keyring } from './keyring.js';
 import { RecordCipher } from './recordCipher.js';
 
+/** The options of {@link encryptSessionStore}. */
 export interface EncryptSessionStoreOptions {
   /** The first key seals, each one opens: to rotate, put a new one in front and drop the old one when its sessions are gone. */
   keys: readonly EncryptionKey[];

@@ -6,6 +6,7 @@ import { checkBoolean, checkFunction, checkMethods, checkOptionsObject } from '.
 import { fromBase64, toBase64Url } from './base64.js';
 import { type EncryptionKey, parseKeys, signingKey } from './keyring.js';
 
+/** The options of {@link signSessionBus}. */
 export interface SignSessionBusOptions {
   /** The first key signs, each one verifies: rotate them as those of `encryptSessionStore`. They may be the same keys. */
   keys: readonly EncryptionKey[];

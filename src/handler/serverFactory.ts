@@ -6,7 +6,9 @@ import type { ReportError } from '../report.js';
 
 /** What a server factory makes: `McpServer`, `Server`, or anything else that speaks to a transport. */
 export interface ConnectableServer {
+  /** Connects the server to the transport of its session. */
   connect(transport: Transport): Promise<void>;
+  /** Closes the server and its transport. */
   close(): Promise<void>;
 }
 
@@ -18,6 +20,7 @@ export interface ServerContext {
   readonly sessionId: string | undefined;
   /** Of the request that made this server necessary. */
   readonly authInfo: AuthInfo | undefined;
+  /** Headers and URL of the request that made this server necessary. */
   readonly requestInfo: RequestInfo;
   /**
    * Shared by all servers of this pod, for the option of that name of `McpServer` and `Server`. Without it each makes a

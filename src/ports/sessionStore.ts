@@ -40,7 +40,10 @@ export interface SessionData {
   /** Epoch milliseconds of the last exchange; a backend may keep it to the second. */
   lastActivity: number;
   /** Free for the store's owner, but for the key `mcp`, which is the transport's. */
-  metadata?: Record<string, unknown> & { mcp?: McpSessionState };
+  metadata?: Record<string, unknown> & {
+    /** What the transport keeps. */
+    mcp?: McpSessionState;
+  };
   /**
    * Set by stores with `touchSession`: grows whenever the record changes, so that a pod which holds the
    * record can learn that it is unchanged without moving it again.
@@ -69,8 +72,11 @@ export type StateWrite = 'written' | 'conflict' | 'missing';
 
 /** A change of single fields of a record. What is absent stays as it is. */
 export interface SessionPatch {
+  /** The client has completed the handshake. */
   initialized?: true;
+  /** The protocol version that was negotiated. */
   protocolVersion?: string;
+  /** The level of a successful `logging/setLevel`. */
   logLevel?: LoggingLevel;
   /** A URI to add to the subscriptions. */
   subscribe?: string;
@@ -97,6 +103,7 @@ export interface SessionStore {
    * `SessionExistsError` otherwise; a store without it is also called to replace a record that it has.
    */
   storeSession(sessionId: string, data: SessionData): Promise<void>;
+  /** Reads the record without refreshing its time to live. @returns null if the session is missing */
   getSession(sessionId: string): Promise<SessionData | null>;
   /** Sets `lastActivity` to now and starts the time to live anew; nothing where the session is missing. */
   updateSessionActivity(sessionId: string): Promise<void>;
@@ -106,6 +113,7 @@ export interface SessionStore {
    *   and the others false. A store that cannot tell returns nothing; its caller then takes every deletion for the first.
    */
   deleteSession(sessionId: string): Promise<boolean | void>;
+  /** Whether the session exists. Does not refresh its time to live. */
   sessionExists(sessionId: string): Promise<boolean>;
 
   /**

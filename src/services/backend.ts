@@ -6,7 +6,9 @@ import type { SessionStore } from '../ports/sessionStore.js';
 
 /** What a backend gives, over clients that it opened itself. */
 export interface Backend {
+  /** Keeps the sessions. */
   readonly sessionStore: SessionStore;
+  /** Carries messages between pods. */
   readonly sessionBus: SessionBus;
   /** Absent where the backend has none. */
   readonly eventStore?: EventStore;

@@ -89,7 +89,10 @@ export async function createSessionStore(options: SessionServicesOptions = {}): 
 /** A store in the memory of this process, for this process alone. @throws InvalidOptionError */
 export function createMemorySessionStore(
   options: Pick<SessionServicesOptions, 'defaultTtl' | 'lockTimeout'> = {}
-): InMemorySessionStore & { readonly lockTimeoutMs: number } {
+): InMemorySessionStore & {
+  /** The option `lockTimeout`. */
+  readonly lockTimeoutMs: number;
+} {
   checkServicesOptions(options);
   const store = new InMemorySessionStore({ ttlSeconds: options.defaultTtl });
   return Object.assign(store, { lockTimeoutMs: options.lockTimeout ?? DEFAULT_LOCK_TIMEOUT_MS });

@@ -13,6 +13,14 @@ const DEFAULT_POLL_INTERVAL_MS = 1000;
 /** What of a task never changes. */
 export type FixedFields = Pick<Task, 'ttl' | 'createdAt' | 'pollInterval'>;
 
+/** One page of a session's tasks. */
+export interface TaskPage {
+  /** The tasks, in the order of their creation. */
+  tasks: Task[];
+  /** The cursor of the next page; absent on the last one. */
+  nextCursor?: string;
+}
+
 /** A task that begins now. */
 export interface NewTask {
   readonly task: Task;

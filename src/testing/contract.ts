@@ -2,7 +2,9 @@ import { equal } from './assert.js';
 
 /** The two functions of a test runner that the contracts need: those of jest, vitest, node:test or mocha. */
 export interface TestRunner {
+  /** Groups cases under a title. */
   describe: (name: string, body: () => void) => unknown;
+  /** Registers one case. */
   it: (name: string, body: () => Promise<void>) => unknown;
 }
 
@@ -12,6 +14,7 @@ export interface Closable {
   close?: () => Promise<void>;
 }
 
+/** The options that all contracts share. */
 export interface ContractOptions<Title extends string> extends TestRunner {
   /** What is under test: the title of the group. */
   name: string;

@@ -22,6 +22,7 @@ const OPTIONAL_METHODS: readonly OptionalEventMethod[] = [
 ];
 const methodCases = optionalMethodsCase(OPTIONAL_METHODS);
 
+/** The options of {@link eventStoreContract}. */
 export interface EventStoreContractOptions extends ContractOptions<EventStoreCase> {
   /**
    * Called once for each case, with the limits that the store is to have; a store without limits declares the cases

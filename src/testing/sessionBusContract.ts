@@ -6,12 +6,15 @@ import { Fuzz, oddTexts, oneMebibyte } from './samples.js';
 
 /** The bus as two pods have it: two instances over one backend, or one object where the backend lives in an object. */
 export interface TwoSessionBuses {
+  /** As the first pod has it. */
   first: SessionBus;
+  /** As the second pod has it. */
   second: SessionBus;
   /** Closes what was opened for the case, the buses among it. */
   close?: () => Promise<void>;
 }
 
+/** The options of {@link sessionBusContract}. */
 export interface SessionBusContractOptions extends ContractOptions<SessionBusCase> {
   /** Called once for each case. */
   makeTwo: () => Promise<TwoSessionBuses>;

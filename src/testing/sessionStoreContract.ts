@@ -16,6 +16,7 @@ export type OptionalSessionMethod = 'touchSession' | 'patchSession' | 'listSessi
 const OPTIONAL_METHODS: readonly OptionalSessionMethod[] = ['touchSession', 'patchSession', 'listSessionIds'];
 const methodCases = optionalMethodsCase(OPTIONAL_METHODS);
 
+/** The options of {@link sessionStoreContract}. */
 export interface SessionStoreContractOptions extends StoreContractOptions<SessionStoreCase> {
   /** What the store has beyond the five required methods: all of these, and no other of this list. @default none */
   optionalMethods?: readonly OptionalSessionMethod[];

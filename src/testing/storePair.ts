@@ -6,7 +6,9 @@ import type { Cases, ContractOptions } from './contract.js';
 
 /** The store as two pods have it: two instances over one backend, or one object where the backend lives in an object. */
 export interface TwoSessionStores {
+  /** As the first pod has it. */
   first: SessionStore;
+  /** As the second pod has it. */
   second: SessionStore;
   /** Lets so much time pass for the backend: really, or on its clock. @default waits */
   elapse?: (ms: number) => Promise<void>;
@@ -16,7 +18,9 @@ export interface TwoSessionStores {
 
 /** The store as two pods have it: two instances over one backend, or one object where the backend lives in an object. */
 export interface TwoEventStores {
+  /** As the first pod has it. */
   first: FollowableEventStore;
+  /** As the second pod has it. */
   second: FollowableEventStore;
   /** Lets so much time pass for the backend: really, or on its clock. @default waits */
   elapse?: (ms: number) => Promise<void>;
@@ -24,6 +28,7 @@ export interface TwoEventStores {
   close?: () => Promise<void>;
 }
 
+/** The options of a contract of session stores. */
 export interface StoreContractOptions<Title extends string = string> extends ContractOptions<Title> {
   /** Called once for each case. What other cases have stored may be there. */
   makeTwo: (options: { ttlSeconds: number }) => Promise<TwoSessionStores>;

@@ -28,6 +28,7 @@ import { Sweeper } from './sweeper.js';
 import { type Version, VersionedFile } from './versionedFile.js';
 import { Date } from '../../timers.js';
 
+/** The options of a {@link FileSessionStore}. */
 export interface FileSessionStoreOptions {
   /** The directory: made where there is none, on a local disk, and for nothing else. */
   path: string;

@@ -4,6 +4,7 @@ import { type FollowableEventStore, partsOfStreamId } from '../../ports/eventSto
 import { checkNumber, checkOptionsObject } from '../../validate.js';
 import { Date } from '../../timers.js';
 
+/** The options of an {@link InMemoryEventStore}. */
 export interface InMemoryEventStoreOptions {
   /** Events kept of a stream at most; over it the oldest go. @default 1000 */
   maxEventsPerStream?: number;

@@ -14,6 +14,7 @@ import { InMemorySessionBus } from './sessionBus.js';
 import { checkNumber, checkOptionsObject } from '../../validate.js';
 import { Date } from '../../timers.js';
 
+/** The options of an {@link InMemorySessionStore}. */
 export interface InMemorySessionStoreOptions {
   /** Seconds that a session lives without activity. @default 3600 */
   ttlSeconds?: number;

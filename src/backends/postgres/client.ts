@@ -1,13 +1,22 @@
 /** A row as every statement of this package asks for it: nothing but text, so that no type parser of yours matters. */
 export type PostgresRow = Record<string, string | null>;
 
+/** What `query` of `pg` resolves with. */
+export interface PostgresResult {
+  /** The rows of the result, one object each. */
+  rows: unknown[];
+}
+
 /**
  * The methods of a `pg` (8) `Pool` that this package uses. The pool is handed in, and stays its owner's to configure and
  * to close. An idle connection that breaks is replaced, and no error of the pool ends the process.
  */
 export interface PostgresPool {
-  query(text: string, values?: unknown[]): Promise<{ rows: unknown[] }>;
+  /** Runs one statement on any connection of the pool. */
+  query(text: string, values?: unknown[]): Promise<PostgresResult>;
+  /** Takes a connection from the pool. */
   connect(): Promise<PostgresPoolClient>;
+  /** Listens to errors of idle connections. */
   on(event: 'error', listener: (error: Error) => void): unknown;
 }
 
@@ -15,9 +24,13 @@ export const POSTGRES_POOL_METHODS = ['query', 'connect', 'on'] as const;
 
 /** A connection that was taken from the pool. */
 export interface PostgresPoolClient {
-  query(text: string, values?: unknown[]): Promise<{ rows: unknown[] }>;
+  /** Runs one statement on this connection. */
+  query(text: string, values?: unknown[]): Promise<PostgresResult>;
+  /** Listens to errors of this connection. */
   on(event: 'error', listener: (error: Error) => void): unknown;
+  /** Stops listening to errors. */
   removeListener(event: 'error', listener: (error: Error) => void): unknown;
+  /** Returns the connection to the pool, or closes it. */
   release(destroy?: boolean): void;
 }
 

@@ -3,6 +3,7 @@ import { checkFunction, checkMethods, checkOptionsObject } from '../../validate.
 import { guardPool, POSTGRES_POOL_METHODS, type PostgresPool, type PostgresRow } from './client.js';
 import { type TableNames, Tables } from './tables.js';
 
+/** What all classes on Postgres take. */
 export interface PostgresOptions extends Pick<TableNames, 'schema'> {
   /** A `Pool` of `pg` 8. It stays yours: configure it, and end it after those who use it. */
   pool: PostgresPool;

@@ -7,6 +7,7 @@ import { eventSql } from './eventSql.js';
 import { Sweeper } from './sweeper.js';
 import { toText } from './text.js';
 
+/** The options of a {@link PostgresEventStore}. */
 export interface PostgresEventStoreOptions extends PostgresOptions {
   /** Events kept of a stream; over it the oldest go. @default 1000 */
   maxEventsPerStream?: number;

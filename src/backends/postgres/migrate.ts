@@ -4,6 +4,7 @@ import { Database } from './database.js';
 import { type Component, componentsOf } from './schema.js';
 import type { TableNames, Tables } from './tables.js';
 
+/** The options of {@link migrate}. */
 export interface MigrateOptions extends TableNames {
   /** A `Pool` of `pg` 8, with a user who may create tables. It stays yours. */
   pool: PostgresPool;

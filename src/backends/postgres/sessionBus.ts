@@ -9,6 +9,7 @@ import { Listener } from './listener.js';
 import { Sweeper } from './sweeper.js';
 import type { TableNames } from './tables.js';
 
+/** The options of a {@link PostgresSessionBus}. */
 export interface PostgresSessionBusOptions extends PostgresOptions, TableNames {}
 
 /** Postgres refuses a NOTIFY of 8000 bytes. */
@@ -85,6 +86,7 @@ export class PostgresSessionBus implements SessionBus {
     return async () => void this.#listeners.remove(topic, listener);
   }
 
+  /** Whether `close` has been called. */
   get closed(): boolean {
     return this.#closed;
   }

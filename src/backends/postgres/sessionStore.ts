@@ -21,6 +21,7 @@ import { Sweeper } from './sweeper.js';
 import type { TableNames } from './tables.js';
 import { fromText, toText } from './text.js';
 
+/** The options of a {@link PostgresSessionStore}. */
 export interface PostgresSessionStoreOptions extends PostgresOptions, TableNames {
   /** Seconds that a session lives without activity. @default 3600 */
   ttlSeconds?: number;

@@ -4,6 +4,7 @@ import { kindOf } from '../../validate.js';
 export const DEFAULT_SCHEMA = 'anypod';
 export const DEFAULT_TABLE = 'mcp_session';
 
+/** Where the tables of this package are. */
 export interface TableNames {
   /** The Postgres schema that holds the tables; `migrate()` makes it where it is not there. @default 'anypod' */
   schema?: string;

@@ -9,6 +9,7 @@ import { DEFAULT_MAX_TTL_MS } from '../../tasks/taskRules.js';
 import { LONGEST_TTL_MS } from './taskStore.js';
 import { toText } from './text.js';
 
+/** The options of a {@link PostgresTaskMessageQueue}. */
 export interface PostgresTaskMessageQueueOptions extends PostgresOptions {
   /** Milliseconds that a message is kept. @default 86400000 (24 hours) */
   ttlMs?: number;

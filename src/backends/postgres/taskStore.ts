@@ -8,7 +8,8 @@ import {
   noResult,
   resultRefused,
   statusRefused,
-  taskNotFound
+  taskNotFound,
+  type TaskPage
 } from '../../tasks/taskRules.js';
 import { checkNumber } from '../../validate.js';
 import type { PostgresRow } from './client.js';
@@ -18,6 +19,7 @@ import { sessionColumn, taskSql } from './taskSql.js';
 import { toText, fromText } from './text.js';
 import { Date } from '../../timers.js';
 
+/** The options of a {@link PostgresTaskStore}. */
 export interface PostgresTaskStoreOptions extends PostgresOptions {
   /**
    * The longest time to live, in milliseconds. A task that asks for more gets this. A task without limit (`ttl` is null,
@@ -105,7 +107,7 @@ export class PostgresTaskStore implements TaskStore {
   }
 
   /** Ten tasks at a time, in the order of their creation. The cursor is the id of the last one that was told. */
-  async listTasks(cursor?: string, sessionId?: string): Promise<{ tasks: Task[]; nextCursor?: string }> {
+  async listTasks(cursor?: string, sessionId?: string): Promise<TaskPage> {
     // One more than a page, to learn whether there is another page.
     const rows = await this.#query(this.#sql.list, cursor ?? '', sessionId, PAGE_SIZE + 1);
     if (rows[0]?.found === null) throw new Error(`Invalid cursor: ${cursor}`);

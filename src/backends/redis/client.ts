@@ -1,5 +1,6 @@
 /** Registers Lua scripts, each as a method of the client. */
 export interface ScriptDefiner {
+  /** Registers a Lua script as a method of the client. */
   defineCommand(name: string, definition: { numberOfKeys: number; lua: string }): void;
 }
 
@@ -8,27 +9,41 @@ export interface ScriptDefiner {
  * are adapted to it. The client is handed in, and stays its owner's to configure and to close.
  */
 export interface RedisClient extends RedisBusClient, RedisIndexClient {
+  /** GETEX with EX: reads a key and sets its time to live, in seconds. */
   getex(key: string, secondsToken: 'EX', seconds: number): Promise<string | null>;
+  /** EXISTS */
   exists(key: string): Promise<number>;
+  /** Begins a batch of commands. */
   pipeline(): RedisPipeline;
+  /** Registers a Lua script as a method of the client. */
   defineCommand(name: string, definition: { numberOfKeys: number; lua: string }): void;
 }
 
 /** Commands that go to Redis in one write. */
 export interface RedisPipeline {
+  /** GETEX with EX, in seconds. */
   getex(key: string, secondsToken: 'EX', seconds: number): RedisPipeline;
+  /** GET */
   get(key: string): RedisPipeline;
+  /** HGETALL */
   hgetall(key: string): RedisPipeline;
+  /** EXPIRE, in seconds. */
   expire(key: string, seconds: number): RedisPipeline;
+  /** PTTL: the time to live in milliseconds. */
   pttl(key: string): RedisPipeline;
+  /** EXISTS */
   exists(key: string): RedisPipeline;
+  /** ZREM */
   zrem(key: string, member: string): RedisPipeline;
+  /** WAIT: until so many replicas have the writes, at most `timeoutMs`. */
   wait(replicas: number, timeoutMs: number): RedisPipeline;
+  /** Sends the batch. @returns an error or a result for each command; null if the batch was aborted */
   exec(): Promise<[error: Error | null, result: unknown][] | null>;
 }
 
 /** What the index of sessions uses of the client. */
 export interface RedisIndexClient {
+  /** ZSCAN: members and scores, in turn. */
   zscan(key: string, cursor: string, countToken: 'COUNT', count: number): Promise<[cursor: string, entries: string[]]>;
 }
 
@@ -38,22 +53,33 @@ export const REDIS_CLIENT_METHODS = ['getex', 'exists', 'pipeline', 'defineComma
 export interface RedisSubscriber {
   /** Whether it belongs to the client, which looks after it. */
   readonly isShared?: boolean;
+  /** SUBSCRIBE */
   subscribe(channel: string): Promise<unknown>;
+  /** UNSUBSCRIBE */
   unsubscribe(channel: string): Promise<unknown>;
+  /** SSUBSCRIBE: the channel belongs to the shard of its hash slot. */
   ssubscribe(channel: string): Promise<unknown>;
+  /** SUNSUBSCRIBE */
   sunsubscribe(channel: string): Promise<unknown>;
+  /** Listens to an event of the connection, such as `message` or `error`. */
   on(event: string, listener: (...args: never[]) => void): unknown;
+  /** Closes the connection at once. */
   disconnect(): void;
 }
 
 /** What the bus uses of the client. */
 export interface RedisBusClient {
+  /** Whether this is a client of Redis Cluster. */
   readonly isCluster: boolean;
+  /** The options that the client was made with. */
   readonly options?: object;
+  /** PUBLISH */
   publish(channel: string, message: string): Promise<number>;
+  /** SPUBLISH: the channel belongs to the shard of its hash slot. */
   spublish(channel: string, message: string): Promise<unknown>;
+  /** Registers a Lua script as a method of the client. */
   defineCommand(name: string, definition: { numberOfKeys: number; lua: string }): void;
-  // The two kinds of client take different arguments.
+  /** Makes a second client with the same options. `Redis` and `Cluster` take different arguments. */
   duplicate(...args: never[]): unknown;
 }
 
@@ -78,7 +104,9 @@ export function openSubscriber(client: RedisBusClient): RedisSubscriber {
 
 /** What the event store uses of the client. */
 export interface RedisEventClient {
+  /** Registers a Lua script as a method of the client. */
   defineCommand(name: string, definition: { numberOfKeys: number; lua: string }): void;
+  /** XRANGE with COUNT: the entries from `start` to `end`. */
   xrange(
     key: string,
     start: string,
@@ -86,6 +114,7 @@ export interface RedisEventClient {
     countToken: 'COUNT',
     count: number
   ): Promise<[id: string, fields: string[]][]>;
+  /** XREVRANGE with COUNT: the entries from `end` back to `start`. */
   xrevrange(
     key: string,
     end: string,
@@ -102,14 +131,19 @@ export const REDIS_EVENT_METHODS = ['defineCommand', 'xrange', 'xrevrange', 'zra
 
 /** What the task store uses of the client. */
 export interface RedisTaskClient {
+  /** Registers a Lua script as a method of the client. */
   defineCommand(name: string, definition: { numberOfKeys: number; lua: string }): void;
+  /** HMGET */
   hmget(key: string, ...fields: string[]): Promise<(string | null)[]>;
+  /** Begins a batch of reads. */
   pipeline(): RedisTaskPipeline;
 }
 
 /** Reads of tasks that go to Redis in one write. */
 export interface RedisTaskPipeline {
+  /** HMGET */
   hmget(key: string, ...fields: string[]): RedisTaskPipeline;
+  /** Sends the batch. @returns an error or a result for each command; null if the batch was aborted */
   exec(): Promise<[error: Error | null, result: unknown][] | null>;
 }
 
@@ -117,8 +151,11 @@ export const REDIS_TASK_METHODS = ['defineCommand', 'hmget', 'pipeline'] as cons
 
 /** What the queue of task messages uses of the client. */
 export interface RedisTaskQueueClient {
+  /** Registers a Lua script as a method of the client. */
   defineCommand(name: string, definition: { numberOfKeys: number; lua: string }): void;
+  /** LPOP: the first element. */
   lpop(key: string): Promise<string | null>;
+  /** LPOP with a count: the first elements. */
   lpop(key: string, count: number): Promise<string[] | null>;
 }
 

@@ -10,6 +10,7 @@ import { APPEND_EVENT } from './eventScripts.js';
 import { entriesOf, type StreamEntry, textOf, textsOf } from './replies.js';
 import { SESSION_SCRIPTS } from './sessionScripts.js';
 
+/** The options of a {@link RedisEventStore}. */
 export interface RedisEventStoreOptions {
   /** A client of ioredis, iovalkey or node-redis: single, Cluster or Sentinel. It stays yours. */
   redis: RedisEventClient | NodeRedisClient;

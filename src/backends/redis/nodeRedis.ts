@@ -13,9 +13,11 @@ import { NodeRedisSubscriber, type NodeRedisPubSub } from './nodeRedisSubscriber
 
 /** A client of node-redis 5 or 6: what `createClient`, `createCluster` and `createSentinel` return. */
 export interface NodeRedisClient {
+  /** Whether `connect` has been called. */
   readonly isOpen: boolean;
-  // The kinds of client take different arguments.
+  /** Sends any command. The kinds of client take different arguments. */
   sendCommand(...args: never[]): Promise<unknown>;
+  /** Listens to an event of the client. */
   on(...args: never[]): unknown;
 }
 

@@ -9,6 +9,7 @@ import type { NodeRedisClient } from './nodeRedis.js';
 import { isUnsharded, Subscriber } from './subscriber.js';
 import { PUBLISH } from './busScripts.js';
 
+/** The options of a {@link RedisSessionBus}. */
 export interface RedisSessionBusOptions {
   /**
    * A client of ioredis, iovalkey or node-redis: it publishes, and is duplicated once to subscribe. It stays yours.

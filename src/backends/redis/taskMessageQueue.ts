@@ -10,6 +10,7 @@ import { integerOf, textOf, textsOf } from './replies.js';
 import { ENQUEUE } from './taskScripts.js';
 import { DEFAULT_MAX_TTL_MS } from '../../tasks/taskRules.js';
 
+/** The options of a {@link RedisTaskMessageQueue}. */
 export interface RedisTaskMessageQueueOptions {
   /** A client of ioredis, iovalkey or node-redis: single, Cluster or Sentinel. It stays yours. */
   redis: RedisTaskQueueClient | NodeRedisClient;

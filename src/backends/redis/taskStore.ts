@@ -8,7 +8,8 @@ import {
   noResult,
   resultRefused,
   statusRefused,
-  taskNotFound
+  taskNotFound,
+  type TaskPage
 } from '../../tasks/taskRules.js';
 import { checkNumber, checkOptionsObject, checkString } from '../../validate.js';
 import { REDIS_TASK_METHODS, type RedisTaskClient } from './client.js';
@@ -19,6 +20,7 @@ import { textOf, textsOf } from './replies.js';
 import { CREATE_TASK, LIST_TASKS, UPDATE_TASK } from './taskScripts.js';
 import { Date } from '../../timers.js';
 
+/** The options of a {@link RedisTaskStore}. */
 export interface RedisTaskStoreOptions {
   /** A client of ioredis, iovalkey or node-redis: single, Cluster or Sentinel. It stays yours. */
   redis: RedisTaskClient | NodeRedisClient;
@@ -122,7 +124,7 @@ export class RedisTaskStore implements TaskStore {
   }
 
   /** Ten tasks at a time, in the order of their creation. The cursor is the id of the last one that was told. */
-  async listTasks(cursor?: string, sessionId?: string): Promise<{ tasks: Task[]; nextCursor?: string }> {
+  async listTasks(cursor?: string, sessionId?: string): Promise<TaskPage> {
     const keys = [this.#keys.tasks(sessionId), this.#keys.taskExpiries(sessionId)];
     // One more than a page, to learn whether there is another page.
     const listed = await this.#database.script(LIST_TASKS, keys, cursor ?? '', PAGE_SIZE + 1);

@@ -13,6 +13,7 @@ import { subscriptionProblem } from './subscriptionLimits.js';
 
 /** The extra info of messages that the client sent on another pod, or before a restart, and that are replayed here. */
 export interface ReplayedMessageExtraInfo extends MessageExtraInfo {
+  /** Set on messages that are replayed; absent on messages that have just come from the client. */
   replayed?: true;
 }
 

@@ -38,6 +38,7 @@ export interface SessionState<T = unknown> {
 
 /** What a request handler is given of the request: all that is needed of the SDK's `RequestHandlerExtra`. */
 export interface RequestExtra {
+  /** The request that brought the message, as the SDK passes it on. */
   readonly requestInfo?: object | undefined;
 }
 
