@@ -55,6 +55,8 @@ export interface OtherPods {
   toStandalone(message: JSONRPCMessage, eventId: string | undefined): Promise<void>;
   /** Sends a message to the pod on which the client has resumed this request stream. */
   toStream(streamId: string, message: JSONRPCMessage, eventId: string | undefined): Promise<void>;
+  /** Tells the pod to which the client of this stream is attached that a message has an event id now, which it had not. */
+  storedLate(streamId: string, message: JSONRPCMessage, eventId: string): Promise<void>;
   /** Tells the pod to which the client of this stream is attached to close it. */
   streamEnded(streamId: string): Promise<void>;
   /** Tells them that the client has this stream here now. */

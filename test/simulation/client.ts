@@ -22,9 +22,17 @@ export interface Call {
   readonly progress: string[];
 }
 
+/** How a message came. */
+interface Receipt {
+  readonly eventId: string | undefined;
+  readonly connection: HttpCall | undefined;
+}
+
 export interface ClientFleet {
   readonly pods: readonly SimPod[];
   readonly log: boolean;
+  /** Whether the event log has kept events of which it has never told any pod. */
+  readonly logLostAnswers: boolean;
   /** A pod that the balancer sends the next request to. */
   pick(): SimPod | undefined;
   opened(call: HttpCall): void;
@@ -48,8 +56,9 @@ export class SimClient {
   readonly name: string;
   readonly calls: Call[] = [];
   /** Tokens heard on the GET stream, in order, with the event id of each. */
-  readonly heard: { token: string; eventId: string | undefined }[] = [];
-  readonly asked = new Map<string | number, string | undefined>();
+  readonly heard: (Receipt & { token: string })[] = [];
+  /** By id of the question, how it came last. */
+  readonly asked = new Map<string | number, Receipt>();
   sessionId: string | undefined;
   /** When DELETE was first sent, and when a DELETE was confirmed. */
   deleteSentAt: number | undefined;
@@ -281,15 +290,20 @@ export class SimClient {
     if (data === '') return;
     const message = JSON.parse(data) as Rpc;
     this.#checkSession(message);
-    if (message.method === 'elicitation/create') return this.#answer(message, id);
+    const receipt = { eventId: id, connection: this.#standalone };
+    if (message.method === 'elicitation/create') return this.#answer(message, receipt);
     // The server has waited long enough for an answer.
     if (message.method === 'notifications/cancelled') return;
     const token = message.params?.data?.token;
     if (token === undefined) return this.#fleet.violation(`${this.name}: unexpected on the GET stream: ${data}`);
     this.#world.note(() => `${this.name} hears ${token} ${id ?? ''}`);
     const before = this.heard.find(known => known.token === token);
-    if (before && !this.#mayRepeat(before.eventId, id)) this.#fleet.violation(`${this.name}: heard ${token} twice`);
-    this.heard.push({ token, eventId: id });
+    // Another pod may have read it from the log before the log has told the pod that sends it.
+    const mayRepeatHere = this.#fleet.logLostAnswers || id === undefined;
+    if (before && !this.#mayRepeat(before, receipt, mayRepeatHere)) {
+      this.#fleet.violation(`${this.name}: heard ${token} twice`);
+    }
+    this.heard.push({ token, ...receipt });
   }
 
   #streamEvent(call: Call, { id, data }: EventSourceMessage): void {
@@ -297,7 +311,9 @@ export class SimClient {
     if (data === '') return;
     const message = JSON.parse(data) as Rpc;
     this.#checkSession(message);
-    if (message.method === 'elicitation/create') return this.#answer(message, id);
+    if (message.method === 'elicitation/create') {
+      return this.#answer(message, { eventId: id, connection: this.#streams.get(call) });
+    }
     if (message.method !== undefined) {
       const token = message.params?.data?.token ?? '';
       if (call.progress.includes(token)) this.#fleet.violation(`${this.name}: heard ${token} twice`);
@@ -316,23 +332,26 @@ export class SimClient {
     if (call.state === 'open') call.state = message.error ? 'failed' : 'answered';
   }
 
-  #answer({ id, params }: Rpc, eventId: string | undefined): void {
+  #answer({ id, params }: Rpc, receipt: Receipt): void {
     const token = params?.message ?? '';
-    this.#world.note(() => `${this.name} is asked ${token} as ${String(id)} ${eventId ?? ''}`);
-    if (this.asked.has(id!) && !this.#mayRepeat(this.asked.get(id!), eventId)) {
+    this.#world.note(() => `${this.name} is asked ${token} as ${String(id)} ${receipt.eventId ?? ''}`);
+    const before = this.asked.get(id!);
+    if (before && !this.#mayRepeat(before, receipt)) {
       this.#fleet.violation(`${this.name}: was asked ${token} twice`);
     }
-    this.asked.set(id!, eventId);
+    this.asked.set(id!, receipt);
     const reply = { jsonrpc: '2.0', id, result: { action: 'accept', content: { token } } };
     this.#later(this.#world.random.between(1, 400), () => this.#post(reply));
   }
 
   /**
    * A message that is sent without an event id, because the log was late or failed, may stand in the log all the same:
-   * then it comes twice, once with its id.
+   * then it comes again, with its id, if its connection ended before the log has told the pod.
+   * @param onOneConnection - whether it may come twice on a connection, too
    */
-  #mayRepeat(...eventIds: (string | undefined)[]): boolean {
-    return this.#fleet.log && eventIds.includes(undefined);
+  #mayRepeat(before: Receipt, now: Receipt, onOneConnection = false): boolean {
+    const isUnlogged = before.eventId === undefined || now.eventId === undefined;
+    return this.#fleet.log && isUnlogged && (onOneConnection || before.connection !== now.connection);
   }
 
   /** Sends what is not a request until it is accepted. */

@@ -85,6 +85,9 @@ class History {
     const fleet = {
       pods: this.#pods,
       log: this.#plan.log,
+      logLostAnswers: this.#plan.steps.some(
+        step => step.kind === 'link' && step.service === 'log' && step.state === 'answersLost'
+      ),
       pick: () => {
         const inService = this.#pods.filter(pod => pod.inService);
         return inService.length === 0 ? undefined : this.#world.random.of(inService);

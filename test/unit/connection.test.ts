@@ -22,6 +22,7 @@ function connect(): {
   const owner = {
     keepAliveMs: 0,
     retryInterval: undefined,
+    log: undefined,
     report: (error: Error) => void reported.push(error.name),
     connectionOpened: () => {},
     connectionEnded: () => {}

@@ -55,6 +55,8 @@ export type BusBody =
   | { type: 'stream-resumed'; streamId: string }
   | { type: 'stream-state'; to: string; streamId: string; open: boolean }
   | { type: 'stream-event'; streamId: string; message: JSONRPCMessage; eventId?: string }
+  /** The log has stored a message late that went out without its id: who has the stream attached gives the client a cursor. */
+  | { type: 'event-stored'; streamId: string; message: JSONRPCMessage; eventId: string }
   /** Nothing follows on this request stream, for now or for ever. */
   | { type: 'stream-close'; streamId: string }
   /** The record has changed: log level, subscriptions. */
@@ -65,7 +67,7 @@ export type BusBody =
 export type BusMessage = BusBody & { v: number; from: string };
 
 /** The required fields of each type, besides version, sender and type. */
-const FIELDS: Record<BusBody['type'], readonly ('to' | 'message' | 'streamId' | 'open')[]> = {
+const FIELDS: Record<BusBody['type'], readonly ('to' | 'message' | 'streamId' | 'eventId' | 'open')[]> = {
   broadcast: ['message'],
   response: ['to', 'message'],
   progress: ['to', 'message'],
@@ -79,6 +81,7 @@ const FIELDS: Record<BusBody['type'], readonly ('to' | 'message' | 'streamId' | 
   'stream-resumed': ['streamId'],
   'stream-state': ['to', 'streamId', 'open'],
   'stream-event': ['streamId', 'message'],
+  'event-stored': ['streamId', 'message', 'eventId'],
   'stream-close': ['streamId'],
   changed: [],
   ended: []
@@ -99,7 +102,7 @@ const OPTIONAL_FIELDS: Record<string, (value: unknown) => boolean> = {
 };
 
 /** What a server has said goes to its client as it is, well-formed or not, as it does on the server's own pod. */
-const SAID_BY_SERVERS = new Set<string>(['standalone', 'stream-event'] satisfies BusBody['type'][]);
+const SAID_BY_SERVERS = new Set<string>(['standalone', 'stream-event', 'event-stored'] satisfies BusBody['type'][]);
 
 /** @throws Error that says why the text is not a message that this version understands */
 export function parseBusMessage(text: string): BusMessage {

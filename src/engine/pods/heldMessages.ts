@@ -17,8 +17,8 @@ export interface HeldMessage {
   /** Its number among the messages of its sender. */
   readonly seq: number;
   readonly message: JSONRPCMessage;
-  /** Its id in the event log, if there is one. */
-  readonly eventId: string | undefined;
+  /** Its id in the event log, if there is one by now. */
+  eventId: string | undefined;
   readonly bytes: number;
   /** By `performance.now()`. */
   readonly sentAt: number;
@@ -41,6 +41,11 @@ export class HeldMessages {
     this.#count(bytes);
     while (this.#messages.length > MAX_MESSAGES || this.#bytes > MAX_BYTES) this.#drop(this.#messages.shift()!);
     this.#timer ??= this.#expireIn(HOLD_MS);
+  }
+
+  storedLate(message: JSONRPCMessage, eventId: string): void {
+    const held = this.#messages.find(known => known.message === message);
+    if (held) held.eventId = eventId;
   }
 
   /** Forgets the messages with these numbers. */

@@ -116,6 +116,11 @@ export class Routing implements OtherPods, SessionServer, BusListener {
     await this.#publish({ type: 'stream-close', streamId });
   }
 
+  async storedLate(streamId: string, message: JSONRPCMessage, eventId: string): Promise<void> {
+    this.#ownership?.storedLate(message, eventId);
+    await this.#publish({ type: 'event-stored', streamId, message, eventId });
+  }
+
   announce(streamId: string): Promise<void> {
     return this.#streams.announce(streamId);
   }
@@ -266,6 +271,8 @@ export class Routing implements OtherPods, SessionServer, BusListener {
         return this.#ownership?.answer(message.streamId, message.open ? 'open' : 'done');
       case 'stream-event':
         return this.#outbound.writeTo(message.streamId, message.message, message.eventId);
+      case 'event-stored':
+        return this.#outbound.storedLate(message.streamId, message.message, message.eventId);
       case 'stream-close':
         return this.#outbound.streamNamed(message.streamId).connection?.finish();
       case 'changed':

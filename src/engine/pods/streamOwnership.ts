@@ -56,6 +56,11 @@ export class StreamOwnership {
     await this.#publish({ type: 'standalone', message, eventId, seq });
   }
 
+  /** A message of this pod's server is in the log now. */
+  storedLate(message: JSONRPCMessage, eventId: string): void {
+    this.#held?.storedLate(message, eventId);
+  }
+
   /**
    * The client's standalone stream is attached here now.
    * @param resumed - whether the client has named the last event that it has seen

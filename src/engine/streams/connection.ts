@@ -6,6 +6,7 @@ import type { EventSink, StreamWriter } from '../http/exchange.js';
 import type { ReportError } from '../../report.js';
 import type { LoggedStream } from './eventLog.js';
 import { messageEvent, primingEvent } from './sse.js';
+import { UnloggedMessages } from './unloggedMessages.js';
 import { clearInterval, performance, setInterval } from '../../timers.js';
 
 /**
@@ -28,6 +29,8 @@ export interface ConnectionOwner {
   /** What clients are told to wait before they reconnect. */
   readonly retryInterval: number | undefined;
   readonly report: ReportError;
+  /** Absent if no stream is logged. */
+  readonly log: object | undefined;
   /** Called once when the client holds the stream open; an answer that is ready at once never opens one. */
   connectionOpened(): void;
   /** Called once, whichever side ends the connection. */
@@ -51,10 +54,19 @@ export class Connection implements StreamWriter {
   /** While a resume replays: what happens meanwhile, to follow behind it. */
   #held: { message: JSONRPCMessage; eventId: string | undefined }[] | undefined;
   #endsWhenReleased = false;
+  /** How many event ids the client has been given. */
+  #cursors = 0;
+  #unlogged: UnloggedMessages | undefined;
   /** Whether the client has not had this message yet; asked for each, replayed or live. */
   filter: ((message: JSONRPCMessage, eventId: string | undefined) => boolean) | undefined;
   /** Reads the stream's log, where several pods may write to it: what was logged is delivered by it alone. */
-  follower: { told(message: JSONRPCMessage, eventId: string): Promise<void>; read(): Promise<void> } | undefined;
+  follower:
+    | {
+        told(message: JSONRPCMessage, eventId: string): Promise<void>;
+        passOver(eventId: string): void;
+        read(): Promise<void>;
+      }
+    | undefined;
 
   constructor(stream: Stream, sink: EventSink, owner: ConnectionOwner, takesCursors: boolean) {
     this.stream = stream;
@@ -92,16 +104,40 @@ export class Connection implements StreamWriter {
   deliver(message: JSONRPCMessage, eventId: string | undefined): void | Promise<void> {
     if (this.follower && eventId !== undefined) return this.follower.told(message, eventId);
     if (this.#held) this.#held.push({ message, eventId });
-    else if (!this.filter || this.filter(message, eventId)) return this.write(messageEvent(message, eventId));
+    else if (!this.filter || this.filter(message, eventId)) {
+      const event = messageEvent(message, eventId);
+      if (eventId !== undefined) this.#cursors++;
+      else if (this.#owner.log) (this.#unlogged ??= new UnloggedMessages()).add(event, this.#cursors);
+      return this.write(event);
+    }
+  }
+
+  /**
+   * The log has stored a message late. If the client has had it here, without an id, a resume is to begin behind it.
+   * @returns whether the client has been given a cursor
+   */
+  storedLate(message: JSONRPCMessage, eventId: string): boolean {
+    const cursors = this.#unlogged?.take(messageEvent(message, undefined));
+    if (cursors === undefined) return false;
+    if (!this.follower) return cursors === this.#cursors && this.giveCursor(eventId);
+    this.follower.passOver(eventId);
+    return false;
+  }
+
+  /** Whether the client can come back to what it has had. */
+  get hasCursor(): boolean {
+    return this.#cursors > 0;
   }
 
   /**
    * Lets the client come back with this event as the last that it has seen, without a message.
-   * @returns whether the client understands that
+   * @returns whether it was sent: some clients do not understand it
    */
   giveCursor(eventId: string): boolean {
-    if (this.#takesCursors) void this.write(primingEvent(eventId, this.#owner.retryInterval));
-    return this.#takesCursors;
+    if (!this.#takesCursors || this.#ended) return false;
+    this.#cursors++;
+    void this.write(primingEvent(eventId, this.#owner.retryInterval));
+    return true;
   }
 
   write(text: string): void | Promise<void> {
@@ -133,6 +169,7 @@ export class Connection implements StreamWriter {
   replay(message: JSONRPCMessage, eventId: string, shownId: string | null = eventId): void {
     if (this.#ended || this.filter?.(message, eventId) === false) return;
     const event = messageEvent(message, shownId ?? undefined);
+    if (shownId !== null) this.#cursors++;
     void (this.#held ? this.#sink.write(event) : this.write(event));
   }
 

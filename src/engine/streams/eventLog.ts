@@ -38,10 +38,16 @@ export class EventLog {
   /**
    * Stores an event behind those that came before it on the stream.
    * @param waits - of the exchange that waits for it, if one does
+   * @param onstoredLate - told the id if the store gives one after all
    * @returns its id, or undefined where the store failed or was late; that has been reported
    */
-  append(stream: LoggedStream, message: JSONRPCMessage, waits?: WaitBudget): Promise<string | undefined> {
-    return this.#append('storeEvent', stream, message, waits);
+  append(
+    stream: LoggedStream,
+    message: JSONRPCMessage,
+    waits?: WaitBudget,
+    onstoredLate?: (eventId: string) => void
+  ): Promise<string | undefined> {
+    return this.#append('storeEvent', stream, message, waits, onstoredLate);
   }
 
   /** The same for the event that completes the stream: the store need not keep it for long. */
@@ -64,10 +70,17 @@ export class EventLog {
     call: 'storeEvent' | 'storeLastEvent',
     stream: LoggedStream,
     message: JSONRPCMessage,
-    waits?: WaitBudget
+    waits?: WaitBudget,
+    onstoredLate?: (eventId: string) => void
   ): Promise<string | undefined> {
+    let isLate = false;
+    const store = async (): Promise<string> => {
+      const eventId = await this.#storeEvent(call, stream, message);
+      if (isLate) onstoredLate?.(eventId);
+      return eventId;
+    };
     const stored = (stream.lastAppend ?? Promise.resolve()).then(() =>
-      this.#ask(call, () => this.#storeEvent(call, stream, message), waits)
+      this.#ask(call, store, waits, () => (isLate = true))
     );
     stream.lastAppend = stored;
     return stored;
@@ -91,7 +104,8 @@ export class EventLog {
     try {
       return (stream.lastEventId = await (this.#store as Required<FollowableEventStore>)[call](stream.id, message));
     } finally {
-      stream.unansweredSince = undefined;
+      // It may have been asked again meanwhile.
+      if (stream.unansweredSince === now) stream.unansweredSince = undefined;
     }
   }
 
@@ -155,10 +169,10 @@ export class EventLog {
   }
 
   /** @returns undefined where the store failed or was late; that has been reported */
-  async #ask<T>(call: string, run: () => Promise<T>, waits?: WaitBudget): Promise<T | undefined> {
+  async #ask<T>(call: string, run: () => Promise<T>, waits?: WaitBudget, onLate?: () => void): Promise<T | undefined> {
     const timeoutMs = waits ? waits.begin(this.#timeoutMs) : this.#timeoutMs;
     try {
-      return await this.#inTime(call, timeoutMs, run);
+      return await this.#inTime(call, timeoutMs, run, onLate);
     } catch (error) {
       this.#report(
         error instanceof EventStoreUnavailableError

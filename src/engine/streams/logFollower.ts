@@ -3,7 +3,7 @@ import { EventCursorError } from '../../errors.js';
 import type { Connection } from './connection.js';
 import type { EventLog, LoggedStream } from './eventLog.js';
 import type { ReportError } from '../../report.js';
-import { isResponse } from '../http/jsonRpc.js';
+import { isRequest, isResponse } from '../http/jsonRpc.js';
 
 /** How many events a connection remembers, to know one that comes both from the log and from its sender. */
 const REMEMBERED_EVENTS = 1000;
@@ -27,8 +27,14 @@ export class Follower {
   readonly #events = new Set<string>();
   /** Events delivered beyond the cursor, because the log could not be read. */
   #unread = 0;
-  /** A pod that was taken for dead may answer after all, behind the error: then the first answer counts. */
-  readonly #oneAnswerEach: boolean;
+  /**
+   * Whether several pods may write to the stream. One that was taken for dead may answer after all, behind the error: then
+   * the first answer counts. A question may come both without an event id, because the log was late, and from the log.
+   */
+  readonly #isShared: boolean;
+  readonly #asked = new Set<RequestId>();
+  /** Events that the client has had without their ids. */
+  readonly #passedOver = new Set<string>();
   readonly #answered = new Set<RequestId>();
   /** Whether the cursor is this pod's own: a client that has given one has had every event before it. */
   #isFresh = false;
@@ -39,12 +45,12 @@ export class Follower {
   #nextReading: Promise<void> | undefined;
 
   /** @param cursor - an event of the stream; what comes behind it is delivered */
-  constructor(connection: Connection, cursor: string, log: EventLog, report: ReportError, oneAnswerEach: boolean) {
+  constructor(connection: Connection, cursor: string, log: EventLog, report: ReportError, isShared: boolean) {
     this.connection = connection;
     this.#cursor = cursor;
     this.#log = log;
     this.#report = report;
-    this.#oneAnswerEach = oneAnswerEach;
+    this.#isShared = isShared;
     connection.filter = (message, eventId) => this.#isNew(message, eventId);
   }
 
@@ -97,7 +103,24 @@ export class Follower {
     this.#unread = 0;
     // Of a stream that was opened later: some stores replay what is a cursor and no message.
     if (!('jsonrpc' in message)) return;
+    // The client has had it: a resume is to begin behind it.
+    if (this.#passedOver.delete(eventId) || this.#hasAsked(message, eventId)) {
+      this.#remember(this.#events, eventId);
+      this.connection.giveCursor(shownId ?? eventId);
+      return;
+    }
     this.connection.replay(message, eventId, shownId);
+  }
+
+  /** The client has had this event without its id. */
+  passOver(eventId: string): void {
+    if (this.#events.has(eventId)) return;
+    this.#passedOver.add(eventId);
+    void this.read().catch(this.#report);
+  }
+
+  #hasAsked(message: JSONRPCMessage, eventId: string): boolean {
+    return this.#isShared && isRequest(message) && this.#asked.has(message.id) && !this.#events.has(eventId);
   }
 
   /** A quiet stream's log expires: then it is followed from its new beginning. */
@@ -146,12 +169,21 @@ export class Follower {
   #isNew(message: JSONRPCMessage, eventId: string | undefined): boolean {
     if (eventId !== undefined) {
       if (this.#events.has(eventId)) return false;
-      this.#events.add(eventId);
-      if (this.#events.size > REMEMBERED_EVENTS) this.#events.delete(this.#events.values().next().value as string);
+      this.#remember(this.#events, eventId);
     }
-    if (!this.#oneAnswerEach || !isResponse(message) || message.id === undefined) return true;
+    if (!this.#isShared) return true;
+    if (isRequest(message)) {
+      if (this.#asked.has(message.id)) return false;
+      this.#remember(this.#asked, message.id);
+    }
+    if (!isResponse(message) || message.id === undefined) return true;
     if (this.#answered.has(message.id)) return false;
     this.#answered.add(message.id);
     return true;
+  }
+
+  #remember<T>(known: Set<T>, id: T): void {
+    known.add(id);
+    if (known.size > REMEMBERED_EVENTS) known.delete(known.values().next().value as T);
   }
 }

@@ -94,8 +94,12 @@ export class Outbound implements ConnectionOwner {
 
   /** Gives the client a cursor on the stream before anything else happens on it. */
   async prime(stream: RequestStream, waits: WaitBudget): Promise<void> {
-    const eventId = await this.log?.append(stream, {} as JSONRPCMessage, waits);
-    if (eventId !== undefined && stream.connection?.giveCursor(eventId)) stream.resumable = true;
+    const { connection } = stream;
+    const give = (eventId: string): void => {
+      if (connection && !connection.hasCursor && connection.giveCursor(eventId)) stream.resumable = true;
+    };
+    const eventId = await this.log?.append(stream, {} as JSONRPCMessage, waits, give);
+    if (eventId !== undefined) give(eventId);
   }
 
   /** The server has been told that the client does not want this request answered any more. */
@@ -268,7 +272,7 @@ export class Outbound implements ConnectionOwner {
     if (!this.#context.options.enableJsonResponse) {
       request.answered = true;
       const isLast = isAnswered(stream);
-      const eventId = await (isLast ? this.log?.appendLast(stream, answer) : this.log?.append(stream, answer));
+      const eventId = await (isLast ? this.log?.appendLast(stream, answer) : this.#append(stream, answer));
       if (!this.#write(stream, answer, eventId) && stream.moved) {
         await this.otherPods?.toStream(stream.id, answer, eventId);
       }
@@ -296,10 +300,25 @@ export class Outbound implements ConnectionOwner {
 
   /** Logs a message and gives it to whoever is attached, here or elsewhere; undefined when nobody is attached here. */
   async #deliver(stream: Stream, message: JSONRPCMessage): Promise<Written | undefined> {
-    const eventId = this.log && (await this.log.append(stream, message));
+    const eventId = await this.#append(stream, message);
     const written = this.#write(stream, message, eventId);
     if (!written && this.otherPods) await this.#deliverElsewhere(stream, message, eventId);
     return written;
+  }
+
+  /** @returns undefined without a log, and if it failed or is late: what is stored late follows */
+  async #append(stream: Stream, message: JSONRPCMessage): Promise<string | undefined> {
+    return this.log?.append(stream, message, undefined, eventId => {
+      if (stream.connection || this.#closed) return this.storedLate(stream.id, message, eventId);
+      if (stream === this.#standalone || (stream as RequestStream).moved)
+        void this.otherPods?.storedLate(stream.id, message, eventId);
+    });
+  }
+
+  /** A message that the client has had here without an event id has one now. */
+  storedLate(streamId: string, message: JSONRPCMessage, eventId: string): void {
+    const stream = this.streamNamed(streamId);
+    if (stream.connection?.storedLate(message, eventId) && 'resumable' in stream) stream.resumable = true;
   }
 
   /** @returns undefined when nobody is attached here */

@@ -108,7 +108,7 @@ export class Resumption {
   follow(connection: Connection, cursor: string): void {
     if (!this.#log.tellsLatest) return;
     const stream = { id: streamIdOf(this.#outbound.sessionId, STANDALONE) };
-    new Follower(connection, cursor, this.#log, this.#report, false).follow(stream, true);
+    new Follower(connection, cursor, this.#log, this.#report, true).follow(stream, true);
   }
 
   /** Why an id that the log does not know is refused. Who forges one for the own GET stream gains what a new GET gives. */
