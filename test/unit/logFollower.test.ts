@@ -28,7 +28,14 @@ test('a client whose log expires while it listens gets a cursor of the new log',
     const report = (error: Error): void => {
       throw error;
     };
-    const owner = { keepAliveMs: 0, retryInterval: 100, log: undefined, report, connectionOpened() {}, connectionEnded() {} };
+    const owner = {
+      keepAliveMs: 0,
+      retryInterval: 100,
+      log: undefined,
+      report,
+      connectionOpened() {},
+      connectionEnded() {}
+    };
     const stream = { id: 'get', connection: undefined };
     const connection = new Connection(stream, sink, owner, true);
     const log = new EventLog(store, 1000, report);
