@@ -39,6 +39,7 @@ export type {
   McpSessionState,
   SessionData,
   SessionFilter,
+  SessionOwner,
   SessionPatch,
   SessionStateEntry,
   SessionStorageMode,

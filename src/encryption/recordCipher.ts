@@ -1,5 +1,5 @@
 import { SessionRecordUnreadableError } from '../errors.js';
-import type { McpSessionState, SessionData, SessionFilter, SessionPatch } from '../ports/sessionStore.js';
+import type { McpSessionState, SessionData, SessionFilter, SessionOwner, SessionPatch } from '../ports/sessionStore.js';
 import { isSealed, type Keyring } from './keyring.js';
 
 /** The key in a record's metadata under which the sealed rest of it stands. */
@@ -31,14 +31,16 @@ export class RecordCipher {
     if (this.#rules.writePlaintext) return data;
     const { protocolVersion, logLevel, subscriptions, ...fixed } = data.metadata?.mcp ?? {};
     const metadata = data.metadata && { ...data.metadata, mcp: data.metadata.mcp && fixed };
-    const [sealed, mcp, indexed, principal] = await Promise.all([
+    const [sealed, mcp, indexed, principal, namespace] = await Promise.all([
       this.sealText(sessionId, 'record', JSON.stringify({ metadata })),
       this.#sealFields(sessionId, { protocolVersion, logLevel }),
       Promise.all((subscriptions ?? []).map(uri => this.#sealIndexed('subscription', uri))),
-      fixed.principal === undefined ? undefined : this.#sealIndexed('principal', fixed.principal)
+      fixed.principal === undefined ? undefined : this.#sealIndexed('principal', fixed.principal),
+      fixed.namespace === undefined ? undefined : this.#sealIndexed('namespace', fixed.namespace)
     ]);
     if (subscriptions) mcp.subscriptions = indexed;
     if (principal !== undefined) mcp.principal = principal;
+    if (namespace !== undefined) mcp.namespace = namespace;
     return { ...data, metadata: { [SEALED]: sealed, mcp } };
   }
 
@@ -60,6 +62,17 @@ export class RecordCipher {
     if (Object.keys(mcp).length > 0) opened.metadata = { ...metadata, mcp };
     if (opened.metadata === undefined) delete opened.metadata;
     return opened;
+  }
+
+  /**
+   * Opens what is beside the sealed rest of a record. Only the sealed rest is proof: to whom this says that a session is
+   * theirs, {@link openRecord} has the last word.
+   */
+  async openOwner({ principal, namespace }: SessionOwner): Promise<SessionOwner> {
+    const open = async (field: keyof SessionOwner, text: string | undefined): Promise<string | undefined> =>
+      typeof text === 'string' ? this.#openIndexed(field, text) : undefined;
+    const [who, where] = await Promise.all([open('principal', principal), open('namespace', namespace)]);
+    return { principal: who, namespace: where };
   }
 
   /** The patches that together do what this one does: a URI may be stored under any of the keys, or in clear. */
@@ -116,9 +129,11 @@ export class RecordCipher {
 
   /** A URI may be there twice, sealed with two keys. */
   async #openSubscriptions(subscriptions: string[]): Promise<string[]> {
-    const open = async (uri: string): Promise<string> =>
-      isSealed(uri) ? this.#keyring.openSame(uri, contextOf('subscription')) : this.#unsealed(uri);
-    return [...new Set(await Promise.all(subscriptions.map(open)))];
+    return [...new Set(await Promise.all(subscriptions.map(uri => this.#openIndexed('subscription', uri))))];
+  }
+
+  async #openIndexed(field: string, text: string): Promise<string> {
+    return isSealed(text) ? this.#keyring.openSame(text, contextOf(field)) : this.#unsealed(text);
   }
 
   async #sealIndexed(field: string, text: string): Promise<string> {

@@ -1,5 +1,6 @@
 import {
   checkSessionData,
+  ownerOf,
   SESSION_STORE_METHODS,
   type SessionData,
   type SessionFilter,
@@ -71,14 +72,13 @@ const DECOY: SessionData = {
   }
 };
 
-/** Opening takes time: with this, a missing session takes as long as one that belongs to somebody else. */
-function decoyOf(cipher: RecordCipher): () => Promise<void> {
-  /** A sealed record of no session, made when it is first needed. */
+/**
+ * Opening takes time: with what this returns, a missing session takes as long as one that belongs to somebody else.
+ * @returns a sealed record of no session, made when it is first needed
+ */
+function decoyOf(cipher: RecordCipher): () => Promise<SessionData> {
   let decoy: Promise<SessionData> | undefined;
-  return async () => {
-    decoy ??= cipher.sealRecord(DECOY.sessionId, DECOY);
-    await cipher.openRecord(DECOY.sessionId, await decoy);
-  };
+  return () => (decoy ??= cipher.sealRecord(DECOY.sessionId, DECOY));
 }
 
 /** Each id once, though a principal may be sealed in several ways while keys are rotated. */
@@ -106,11 +106,11 @@ function sealing(store: Required<SessionStore>, cipher: RecordCipher): Required<
    */
   const sealedOf = new WeakMap<SessionData, SessionData>();
 
-  const openDecoy = decoyOf(cipher);
+  const decoy = decoyOf(cipher);
 
   async function open(sessionId: string, sealed: SessionData | null): Promise<SessionData | null> {
     if (!sealed) {
-      await openDecoy();
+      await cipher.openRecord(DECOY.sessionId, await decoy());
       return null;
     }
     const opened = await cipher.openRecord(sessionId, sealed);
@@ -134,6 +134,11 @@ function sealing(store: Required<SessionStore>, cipher: RecordCipher): Required<
       const sealed = known && sealedOf.get(known);
       const found = await store.touchSession(sessionId, sealed);
       return known && found && found === sealed ? known : open(sessionId, found);
+    },
+    async getSessionOwner(sessionId) {
+      const sealed = await store.getSessionOwner(sessionId);
+      const opened = await cipher.openOwner(sealed ?? ownerOf(await decoy()));
+      return sealed && opened;
     },
     async patchSession(sessionId, patch) {
       const [first, ...others] = await cipher.sealPatch(sessionId, patch);

@@ -12,5 +12,5 @@ export async function isOwnSession(
 ): Promise<boolean> {
   if (!storeAccess || namespace === undefined) return true;
   const record = await storeAccess.read(sessionId);
-  return record === null || isInNamespace(record, namespace);
+  return record === null || isInNamespace(record.metadata?.mcp, namespace);
 }

@@ -55,7 +55,8 @@ export class PrincipalSessions {
         // The index is only a hint: the record says whose the session is, also where an id is another's by now.
         yield sessionIds.filter((_, index) => {
           const record = records[index];
-          return record?.metadata?.mcp?.principal === principal && isInNamespace(record, this.#options.namespace);
+          const owner = record?.metadata?.mcp;
+          return owner?.principal === principal && isInNamespace(owner, this.#options.namespace);
         });
       }
     }

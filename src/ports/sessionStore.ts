@@ -70,6 +70,9 @@ export interface SessionStateEntry {
 /** `'conflict'`: the state had another version. `'missing'`: the session is not there. */
 export type StateWrite = 'written' | 'conflict' | 'missing';
 
+/** Who may use a session. A field is absent if the record has none. */
+export type SessionOwner = Pick<McpSessionState, 'principal' | 'namespace'>;
+
 /** A change of single fields of a record. What is absent stays as it is. */
 export interface SessionPatch {
   /** The client has completed the handshake. */
@@ -122,6 +125,12 @@ export interface SessionStore {
    *   very object instead of reading the record again
    */
   touchSession?(sessionId: string, known?: SessionData): Promise<SessionData | null>;
+  /**
+   * Who may use a session, in one round trip and without the parts of the record that may be large; null if the session is
+   * missing. Does not refresh it. Asked before a session is opened for a client that names one already, and before a pod
+   * reads a record that it does not hold for a client with a principal: what others may not use costs little.
+   */
+  getSessionOwner?(sessionId: string): Promise<SessionOwner | null>;
   /**
    * Changes single fields atomically, never by reading the record and writing it back, and only where the
    * record exists. Changes `revision`.
@@ -205,6 +214,12 @@ export const SESSION_STORE_METHODS = [
 
 /** A session keeps at most so many subscriptions across pods. */
 export const MAX_SUBSCRIPTIONS = 1000;
+
+/** What `getSessionOwner` tells of a record. */
+export function ownerOf({ metadata }: SessionData): SessionOwner {
+  const { principal, namespace } = metadata?.mcp ?? {};
+  return { principal, namespace };
+}
 
 /** The record with the patch applied, as a new object: the rule that every `patchSession` follows. */
 export function applyPatch(data: SessionData, patch: SessionPatch): SessionData {

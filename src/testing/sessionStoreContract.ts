@@ -8,12 +8,18 @@ import {
   replacingCases,
   touchingCases
 } from './sessionStoreCases.js';
+import { ownerCases } from './sessionOwnerCases.js';
 import { pairs, type StoreContractOptions, SHORT_TTL_SECONDS } from './storePair.js';
 
 /** The methods beyond the required five that this contract is about. */
-export type OptionalSessionMethod = 'touchSession' | 'patchSession' | 'listSessionIds';
+export type OptionalSessionMethod = 'touchSession' | 'getSessionOwner' | 'patchSession' | 'listSessionIds';
 
-const OPTIONAL_METHODS: readonly OptionalSessionMethod[] = ['touchSession', 'patchSession', 'listSessionIds'];
+const OPTIONAL_METHODS: readonly OptionalSessionMethod[] = [
+  'touchSession',
+  'getSessionOwner',
+  'patchSession',
+  'listSessionIds'
+];
 const methodCases = optionalMethodsCase(OPTIONAL_METHODS);
 
 /** The options of {@link sessionStoreContract}. */
@@ -28,6 +34,7 @@ export type SessionStoreCase =
   | keyof typeof replacingCases
   | keyof typeof creatingCases
   | keyof typeof touchingCases
+  | keyof typeof ownerCases
   | keyof typeof patchingCases
   | keyof typeof listingCases
   | keyof typeof expiryCases
@@ -50,6 +57,7 @@ export function sessionStoreContract(options: SessionStoreContractOptions): void
     { cases: replacingCases, make: longLived, applies: !offers('patchSession') },
     { cases: creatingCases, make: longLived, applies: offers('patchSession') },
     { cases: touchingCases, make: longLived, applies: offers('touchSession') },
+    { cases: ownerCases, make: longLived, applies: offers('getSessionOwner') },
     { cases: patchingCases, make: longLived, applies: offers('patchSession') },
     { cases: listingCases, make: longLived, applies: offers('listSessionIds') },
     { cases: expiryCases, make: make(SHORT_TTL_SECONDS) }

@@ -24,7 +24,7 @@ describe.each([
     describe,
     it,
     name: `InMemorySessionStore, encrypted with ${name}`,
-    optionalMethods: ['touchSession', 'patchSession', 'listSessionIds'],
+    optionalMethods: ['touchSession', 'getSessionOwner', 'patchSession', 'listSessionIds'],
     makeTwo: async ({ ttlSeconds }) => {
       let ahead = 0;
       const store = new InMemorySessionStore({ ttlSeconds, now: () => Date.now() + ahead });
@@ -59,6 +59,7 @@ describe('an encrypted store', () => {
       [
         ...five,
         'touchSession',
+        'getSessionOwner',
         'patchSession',
         'listSessionIds',
         'getState',

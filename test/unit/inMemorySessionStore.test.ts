@@ -5,7 +5,7 @@ sessionStoreContract({
   describe,
   it,
   name: 'InMemorySessionStore',
-  optionalMethods: ['touchSession', 'patchSession', 'listSessionIds'],
+  optionalMethods: ['touchSession', 'getSessionOwner', 'patchSession', 'listSessionIds'],
   makeTwo: async ({ ttlSeconds }) => {
     let ahead = 0;
     const store = new InMemorySessionStore({ ttlSeconds, now: () => Date.now() + ahead });

@@ -3,8 +3,10 @@ import { logTo, type OnLog } from '../../log.js';
 import {
   applyPatch,
   checkSessionData,
+  ownerOf,
   type SessionData,
   type SessionFilter,
+  type SessionOwner,
   type SessionPatch,
   type SessionStateEntry,
   type SessionStore,
@@ -141,6 +143,11 @@ export class FileSessionStore implements SessionStore {
       // Where a patch was faster, the record is another one.
       if (await file.touch(live.version)) return { ...live.data, lastActivity: Date.now() };
     }
+  }
+
+  async getSessionOwner(sessionId: string): Promise<SessionOwner | null> {
+    const live = await this.#live(sessionId);
+    return live ? ownerOf(live.data) : null;
   }
 
   async patchSession(sessionId: string, patch: SessionPatch): Promise<boolean> {

@@ -2,8 +2,10 @@ import { SessionExistsError } from '../../errors.js';
 import {
   applyPatch,
   checkSessionData,
+  ownerOf,
   type SessionData,
   type SessionFilter,
+  type SessionOwner,
   type SessionPatch,
   type SessionStateEntry,
   type SessionStore,
@@ -108,6 +110,11 @@ export class InMemorySessionStore implements SessionStore {
     const entry = this.#live(sessionId);
     if (!entry) return null;
     return known?.revision === entry.revision ? known : this.getSession(sessionId);
+  }
+
+  async getSessionOwner(sessionId: string): Promise<SessionOwner | null> {
+    const entry = this.#live(sessionId);
+    return entry ? ownerOf(entry.data) : null;
   }
 
   async patchSession(sessionId: string, patch: SessionPatch): Promise<boolean> {

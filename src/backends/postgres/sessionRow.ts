@@ -1,5 +1,5 @@
 import { SessionRecordUnreadableError } from '../../errors.js';
-import type { McpSessionState, SessionData } from '../../ports/sessionStore.js';
+import type { McpSessionState, SessionData, SessionOwner } from '../../ports/sessionStore.js';
 import type { PostgresRow } from './client.js';
 import { fromText, toText } from './text.js';
 
@@ -26,7 +26,7 @@ export function fromRow(sessionId: string, row: PostgresRow): SessionData {
     lastActivity: Number(row.last_activity),
     revision: Number(row.revision)
   };
-  const metadata = typeof row.metadata === 'string' ? parseMetadata(row.metadata) : undefined;
+  const metadata = metadataIn(row);
   const patched: McpSessionState = {};
   if (typeof row.protocol_version === 'string') patched.protocolVersion = fromText(row.protocol_version);
   if (typeof row.log_level === 'string') patched.logLevel = fromText(row.log_level) as McpSessionState['logLevel'];
@@ -36,6 +36,16 @@ export function fromRow(sessionId: string, row: PostgresRow): SessionData {
   if (Object.keys(patched).length > 0) data.metadata = { ...metadata, mcp: { ...metadata?.mcp, ...patched } };
   else if (metadata) data.metadata = metadata;
   return data;
+}
+
+/** @throws SessionRecordUnreadableError */
+export function ownerIn(row: PostgresRow): SessionOwner {
+  const { principal, namespace } = metadataIn(row)?.mcp ?? {};
+  return { principal, namespace };
+}
+
+function metadataIn({ metadata }: PostgresRow): SessionData['metadata'] {
+  return typeof metadata === 'string' ? parseMetadata(metadata) : undefined;
 }
 
 function parseMetadata(text: string): SessionData['metadata'] {

@@ -76,6 +76,9 @@ export function sessionSql(tables: Tables) {
     /** Parameters: session id. */
     exists: `select 1 as one from ${sessions} as s where s.session_id = $1 and ${LIVE}`,
 
+    /** The part of the record that says whose it is. Parameters: session id. */
+    owner: `select s.metadata from ${sessions} as s where s.session_id = $1 and ${LIVE}`,
+
     /** Notes the activity. Parameters: session id, seconds to live. */
     refresh: refresh(sessions),
 

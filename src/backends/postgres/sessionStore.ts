@@ -3,6 +3,7 @@ import {
   checkSessionData,
   type SessionData,
   type SessionFilter,
+  type SessionOwner,
   type SessionPatch,
   type SessionStateEntry,
   type SessionStore,
@@ -15,7 +16,7 @@ import { Database, type PostgresOptions } from './database.js';
 import { lockSql } from './lockSql.js';
 import { migrate } from './migrate.js';
 import { PostgresSessionBus } from './sessionBus.js';
-import { fromRow, toValues } from './sessionRow.js';
+import { fromRow, ownerIn, toValues } from './sessionRow.js';
 import { sessionSql } from './sessionSql.js';
 import { Sweeper } from './sweeper.js';
 import type { TableNames } from './tables.js';
@@ -99,6 +100,11 @@ export class PostgresSessionStore implements SessionStore {
     const [row] = await this.#query(this.#sql.touch, [sessionId, this.ttlSeconds, known?.revision ?? null]);
     if (!row) return null;
     return known && Number(row.revision) === known.revision ? known : fromRow(sessionId, row);
+  }
+
+  async getSessionOwner(sessionId: string): Promise<SessionOwner | null> {
+    const [row] = await this.#query(this.#sql.owner, [sessionId]);
+    return row ? ownerIn(row) : null;
   }
 
   async patchSession(sessionId: string, patch: SessionPatch): Promise<boolean> {

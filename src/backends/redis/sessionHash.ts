@@ -1,5 +1,5 @@
 import { SessionRecordUnreadableError } from '../../errors.js';
-import type { McpSessionState, SessionData, SessionPatch } from '../../ports/sessionStore.js';
+import type { McpSessionState, SessionData, SessionOwner, SessionPatch } from '../../ports/sessionStore.js';
 
 /*
  * A session's record as the fields of a hash. Redis keeps a small hash in one block of memory as long as no value is
@@ -81,7 +81,7 @@ export function fromFields(
   revision: string,
   fields: Record<string, string>
 ): SessionData | undefined {
-  if (fields.f !== undefined) throw new SessionRecordUnreadableError('A newer version of this package has written it');
+  if (fields.f !== undefined) throw writtenByNewer();
   if (fields.t === undefined) return undefined;
   const data: SessionData = {
     sessionId,
@@ -102,6 +102,13 @@ export function indexedIn(fields: Record<string, string>): Pick<SessionData, 'me
   } catch {
     return {};
   }
+}
+
+/** Of the fields of `u`, `m` and `f`. @throws SessionRecordUnreadableError */
+export function ownerIn(fields: Record<string, string>): SessionOwner {
+  if (fields.f !== undefined) throw writtenByNewer();
+  const { principal, namespace } = metadataOf(fields)?.mcp ?? {};
+  return { principal, namespace };
 }
 
 function metadataOf(fields: Record<string, string>): SessionData['metadata'] {
@@ -128,6 +135,10 @@ function metadataOf(fields: Record<string, string>): SessionData['metadata'] {
   if (logLevel !== undefined) mcp.logLevel = logLevel as NonNullable<McpSessionState['logLevel']>;
   if (subscriptions.length > 0) mcp.subscriptions = subscriptions.map(field => field.slice(SUBSCRIPTION.length));
   return { ...metadata, mcp };
+}
+
+function writtenByNewer(): SessionRecordUnreadableError {
+  return new SessionRecordUnreadableError('A newer version of this package has written it');
 }
 
 /** Takes out what every handshake has; one of another shape, or without a version agreed on, stays as it is. */

@@ -149,12 +149,34 @@ redis.call('HINCRBY', KEYS[2], 'stateVersion', 1)
 return 1`
 };
 
+/**
+ * Reads of a session only what tells who may use it.
+ * KEYS: session, record.
+ * Returns nothing if the session is missing, or if an eviction policy took its record, else fields and values.
+ * Atomic so that a session that ends meanwhile is not taken for one that belongs to nobody.
+ */
+const GET_OWNER: Script = {
+  name: 'anypodGetOwner',
+  numberOfKeys: 2,
+  lua: `
+if redis.call('EXISTS', KEYS[1], KEYS[2]) < 2 then return {} end
+local reply = {'t', '0'}
+for _, field in ipairs(redis.call('HKEYS', KEYS[2])) do
+  if string.find(field, '^[umf]%d*$') then
+    table.insert(reply, field)
+    table.insert(reply, redis.call('HGET', KEYS[2], field))
+  end
+end
+return reply`
+};
+
 export const SESSION_SCRIPTS = {
   create: CREATE_SESSION,
   patch: PATCH_SESSION,
   touchRecord: TOUCH_RECORD,
   delete: DELETE_SESSION,
   index: INDEX_SESSION,
+  getOwner: GET_OWNER,
   getState: GET_STATE,
   putState: PUT_STATE
 };

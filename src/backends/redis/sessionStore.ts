@@ -5,6 +5,7 @@ import {
   checkSessionData,
   type SessionData,
   type SessionFilter,
+  type SessionOwner,
   type SessionPatch,
   type SessionStateEntry,
   type SessionStore,
@@ -18,7 +19,7 @@ import { DEFAULT_KEY_PREFIX, RedisKeys } from './keys.js';
 import { LOCK_SCRIPTS } from './lockScripts.js';
 import type { NodeRedisClient } from './nodeRedis.js';
 import { fieldsOf, integerOf, textOf, textsOf } from './replies.js';
-import { fromFields, indexedIn, toChanges, toFields } from './sessionHash.js';
+import { fromFields, indexedIn, ownerIn, toChanges, toFields } from './sessionHash.js';
 import { SESSION_SCRIPTS } from './sessionScripts.js';
 import { RedisSessionBus } from './sessionBus.js';
 import { SessionIndex } from './sessionIndex.js';
@@ -157,6 +158,11 @@ export class RedisSessionStore implements SessionStore {
     const [revision] = await this.#database.batch(['getex', this.#keys.session(sessionId), 'EX', this.ttlSeconds]);
     if (revision === null) return null;
     return integerOf(revision) === known.revision ? known : this.#touchBoth(sessionId);
+  }
+
+  async getSessionOwner(sessionId: string): Promise<SessionOwner | null> {
+    const fields = textsOf(await this.#onSession(SESSION_SCRIPTS.getOwner, sessionId));
+    return fields.length === 0 ? null : ownerIn(fieldsOf(fields));
   }
 
   async patchSession(sessionId: string, patch: SessionPatch): Promise<boolean> {

@@ -1,4 +1,4 @@
-import type { SessionData } from '../../ports/sessionStore.js';
+import type { SessionData, SessionOwner } from '../../ports/sessionStore.js';
 import type { StoreAccess } from './storeAccess.js';
 import { type Exchange, type Reply, waitsOf } from '../http/exchange.js';
 import type { WaitBudget } from '../../deadline.js';
@@ -75,32 +75,56 @@ async function lookUpStored(
   opens: boolean,
   known: KnownSession | undefined
 ): Promise<Admitted | Reply> {
-  const { options, report } = host;
-  let record: SessionData | null;
+  const { report } = host;
+  let found: Found;
   try {
-    // DELETE never skips the store: a concurrent background read would report the session missing.
-    const trusted = exchange.method === 'DELETE' ? undefined : known?.trusted();
-    const principal = principalOf(exchange, options);
-    const isOurs = (found: SessionData): boolean =>
-      belongsTo(found, principal) && isInNamespace(found, options.namespace);
-    // If the client may not use it, the store is asked all the same: the time that the reply takes must reveal nothing.
-    record =
-      trusted && isOurs(trusted) ? trusted : await ask(storeAccess, sessionId, known, waitsOf(exchange, options));
-    if (record && isOurs(record)) {
-      if (!opens) return { kind: 'stored', record };
-      return refuse(report, 400, INVALID_REQUEST, 'Invalid Request: Server already initialized');
-    }
+    found = await find(host.options, exchange, storeAccess, sessionId, opens, known);
   } catch (error) {
     return storeFailure(error, report);
   }
-  if (!record) {
+  if (found === 'missing') {
     await host.onMissing(sessionId);
     // The pod that ended it may have had no way to tell the others. Not awaited: the reply takes as long as for a session of
     // another client.
     if (exchange.method === 'DELETE' && isSessionId(sessionId)) host.tellEnded(sessionId);
+  } else if (found !== 'foreign') {
+    if (!opens && found !== 'ours') return { kind: 'stored', record: found };
+    return refuse(report, 400, INVALID_REQUEST, 'Invalid Request: Server already initialized');
   }
   // A client whose session is gone may send its old id when it starts over.
   return opens ? OPENS : refuseNotFound(report);
+}
+
+/** What the store says of a session to a client: its record, or as much as the client may know, or needs to. */
+type Found = SessionData | 'ours' | 'foreign' | 'missing';
+
+/** Whose a session is comes first where it may be someone else's: reading a record may cost much more than asking for it. */
+async function find(
+  options: ResolvedOptions,
+  exchange: Exchange,
+  storeAccess: StoreAccess,
+  sessionId: string,
+  opens: boolean,
+  known: KnownSession | undefined
+): Promise<Found> {
+  if (!isSessionId(sessionId)) return 'missing';
+  const waits = waitsOf(exchange, options);
+  const principal = principalOf(exchange, options);
+  const isOurs = (owner: SessionOwner | undefined): boolean =>
+    belongsTo(owner, principal) && isInNamespace(owner, options.namespace);
+  const isKnown = known?.record !== undefined && isOurs(known.record.metadata?.mcp);
+  // Where clients have no principals a session is nobody else's, and looking first would cost a trip more.
+  if (opens || (principal !== undefined && !isKnown)) {
+    const owner = await storeAccess.owner(sessionId, waits);
+    if (owner === null) return 'missing';
+    if (owner && !isOurs(owner)) return 'foreign';
+    if (owner && opens) return 'ours';
+  }
+  // DELETE never skips the store: a concurrent background read would report the session missing.
+  const trusted = isKnown && exchange.method !== 'DELETE' ? known.trusted() : undefined;
+  const record = trusted ?? (await ask(storeAccess, sessionId, known, waits));
+  if (!record) return 'missing';
+  return isOurs(record.metadata?.mcp) ? record : 'foreign';
 }
 
 async function ask(
@@ -109,7 +133,6 @@ async function ask(
   known: KnownSession | undefined,
   waits: WaitBudget
 ): Promise<SessionData | null> {
-  if (!isSessionId(sessionId)) return null;
   const askedAt = performance.now();
   const ownChanges = known?.ownChanges ?? 0;
   const record = await storeAccess.touch(sessionId, known?.record, waits);

@@ -1,5 +1,5 @@
 import type { AuthInfo } from 'mcp-sdk-upstream/server/auth/types.js';
-import type { SessionData } from '../../ports/sessionStore.js';
+import type { SessionOwner } from '../../ports/sessionStore.js';
 
 /**
  * Issuer and subject (RFC 7519 sections 4.1.1 and 4.1.2) where the token's verifier passes them on in
@@ -12,13 +12,12 @@ export function defaultPrincipalOf(authInfo: AuthInfo): string | undefined {
 }
 
 /** Whether a session was opened in this namespace; where the record or the server has none, nothing is compared. */
-export function isInNamespace(record: SessionData, namespace: string | undefined): boolean {
-  const opened = record.metadata?.mcp?.namespace;
+export function isInNamespace(owner: SessionOwner | undefined, namespace: string | undefined): boolean {
+  const opened = owner?.namespace;
   return opened === undefined || namespace === undefined || opened === namespace;
 }
 
 /** A session that was opened without authentication has no principal, and is found by anyone who knows its id. */
-export function belongsTo(record: SessionData, principal: string | undefined): boolean {
-  const owner = record.metadata?.mcp?.principal;
-  return owner === undefined || owner === principal;
+export function belongsTo(owner: SessionOwner | undefined, principal: string | undefined): boolean {
+  return owner?.principal === undefined || owner.principal === principal;
 }

@@ -6,6 +6,7 @@ import {
 import {
   applyPatch,
   type SessionData,
+  type SessionOwner,
   type SessionPatch,
   type SessionStateEntry,
   type SessionStore,
@@ -49,6 +50,14 @@ export class StoreAccess {
     const record = await this.#ask('touchSession', sessionId, touch, waits);
     if (record !== null && record !== known) checkRecord(sessionId, record);
     return record;
+  }
+
+  /** Who may use the session; null when the store says that it is not there, undefined if the store has no such method. */
+  async owner(sessionId: string, waits?: WaitBudget): Promise<SessionOwner | null | undefined> {
+    if (!this.#store.getSessionOwner) return undefined;
+    const ownerOf = async (store: SessionStore): Promise<SessionOwner | null> =>
+      (await store.getSessionOwner?.(sessionId)) ?? null;
+    return this.#ask('getSessionOwner', sessionId, ownerOf, waits);
   }
 
   /** Looks without refreshing; null when the store says that the session is not there. */

@@ -28,7 +28,7 @@ sessionStoreContract({
   describe,
   it,
   name: 'FileSessionStore',
-  optionalMethods: ['touchSession', 'patchSession', 'listSessionIds'],
+  optionalMethods: ['touchSession', 'getSessionOwner', 'patchSession', 'listSessionIds'],
   makeTwo
 });
 lockContract({ describe, it, name: 'FileSessionStore', makeTwo });

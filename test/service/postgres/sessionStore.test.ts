@@ -35,7 +35,7 @@ describe.each<[string, PoolConfig, string | undefined]>([
     describe,
     it,
     name: `PostgresSessionStore${name}`,
-    optionalMethods: ['touchSession', 'patchSession', 'listSessionIds'],
+    optionalMethods: ['touchSession', 'getSessionOwner', 'patchSession', 'listSessionIds'],
     makeTwo: async ({ ttlSeconds }) => ({
       first: new PostgresSessionStore({ pool: pools[0], schema, table, ttlSeconds }),
       second: new PostgresSessionStore({ pool: pools[1], schema, table, ttlSeconds })

@@ -49,7 +49,7 @@ for (const [name, connect] of newcomers) {
     describe,
     it,
     name: `RedisSessionStore on ${name}`,
-    optionalMethods: ['touchSession', 'patchSession', 'listSessionIds'],
+    optionalMethods: ['touchSession', 'getSessionOwner', 'patchSession', 'listSessionIds'],
     makeTwo: async ({ ttlSeconds }) => {
       const clients = [await connect(), await connect()] as const;
       return {

@@ -16,7 +16,7 @@ sessionStoreContract({
   describe,
   it,
   name: 'RedisSessionStore on a cluster of three masters',
-  optionalMethods: ['touchSession', 'patchSession', 'listSessionIds'],
+  optionalMethods: ['touchSession', 'getSessionOwner', 'patchSession', 'listSessionIds'],
   makeTwo: async ({ ttlSeconds }) => {
     const clients = [new Cluster([...cluster.nodes]), new Cluster([...cluster.nodes])] as const;
     return {

@@ -43,7 +43,7 @@ sessionStoreContract({
   describe,
   it,
   name: 'RedisSessionStore, encrypted',
-  optionalMethods: ['touchSession', 'patchSession', 'listSessionIds'],
+  optionalMethods: ['touchSession', 'getSessionOwner', 'patchSession', 'listSessionIds'],
   makeTwo
 });
 sessionStateContract({ describe, it, name: 'RedisSessionStore, encrypted', makeTwo });

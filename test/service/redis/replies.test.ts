@@ -46,7 +46,7 @@ for (const [name, connect] of clients) {
       close: async () => two.forEach(client => client.disconnect())
     };
   };
-  const optionalMethods = ['touchSession', 'patchSession', 'listSessionIds'] as const;
+  const optionalMethods = ['touchSession', 'getSessionOwner', 'patchSession', 'listSessionIds'] as const;
   const suite = { describe, it, name: `RedisSessionStore on ${name}`, makeTwo };
   sessionStoreContract({ ...suite, optionalMethods: [...optionalMethods] });
   lockContract(suite);

@@ -52,5 +52,6 @@ test.each(['session-that-has-ended', 'no form of an id'])(
 test('an initialize that names a session is answered 503 while the store is down', async () => {
   const down = new InMemorySessionStore();
   down.touchSession = () => Promise.reject(new Error('down'));
+  down.getSessionOwner = () => Promise.reject(new Error('down'));
   expect((await initialize(newTransport(down), 'session-1')).status).toBe(503);
 });

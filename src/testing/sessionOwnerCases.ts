@@ -1,0 +1,58 @@
+import { randomUUID } from 'node:crypto';
+import type { McpSessionState, SessionData, SessionOwner, SessionStore } from '../ports/sessionStore.js';
+import { equal } from './assert.js';
+import type { Cases } from './contract.js';
+import { oddTexts } from './samples.js';
+import type { StorePair } from './storePair.js';
+
+/** Of stores with `getSessionOwner`. */
+export const ownerCases = {
+  async 'tells who may use a session, whatever its record looks like'({ first, second }) {
+    const handshake = {
+      protocolVersion: '2025-11-25',
+      initialize: { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'x', version: '1' } }
+    };
+    const subscriptions = ['test://a', 'test://ü'];
+    const owners: SessionOwner[] = [
+      {},
+      { principal: 'ada' },
+      { namespace: 'shop' },
+      { principal: 'x'.repeat(10_000), namespace: 'shop' },
+      ...oddTexts().map(principal => ({ principal }))
+    ];
+    for (const owner of owners) {
+      for (const rest of [{}, handshake, { ...handshake, subscriptions, logLevel: 'info' } as const]) {
+        const sessionId = await create(first, { ...rest, ...owner });
+        await expectOwner(second, sessionId, owner);
+        await second.patchSession?.(sessionId, { logLevel: 'debug', subscribe: 'test://b' });
+        await expectOwner(first, sessionId, owner);
+      }
+    }
+  },
+
+  async 'tells of a session without metadata that it belongs to nobody'({ first, second }) {
+    const sessionId = randomUUID();
+    await first.storeSession(sessionId, { sessionId, initialized: false, createdAt: 1, lastActivity: 1 });
+    await expectOwner(second, sessionId, {});
+  },
+
+  async 'tells of a missing session and of a deleted one that they are missing'({ first, second }) {
+    equal(await first.getSessionOwner!(randomUUID()), null, 'the owner of a session that never was');
+    const sessionId = await create(first, { principal: 'ada' });
+    await first.deleteSession(sessionId);
+    for (const store of [first, second]) equal(await store.getSessionOwner!(sessionId), null, 'the owner afterwards');
+  }
+} satisfies Cases<Pick<StorePair, 'first' | 'second'>>;
+
+async function create(store: SessionStore, mcp: McpSessionState): Promise<string> {
+  const sessionId = randomUUID();
+  const now = Date.now();
+  const data: SessionData = { sessionId, initialized: true, createdAt: now, lastActivity: now, metadata: { mcp } };
+  await store.storeSession(sessionId, data);
+  return sessionId;
+}
+
+async function expectOwner(store: SessionStore, sessionId: string, owner: SessionOwner): Promise<void> {
+  const told = await store.getSessionOwner!(sessionId);
+  equal([told?.principal, told?.namespace], [owner.principal, owner.namespace], 'the owner');
+}
