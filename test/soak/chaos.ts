@@ -1,7 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { startPod, startPods, type Pod } from '../support/pods/process.js';
 import type { Spread } from '../support/clients/spread.js';
-import type { TcpProxy } from '../support/servers/tcpProxy.js';
 import type { Random } from './random.js';
 
 const podScript = 'test/support/pods/busyPod.ts';
@@ -9,22 +8,26 @@ const podArgs = ['--lease', '2000', '--drain', '3000'];
 
 /** Pods that are killed and paused at random, and replaced; what happened is counted. */
 export class Chaos {
-  readonly counts = { killed: 0, paused: 0, cut: 0, slowed: 0 };
+  readonly counts = { killed: 0, paused: 0 };
+  /** The tokens of what was sent while the event log did not take it. */
+  readonly unlogged: Set<string>;
   readonly #redisUrl: string;
   readonly #random: Random;
   readonly #pods: Pod[];
   readonly spread: Spread;
 
-  private constructor(redisUrl: string, random: Random, pods: Pod[], spread: Spread) {
+  private constructor(redisUrl: string, random: Random, pods: Pod[], spread: Spread, unlogged: Set<string>) {
     this.#redisUrl = redisUrl;
     this.#random = random;
     this.#pods = pods;
     this.spread = spread;
+    this.unlogged = unlogged;
   }
 
   static async start(redisUrl: string, random: Random, makeSpread: (ports: number[]) => Spread): Promise<Chaos> {
-    const pods = await startPods(3, podScript, ['--redis', redisUrl, ...podArgs]);
-    return new Chaos(redisUrl, random, pods, makeSpread(pods.map(pod => pod.port)));
+    const unlogged = new Set<string>();
+    const pods = await startPods(3, podScript, ['--redis', redisUrl, ...podArgs], { onLine: noteIn(unlogged) });
+    return new Chaos(redisUrl, random, pods, makeSpread(pods.map(pod => pod.port)), unlogged);
   }
 
   /** Kills one after the other, and replaces it, until `signal` aborts. */
@@ -43,25 +46,6 @@ export class Chaos {
     }
   }
 
-  /** Takes Redis away for a moment, and later makes it slow for another. */
-  async troubleRedis(proxy: TcpProxy, signal: AbortSignal): Promise<void> {
-    for (;;) {
-      await delay(20_000, undefined, { signal }).catch(() => {});
-      if (signal.aborted) return;
-      if (this.counts.cut > this.counts.slowed) {
-        this.counts.slowed++;
-        proxy.delay(200);
-        await delay(5000);
-        proxy.delay(0);
-      } else {
-        this.counts.cut++;
-        proxy.cut();
-        await delay(500);
-        proxy.restore();
-      }
-    }
-  }
-
   async stop(): Promise<void> {
     await Promise.all(this.#pods.map(pod => pod.stop('SIGKILL')));
   }
@@ -71,7 +55,8 @@ export class Chaos {
     this.counts.killed++;
     await this.#pods[index]!.stop('SIGKILL');
     // The balancer is not told before there is a new pod: until then it finds the port closed.
-    this.#pods[index] = await startPod(podScript, ['--redis', this.#redisUrl, ...podArgs]);
+    const args = ['--redis', this.#redisUrl, ...podArgs];
+    this.#pods[index] = await startPod(podScript, args, { onLine: noteIn(this.unlogged) });
     this.spread.setPorts(this.#pods.map(pod => pod.port));
   }
 
@@ -82,4 +67,12 @@ export class Chaos {
     await delay(this.#random.between(200, 3500));
     pod.signal('SIGCONT');
   }
+}
+
+/** Reads what busyPod says of messages that its event log did not take. */
+function noteIn(unlogged: Set<string>): (line: string) => void {
+  return line => {
+    const token = /^unlogged (.+)$/.exec(line)?.[1];
+    if (token !== undefined) unlogged.add(token);
+  };
 }

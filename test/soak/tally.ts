@@ -8,30 +8,35 @@ export interface Tally {
   answeredGone: number;
   /** The POST failed, or its connection broke before the client had a cursor. */
   errored: number;
+  /** Answered 503: Redis could not be asked. */
+  unavailable: number;
   /** Never answered, though the client had a cursor or its connection held. */
   lost: number;
-  /** Answers to what had been answered, and questions and notifications that came twice. */
+  /** Answers to what had been answered, and questions that came twice. */
   duplicated: number;
   /** Whatever came to another session than its own. */
   foreign: number;
   questions: number;
-  /** Notifications that an answered call has sent, and that were heard. */
-  heard: number;
-  /** Those that were not. */
-  unheard: number;
+  /** What answered calls have sent besides their answers: log messages on either stream, and progress. */
+  notifications: number;
+  notificationsLost: number;
+  notificationsTwice: number;
+  /** Messages that a pod could not log, and has reported: these may get lost or come twice, and are counted nowhere else. */
+  unlogged: number;
   /** Why calls were errored. */
   errors: Record<string, number>;
 }
 
-export function tally(clients: readonly AccountingClient[]): Tally {
+/** How many notifications the tools of a run are asked for. */
+export const COUNTS: Readonly<Record<string, number>> = { tell: 2, beat: 2, steps: 5 };
+
+/** @param unlogged - the tokens of messages that their pods could not log */
+export function tally(clients: readonly AccountingClient[], unlogged: ReadonlySet<string>): Tally {
   const calls = clients.flatMap(client => client.calls);
   const of = (outcome: Call['outcome']) => calls.filter(call => call.outcome === outcome);
   const pending = of('pending');
   const cut = pending.filter(hasFailed);
-  const told = clients.flatMap(client =>
-    client.calls.flatMap(call => tokensTold(call).map(token => ({ client, token })))
-  );
-  const heard = told.filter(({ client, token }) => client.heard.has(token));
+  const unavailable = of('refused').filter(call => reasonOf(call.error).includes('Service Unavailable'));
   const errors: Record<string, number> = {};
   for (const call of [...of('refused'), ...cut]) {
     const why = call.error === undefined ? 'cut before a cursor' : reasonOf(call.error);
@@ -41,13 +46,16 @@ export function tally(clients: readonly AccountingClient[]): Tally {
     sent: calls.length,
     answered: of('answered').length,
     answeredGone: of('gone').length,
-    errored: of('refused').length + cut.length,
+    errored: of('refused').length - unavailable.length + cut.length,
+    unavailable: unavailable.length,
     lost: pending.length - cut.length,
-    duplicated: sum(clients, ({ doubled, secondAnswers }) => doubled.length + secondAnswers.length),
+    duplicated: sum(clients, client => doubledQuestions(client, unlogged).length + client.secondAnswers.length),
     foreign: sum(clients, ({ foreign }) => foreign.length),
     questions: sum(clients, ({ asked }) => asked.size),
-    heard: heard.length,
-    unheard: told.length - heard.length,
+    notifications: sum(clients, client => sentTo(client, unlogged).length),
+    notificationsLost: sum(clients, client => lostBy(client, unlogged).length),
+    notificationsTwice: sum(clients, client => heardTwiceBy(client, unlogged).length),
+    unlogged: unlogged.size,
     errors
   };
 }
@@ -57,9 +65,40 @@ export function hasFailed(call: Call): boolean {
   return call.outcome === 'pending' && call.broken && !call.hasCursor;
 }
 
-/** The notifications that a call is known to have sent. */
-function tokensTold({ tool, outcome, token }: Call): string[] {
-  return tool === 'tell' && outcome === 'answered' ? [`${token}.0`, `${token}.1`] : [];
+/** The notifications that a client's answered calls have sent, and logged. */
+function sentTo({ calls }: AccountingClient, unlogged: ReadonlySet<string>): string[] {
+  return calls
+    .flatMap(({ tool, outcome, token }) => {
+      if (outcome !== 'answered' || unlogged.has(token)) return [];
+      return Array.from({ length: COUNTS[tool] ?? 0 }, (_, i) => `${token}.${i}`);
+    })
+    .filter(token => !unlogged.has(token));
+}
+
+/** How often each was heard. Progress of 1 to n counts as the notifications 0 to n - 1 of its call. */
+function heardBy({ heard, progress }: AccountingClient): Map<string, number> {
+  const counts = new Map(heard);
+  for (const [call, made] of progress) {
+    for (const step of made) {
+      const token = `${call}.${step - 1}`;
+      counts.set(token, (counts.get(token) ?? 0) + 1);
+    }
+  }
+  return counts;
+}
+
+function lostBy(client: AccountingClient, unlogged: ReadonlySet<string>): string[] {
+  const heard = heardBy(client);
+  return sentTo(client, unlogged).filter(token => !heard.has(token));
+}
+
+function heardTwiceBy(client: AccountingClient, unlogged: ReadonlySet<string>): string[] {
+  const isLogged = (token: string) => !unlogged.has(token) && !unlogged.has(token.slice(0, token.lastIndexOf('.')));
+  return [...heardBy(client)].filter(([token, count]) => count > 1 && isLogged(token)).map(([token]) => token);
+}
+
+function doubledQuestions({ asked }: AccountingClient, unlogged: ReadonlySet<string>): string[] {
+  return [...asked].filter(([token, count]) => count > 1 && !unlogged.has(token)).map(([token]) => token);
 }
 
 export function reasonOf(error: unknown): string {
@@ -72,17 +111,32 @@ function sum<T>(items: readonly T[], count: (item: T) => number): number {
 }
 
 /** The first few of what went wrong, for whoever has to find out why. */
-export function examples(clients: readonly AccountingClient[], began: number): unknown[] {
+export function examples(
+  clients: readonly AccountingClient[],
+  unlogged: ReadonlySet<string>,
+  began: number
+): unknown[] {
   const wrong = clients.flatMap(client => {
-    const { name, doubled, secondAnswers, heard, errors } = client;
-    const lost = client.calls.filter(call => call.outcome === 'pending' && !hasFailed(call));
-    const unheard = client.calls.flatMap(tokensTold).filter(token => !heard.has(token));
-    const problems = { lost: lost.map(call => inWords(call, began)), doubled, secondAnswers, unheard };
+    const { name, secondAnswers, errors } = client;
+    const problems = {
+      lost: client.calls
+        .filter(call => call.outcome === 'pending' && !hasFailed(call))
+        .map(call => inWords(call, began)),
+      secondAnswers,
+      doubledQuestions: doubledQuestions(client, unlogged),
+      notificationsLost: lostBy(client, unlogged).map(token => callOf(client, token, began)),
+      notificationsTwice: heardTwiceBy(client, unlogged).map(token => callOf(client, token, began))
+    };
     return Object.values(problems).some(({ length }) => length > 0)
       ? [{ name, ...problems, errors: errors.slice(-5) }]
       : [];
   });
   return wrong.slice(0, 10);
+}
+
+function callOf({ calls }: AccountingClient, notification: string, began: number): string {
+  const call = calls.find(({ token }) => notification.startsWith(`${token}.`));
+  return `${notification} of ${call ? inWords(call, began) : 'no call'}`;
 }
 
 function inWords({ token, tool, sentAt, hasCursor, broken }: Call, began: number): string {

@@ -1,10 +1,17 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { Redis } from 'ioredis';
-import { createMcpHandler, McpServer, RedisEventStore, RedisSessionStore } from 'mcp-sdk-anypod/server';
+import {
+  createMcpHandler,
+  EventStoreUnavailableError,
+  McpServer,
+  RedisEventStore,
+  RedisSessionStore
+} from 'mcp-sdk-anypod/server';
 import { z } from 'zod';
 import { ask, makeProgress } from './askingTools.js';
 
@@ -35,7 +42,10 @@ export interface Done {
   said?: unknown;
 }
 
-const redis = new Redis(flags.redis, { enableAutoPipelining: true });
+/** The token of what is being sent. */
+const sending = new AsyncLocalStorage<string>();
+// A dead connection is noticed and replaced, as src/backends/redis/README.md says.
+const redis = new Redis(flags.redis, { enableAutoPipelining: true, socketTimeout: 5000 });
 redis.on('error', error => console.error(String(error)));
 const handler = createMcpHandler(makeServer, {
   sessionStore: new RedisSessionStore({ redis }),
@@ -43,7 +53,12 @@ const handler = createMcpHandler(makeServer, {
   leaseMs: Number(flags.lease),
   standaloneStream: flags.reject ? 'reject' : 'takeover',
   retryInterval: 100,
-  onerror: error => console.error(`${error.name}: ${error.message}`)
+  onerror(error) {
+    console.error(`${error.name}: ${error.message}`);
+    const token = sending.getStore();
+    // Whoever counts messages must know: this one went out without an id, so it may get lost or come twice.
+    if (token !== undefined && error instanceof EventStoreUnavailableError) console.log(`unlogged ${token}`);
+  }
 });
 const listener = createServer((req, res) => {
   if (req.url === '/ready') res.writeHead(handler.ready ? 200 : 503).end();
@@ -79,11 +94,13 @@ function makeServer(): McpServer {
   });
   server.registerTool('ask', { inputSchema }, async ({ token, ms }, extra) => {
     if (ms > 0) await delay(ms);
-    const [asked] = await ask(server.server, { kind: 'form', text: token, timeoutMs: 3000 }, extra);
+    const [asked] = await sending.run(token, () =>
+      ask(server.server, { kind: 'form', text: token, timeoutMs: 3000 }, extra)
+    );
     return done(token, extra.sessionId, asked?.error ?? asked?.result?.content);
   });
   server.registerTool('steps', { inputSchema }, async ({ token, count, everyMs }, extra) => {
-    await makeProgress({ steps: count, everyMs }, extra);
+    await sending.run(token, () => makeProgress({ steps: count, everyMs }, extra));
     return done(token, extra.sessionId);
   });
   // Each notification tells when it was sent.
@@ -91,14 +108,15 @@ function makeServer(): McpServer {
     for (let i = 0; i < count; i++) {
       await delay(everyMs);
       const params = { level: 'info' as const, data: { token: `${token}.${i}`, at: Date.now() } };
-      await extra.sendNotification({ method: 'notifications/message', params });
+      await sending.run(params.data.token, () => extra.sendNotification({ method: 'notifications/message', params }));
     }
     return done(token, extra.sessionId);
   });
   // On the standalone stream.
   server.registerTool('tell', { inputSchema }, async ({ token, count }, { sessionId }) => {
     for (let i = 0; i < count; i++) {
-      await server.server.sendLoggingMessage({ level: 'info', data: { token: `${token}.${i}`, at: Date.now() } });
+      const data = { token: `${token}.${i}`, at: Date.now() };
+      await sending.run(data.token, () => server.server.sendLoggingMessage({ level: 'info', data }));
     }
     return done(token, sessionId);
   });

@@ -7,6 +7,8 @@ export interface PodOptions {
   env?: Record<string, string>;
   /** How long the pod may take to say `listening <port>`. @default 30_000 */
   startTimeoutMs?: number;
+  /** Told of each line that the pod writes to stdout. */
+  onLine?: (line: string) => void;
 }
 
 /** A script of this repository that runs as a process of its own and serves HTTP on 127.0.0.1. */
@@ -42,6 +44,7 @@ export async function startPod(path: string, args: readonly string[] = [], optio
     stdio: ['ignore', 'pipe', 'pipe', 'pipe']
   });
   const output = collectOutput(child);
+  if (options.onLine) createInterface({ input: child.stdout! }).on('line', options.onLine);
   const exited = exitOf(child);
   const stop = async (signal: NodeJS.Signals = 'SIGTERM') => {
     child.kill(signal);
