@@ -13,7 +13,7 @@ import { Redis } from 'ioredis';
 import { createMcpHandler, McpServer, RedisSessionStore, type ServerContext } from 'mcp-sdk-anypod/server';
 import { z } from 'zod';
 
-const redis = new Redis(process.env.REDIS_URL ?? 'redis://127.0.0.1:6379');
+const redis = new Redis(process.env.REDIS_URL ?? 'redis://127.0.0.1:6379', { socketTimeout: 5000 });
 redis.on('error', error => console.error(`Redis: ${error.message}`));
 
 const handler = createMcpHandler(createMcpServer, {

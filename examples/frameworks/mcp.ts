@@ -3,7 +3,10 @@ import { Redis } from 'ioredis';
 import { createMcpHandler, McpServer, RedisSessionStore, type ServerContext } from 'mcp-sdk-anypod/server';
 
 export const port = Number(process.env.PORT ?? 3000);
-export const redis = new Redis(process.env.REDIS_URL ?? 'redis://127.0.0.1:6379', { enableAutoPipelining: true });
+export const redis = new Redis(process.env.REDIS_URL ?? 'redis://127.0.0.1:6379', {
+  enableAutoPipelining: true,
+  socketTimeout: 5000
+});
 redis.on('error', error => console.error(`Redis: ${error.message}`));
 
 export const handler = createMcpHandler(createMcpServer, {

@@ -11,7 +11,7 @@ import express from 'express';
 import { Redis } from 'ioredis';
 import { McpServer, RedisSessionStore, StreamableHTTPServerTransport } from 'mcp-sdk-anypod/server';
 
-const redis = new Redis(process.env.REDIS_URL ?? 'redis://127.0.0.1:6379');
+const redis = new Redis(process.env.REDIS_URL ?? 'redis://127.0.0.1:6379', { socketTimeout: 5000 });
 redis.on('error', error => console.error(`Redis: ${error.message}`));
 const app = express();
 app.use(express.json({ limit: '4mb' }));

@@ -1,5 +1,6 @@
 import { InvalidOptionError } from '../../errors.js';
 import { checkMethods } from '../../validate.js';
+import { checkIoredisConnections, checkNodeRedisConnections } from './deadConnections.js';
 import { adaptNodeRedis, type NodeRedisClient } from './nodeRedis.js';
 
 /**
@@ -11,11 +12,13 @@ export function redisClient<T extends object>(client: T | NodeRedisClient, metho
   if (!isNodeRedis(client)) {
     checkMethods('redis', client, methods, 'a client of ioredis, node-redis or iovalkey');
     checkIsOfMaster(client);
+    checkIoredisConnections(client);
     return client;
   }
   if (!('withTypeMapping' in client)) throw unsupported('a node-redis client older than version 5');
   if ('totalClients' in client) throw unsupported('a node-redis pool, which cannot subscribe');
   checkIsOfMaster(client);
+  checkNodeRedisConnections(client);
   return adaptNodeRedis(client) as T;
 }
 
