@@ -40,3 +40,30 @@ describe.each(settings)('with fake timers, in %s', (_mode, options) => {
     await handler.close();
   });
 });
+
+test('with fake timers, a store that does not answer costs a 503 in time', async () => {
+  const sessionStore = new InMemorySessionStore();
+  const handler = createMcpHandler(() => new McpServer({ name: 'probe', version: '1' }), {
+    sessionStore,
+    storeTimeoutMs: 20,
+    onerror: () => {}
+  });
+  sessionStore.storeSession = () => new Promise(() => {});
+  const server = await listen((req, res) => void handler.node(req, res));
+  stopAfterTest(() => server.stop());
+  expect((await new RawClient().initialize(`${server.origin}/mcp`)).status).toBe(503);
+  await handler.close();
+});
+
+test('with fake timers, a quiet stream is kept alive', async () => {
+  const handler = createMcpHandler(() => new McpServer({ name: 'probe', version: '1' }), { keepAliveMs: 20 });
+  const server = await listen((req, res) => void handler.node(req, res));
+  stopAfterTest(() => server.stop());
+  const client = await new RawClient().open(`${server.origin}/mcp`);
+  const headers = { accept: 'text/event-stream', 'mcp-session-id': client.sessionId! };
+  const { body } = await fetch(`${server.origin}/mcp`, { headers });
+  const reader = body!.getReader();
+  expect(new TextDecoder().decode((await reader.read()).value)).toBe(': keepalive\n\n');
+  await reader.cancel();
+  await handler.close();
+});

@@ -7,14 +7,19 @@ import {
   InMemorySessionStore,
   InvalidOptionError,
   PostgresSessionStore,
+  RedisSessionStore,
   type SessionData
 } from 'mcp-sdk-anypod/server';
+import { Redis } from 'ioredis';
 import { Pool } from 'pg';
 
 const directory = mkdtempSync(join(tmpdir(), 'anypod-'));
 // Never connected: a record is checked before the backend is asked.
 const pool = new Pool({ connectionString: 'postgres://127.0.0.1:1/none' });
+const redis = new Redis({ lazyConnect: true, socketTimeout: 5000, retryStrategy: () => null });
+redis.on('error', () => {});
 afterAll(async () => {
+  redis.disconnect();
   rmSync(directory, { recursive: true });
   await pool.end();
 });
@@ -25,7 +30,8 @@ describe.each([
   ['InMemorySessionStore', new InMemorySessionStore()],
   ['InMemorySessionStore, encrypted', encryptSessionStore(new InMemorySessionStore(), { keys: [new Uint8Array(32)] })],
   ['FileSessionStore', new FileSessionStore({ path: directory })],
-  ['PostgresSessionStore', new PostgresSessionStore({ pool })]
+  ['PostgresSessionStore', new PostgresSessionStore({ pool })],
+  ['RedisSessionStore', new RedisSessionStore({ redis })]
 ])('%s', (_, store) => {
   test.each<[string, unknown]>([
     ['data', undefined],
