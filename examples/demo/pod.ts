@@ -8,7 +8,8 @@ const { values: flags } = parseArgs({
   options: { name: { type: 'string', default: 'pod' }, redis: { type: 'string' } }
 });
 
-const redis = flags.redis === undefined ? undefined : new Redis(flags.redis, { lazyConnect: true, socketTimeout: 5000 });
+const redis =
+  flags.redis === undefined ? undefined : new Redis(flags.redis, { lazyConnect: true, socketTimeout: 5000 });
 redis?.on('error', (error: Error) => console.error(`Redis: ${error.message}`));
 // A pod is ready when its store answers.
 await redis?.connect().catch(() => process.exit(1));
