@@ -3,6 +3,7 @@ import { Redis as Redis5 } from 'ioredis5';
 import { Redis as Valkey } from 'iovalkey';
 import { createClient, createCluster, createSentinel } from 'redis';
 import * as redis5 from 'redis5';
+import type * as redisSessionStore from '../../src/backends/redis/sessionStore.js';
 
 /** Nothing is connected. */
 const lazy = { lazyConnect: true };
@@ -16,9 +17,7 @@ function warningsOf(client: object): [string, unknown][] {
   const emitWarning = jest.spyOn(process, 'emitWarning').mockImplementation(() => {});
   try {
     jest.isolateModules(() => {
-      const { RedisSessionStore } = jest.requireActual<typeof import('../../src/backends/redis/sessionStore.js')>(
-        '../../src/backends/redis/sessionStore.js'
-      );
+      const { RedisSessionStore } = jest.requireActual<typeof redisSessionStore>('../../src/backends/redis/sessionStore.js');
       for (let i = 0; i < 3; i++) new RedisSessionStore({ redis: client as Redis });
     });
     return emitWarning.mock.calls as unknown as [string, unknown][];
