@@ -17,7 +17,9 @@ function warningsOf(client: object): [string, unknown][] {
   const emitWarning = jest.spyOn(process, 'emitWarning').mockImplementation(() => {});
   try {
     jest.isolateModules(() => {
-      const { RedisSessionStore } = jest.requireActual<typeof redisSessionStore>('../../src/backends/redis/sessionStore.js');
+      const { RedisSessionStore } = jest.requireActual<typeof redisSessionStore>(
+        '../../src/backends/redis/sessionStore.js'
+      );
       for (let i = 0; i < 3; i++) new RedisSessionStore({ redis: client as Redis });
     });
     return emitWarning.mock.calls as unknown as [string, unknown][];
