@@ -87,7 +87,7 @@ export class SlowClientError extends AnypodError {
   readonly code = 'ANYPOD_SLOW_CLIENT';
 }
 
-/** A session was found and its server could not be brought to where the client left it. */
+/** A session was found and its server could not be brought to where the client left it, or has another name than the one that opened it. */
 export class SessionRecoveryError extends AnypodError {
   readonly code = 'ANYPOD_RECOVERY_FAILED';
 }

@@ -48,15 +48,17 @@ export class RecordCipher {
   async openRecord(sessionId: string, record: SessionData): Promise<SessionData> {
     const sealed = record.metadata?.[SEALED];
     const given: McpSessionState = record.metadata?.mcp ?? {};
-    const [metadata, protocolVersion, logLevel, subscriptions] = await Promise.all([
+    const [metadata, protocolVersion, logLevel, serverName, subscriptions] = await Promise.all([
       typeof sealed === 'string' ? this.#openMetadata(sessionId, sealed) : this.#unsealed(record.metadata),
       this.#openField(sessionId, 'protocolVersion', given.protocolVersion),
       this.#openField(sessionId, 'logLevel', given.logLevel),
+      this.#openField(sessionId, 'serverName', given.serverName),
       Array.isArray(given.subscriptions) ? this.#openSubscriptions(given.subscriptions) : given.subscriptions
     ]);
     const mcp: McpSessionState = { ...metadata?.mcp };
     if (protocolVersion !== undefined) mcp.protocolVersion = protocolVersion;
     if (logLevel !== undefined) mcp.logLevel = logLevel as McpSessionState['logLevel'];
+    if (serverName !== undefined) mcp.serverName = serverName;
     if (subscriptions !== undefined) mcp.subscriptions = subscriptions;
     const opened = { ...record, metadata };
     if (Object.keys(mcp).length > 0) opened.metadata = { ...metadata, mcp };
@@ -77,10 +79,10 @@ export class RecordCipher {
 
   /** The patches that together do what this one does: a URI may be stored under any of the keys, or in clear. */
   async sealPatch(sessionId: string, patch: SessionPatch): Promise<[SessionPatch, ...SessionPatch[]]> {
-    const { protocolVersion, logLevel, subscribe, unsubscribe, ...rest } = patch;
+    const { protocolVersion, logLevel, subscribe, unsubscribe, serverName, ...rest } = patch;
     const sealed: SessionPatch = {
       ...rest,
-      ...((await this.#sealFields(sessionId, { protocolVersion, logLevel })) as SessionPatch)
+      ...((await this.#sealFields(sessionId, { protocolVersion, logLevel, serverName })) as SessionPatch)
     };
     if (subscribe !== undefined) sealed.subscribe = await this.#sealIndexed('subscription', subscribe);
     if (unsubscribe === undefined) return [sealed];
@@ -109,7 +111,7 @@ export class RecordCipher {
 
   async #sealFields(
     sessionId: string,
-    fields: Pick<McpSessionState, 'protocolVersion' | 'logLevel'>
+    fields: Pick<McpSessionState, 'protocolVersion' | 'logLevel' | 'serverName'>
   ): Promise<McpSessionState> {
     const given = Object.entries(fields).filter(([, text]) => text !== undefined);
     const seal = async ([field, text]: [string, string]) =>

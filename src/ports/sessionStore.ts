@@ -25,6 +25,8 @@ export interface McpSessionState {
   subscriptions?: string[];
   /** The `namespace` in which the session was opened; absent when the server had none. */
   namespace?: string;
+  /** The name of the server that the client was connected to, once the handshake is complete. */
+  serverName?: string;
   /** The application's state, in a store with the five required methods alone. */
   state?: SessionStateEntry;
 }
@@ -85,6 +87,8 @@ export interface SessionPatch {
   subscribe?: string;
   /** A URI to take from the subscriptions. */
   unsubscribe?: string;
+  /** Set at most once. It only helps to report a mistake: a store may ignore it. */
+  serverName?: string;
 }
 
 /**
@@ -226,6 +230,7 @@ export function applyPatch(data: SessionData, patch: SessionPatch): SessionData 
   const mcp: McpSessionState = { ...data.metadata?.mcp };
   if (patch.protocolVersion !== undefined) mcp.protocolVersion = patch.protocolVersion;
   if (patch.logLevel !== undefined) mcp.logLevel = patch.logLevel;
+  if (patch.serverName !== undefined) mcp.serverName = patch.serverName;
   if (patch.subscribe !== undefined) {
     mcp.subscriptions = [...new Set([...(mcp.subscriptions ?? []), patch.subscribe])];
   }

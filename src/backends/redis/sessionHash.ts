@@ -9,6 +9,7 @@ import type { McpSessionState, SessionData, SessionOwner, SessionPatch } from '.
  *   t    createdAt                              a    lastActivity, where it is another
  *   i    '1' where initialized                  p    the negotiated protocol version, where q is another or absent
  *   l    log level                              u    principal
+ *   w    the server's name
  *   s:*  one for each subscribed URI            m    JSON: all other metadata, where it is not as expected
  *   q, c, n   of the handshake: the requested protocol version, and the JSON of capabilities and clientInfo
  *   f    the form of the record; absent is this one
@@ -46,6 +47,8 @@ export function toFields({ createdAt, lastActivity, initialized, metadata }: Ses
   const logLevel = takePlain(mcp, 'logLevel');
   if (principal !== undefined) named.push(...piecesOf('u', principal));
   if (logLevel !== undefined) named.push(...changingPiecesOf('l', logLevel));
+  const serverName = takePlain(mcp, 'serverName');
+  if (serverName !== undefined) named.push(...piecesOf('w', serverName));
   const handshake = takeHandshake(mcp);
   const protocolVersion = takePlain(mcp, 'protocolVersion', handshake?.requested);
   if (protocolVersion !== undefined) named.push(...changingPiecesOf('p', protocolVersion));
@@ -70,6 +73,8 @@ export function toChanges(patch: SessionPatch): { set: string[]; remove: string[
   if (patch.initialized) set.push('i', '1');
   change('p', patch.protocolVersion);
   change('l', patch.logLevel);
+  // Never changed, so nothing of a longer one before it is left.
+  if (patch.serverName !== undefined) set.push(...piecesOf('w', patch.serverName));
   if (patch.subscribe !== undefined) set.push(SUBSCRIPTION + patch.subscribe, '');
   if (patch.unsubscribe !== undefined) remove.push(SUBSCRIPTION + patch.unsubscribe);
   return { set, remove };
@@ -116,8 +121,11 @@ function metadataOf(fields: Record<string, string>): SessionData['metadata'] {
   const protocolVersion = joined(fields, 'p') ?? requested;
   const logLevel = joined(fields, 'l');
   const principal = joined(fields, 'u');
+  const serverName = joined(fields, 'w');
   const subscriptions = Object.keys(fields).filter(field => field.startsWith(SUBSCRIPTION));
-  const isOfMcp = [protocolVersion, logLevel, principal, subscriptions[0]].some(field => field !== undefined);
+  const isOfMcp = [protocolVersion, logLevel, principal, serverName, subscriptions[0]].some(
+    field => field !== undefined
+  );
   const rest = joined(fields, 'm') ?? (requested === undefined ? (isOfMcp ? OF_MCP : undefined) : OF_HANDSHAKE);
   if (rest === undefined) return undefined;
   const metadata = parseTree(rest);
@@ -132,6 +140,7 @@ function metadataOf(fields: Record<string, string>): SessionData['metadata'] {
   }
   if (protocolVersion !== undefined) mcp.protocolVersion = protocolVersion;
   if (principal !== undefined) mcp.principal = principal;
+  if (serverName !== undefined) mcp.serverName = serverName;
   if (logLevel !== undefined) mcp.logLevel = logLevel as NonNullable<McpSessionState['logLevel']>;
   if (subscriptions.length > 0) mcp.subscriptions = subscriptions.map(field => field.slice(SUBSCRIPTION.length));
   return { ...metadata, mcp };

@@ -9,6 +9,7 @@ import { SessionRecoveryError } from '../../errors.js';
 import type { McpSessionState, SessionData } from '../../ports/sessionStore.js';
 import type { SessionContext } from '../context.js';
 import { isResponse } from '../http/jsonRpc.js';
+import { serverNameOf } from './otherServer.js';
 import { subscriptionProblem } from './subscriptionLimits.js';
 
 /** The extra info of messages that the client sent on another pod, or before a restart, and that are replayed here. */
@@ -32,6 +33,7 @@ export class HandshakeReplay {
   readonly #context: SessionContext;
   /** Whether the server knows that the handshake is complete. */
   #initialized = false;
+  #serverName: string | undefined;
   #logLevel: string | undefined;
   #subscriptions: Set<string> | undefined;
   /** Absent while no answer is awaited. */
@@ -56,6 +58,16 @@ export class HandshakeReplay {
   /** Why the client may not subscribe to a resource; undefined if it may. */
   subscriptionProblem(uri: string): string | undefined {
     return subscriptionProblem(this.#subscriptions, uri, this.#context.options.maxSubscriptionBytes);
+  }
+
+  /** The name that the server has given in its answer to `initialize`. */
+  get serverName(): string | undefined {
+    return this.#serverName;
+  }
+
+  /** @param result - of `initialize` */
+  noteHandshakeResult(result: unknown): void {
+    this.#serverName = serverNameOf(result);
   }
 
   noteLogLevel(level: string): void {
@@ -84,7 +96,8 @@ export class HandshakeReplay {
     this.#initialized = initialized;
     if (initialize) {
       const version = protocolVersion ?? initialize.protocolVersion ?? LATEST_PROTOCOL_VERSION;
-      await this.#request('initialize', { ...initialize, protocolVersion: version }, extra);
+      const answer = await this.#request('initialize', { ...initialize, protocolVersion: version }, extra);
+      this.noteHandshakeResult(answer && 'result' in answer ? answer.result : undefined);
     }
     if (initialized) this.#replayInitialized(extra);
     await this.replayChanges({ logLevel, subscriptions }, extra);
@@ -99,7 +112,7 @@ export class HandshakeReplay {
 
   /** Replays the log level and the subscriptions in which the record differs from what the server knows. */
   async replayChanges({ logLevel, subscriptions = [] }: McpSessionState, extra: MessageExtraInfo): Promise<void> {
-    const replayed: Promise<void>[] = [];
+    const replayed: Promise<unknown>[] = [];
     if (logLevel !== undefined && logLevel !== this.#logLevel) {
       this.#logLevel = logLevel;
       replayed.push(this.#setLevel(logLevel, extra));
@@ -120,7 +133,7 @@ export class HandshakeReplay {
     await Promise.all(replayed);
   }
 
-  #setLevel(level: LoggingLevel, extra: MessageExtraInfo): Promise<void> {
+  #setLevel(level: LoggingLevel, extra: MessageExtraInfo): Promise<unknown> {
     return this.#request('logging/setLevel', { level }, extra);
   }
 
@@ -133,8 +146,15 @@ export class HandshakeReplay {
     this.#context.dispatch(message, replayed);
   }
 
-  /** Settles when the server has answered; a refusal is reported, because the server accepted the message the first time. */
-  async #request(method: string, params: Record<string, unknown>, extra: MessageExtraInfo): Promise<void> {
+  /**
+   * Settles when the server has answered; a refusal is reported, because the server accepted the message the first time.
+   * @returns the answer, if there is one
+   */
+  async #request(
+    method: string,
+    params: Record<string, unknown>,
+    extra: MessageExtraInfo
+  ): Promise<JSONRPCMessage | undefined> {
     prefix ??= `replay-${globalThis.crypto.randomUUID()}-`;
     const id = prefix + String(++count);
     const waiting = (this.#waiting ??= new Map());
@@ -153,8 +173,10 @@ export class HandshakeReplay {
           new SessionRecoveryError(`The server refused the replayed ${method}: ${answer.error.message}`)
         );
       }
+      return answer;
     } catch (error) {
       this.#context.report(error as Error);
+      return undefined;
     } finally {
       waiting.delete(id);
       if (waiting.size === 0 && this.#waiting === waiting) this.#waiting = undefined;

@@ -216,7 +216,7 @@ function recordProblem(sessionId: string, record: unknown): string | undefined {
   if (!isObject(mcp)) return 'metadata.mcp is no object';
   if (mcp.version !== undefined && mcp.version !== 1) return 'it was written by a newer version of this package';
   if (mcp.initialize !== undefined && !isObject(mcp.initialize)) return 'metadata.mcp.initialize is no object';
-  for (const field of ['protocolVersion', 'principal', 'logLevel', 'namespace']) {
+  for (const field of ['protocolVersion', 'principal', 'logLevel', 'namespace', 'serverName']) {
     if (mcp[field] !== undefined && typeof mcp[field] !== 'string') return `metadata.mcp.${field} is no string`;
   }
   const { subscriptions } = mcp;

@@ -14,6 +14,7 @@ import { Date, performance } from '../../timers.js';
 import type { OtherPods, SessionContext } from '../context.js';
 import { HandshakeReplay } from './handshakeReplay.js';
 import type { KnownSession } from './lookup.js';
+import { reportOtherServer } from './otherServer.js';
 import { RecordChanges } from './recordChanges.js';
 import { noteRecovery } from './secondRecovery.js';
 import type { StoreAccess } from './storeAccess.js';
@@ -186,7 +187,10 @@ export class StoredSession implements KnownSession {
     this.#server.initialized = true;
     if (record.initialized) return;
     try {
-      await this.#storeAccess.patch(record.sessionId, { initialized: true }, waits);
+      const { serverName } = this.#server;
+      const patch: SessionPatch = { initialized: true };
+      if (serverName !== undefined) patch.serverName = serverName;
+      await this.#storeAccess.patch(record.sessionId, patch, waits);
     } catch (error) {
       // The client sends it again, maybe to another pod, which tells this one.
       this.#server.initialized = known;
@@ -205,7 +209,7 @@ export class StoredSession implements KnownSession {
     const { uri } = params;
     switch (request.method) {
       case 'initialize':
-        return result => this.#saveNegotiated(result.protocolVersion, waits);
+        return result => this.#saveNegotiated(result, waits);
       case 'logging/setLevel':
         // The SDK's servers refuse a level or a URI that is not a string, but the handler may be the application's.
         return typeof params.level === 'string'
@@ -224,6 +228,7 @@ export class StoredSession implements KnownSession {
     // This pod listens to the others before anything is replayed: what they send meanwhile comes after the replay.
     const listening = this.#otherPods.join(record.sessionId, waits).then(() => this.#readAgain(record, waits));
     await this.#server.replayAll(record, extra);
+    reportOtherServer(this.#context, record, this.#server.serverName);
     const current = await listening;
     if (!current) return this.#context.onEnded();
     if (current !== record && !isOlder(current, record)) {
@@ -251,7 +256,9 @@ export class StoredSession implements KnownSession {
     }
   }
 
-  async #saveNegotiated(protocolVersion: unknown, waits: WaitBudget | undefined): Promise<void> {
+  async #saveNegotiated(result: Record<string, unknown>, waits: WaitBudget | undefined): Promise<void> {
+    this.#server.noteHandshakeResult(result);
+    const { protocolVersion } = result;
     if (typeof protocolVersion !== 'string') return;
     if (protocolVersion !== this.#record?.metadata?.mcp?.protocolVersion) await this.#save({ protocolVersion }, waits);
   }
