@@ -47,7 +47,11 @@ const DEFAULT_CONNECT_TIMEOUT_MS = 2000;
  * these cases.
  * @throws BackendUnavailableError, InvalidOptionError
  */
-export async function createSessionServices(options: SessionServicesOptions = {}): Promise<SessionServices> {
+export function createSessionServices(options: SessionServicesOptions = {}): ToAwait<SessionServices> {
+  return toAwait(openServices(options));
+}
+
+async function openServices(options: SessionServicesOptions): Promise<SessionServices> {
   checkServicesOptions(options);
   const selection = selectStorage(options);
   const onLog = logOf(options);
@@ -81,9 +85,26 @@ export async function createSessionServices(options: SessionServicesOptions = {}
  * The session store alone, as {@link createSessionServices} chooses it: its bus comes with it.
  * @throws BackendUnavailableError, InvalidOptionError
  */
-export async function createSessionStore(options: SessionServicesOptions = {}): Promise<OwningSessionStore> {
-  const { sessionStore, storage, lockTimeoutMs, close } = await createSessionServices(options);
+export function createSessionStore(options: SessionServicesOptions = {}): ToAwait<OwningSessionStore> {
+  return toAwait(openStore(options));
+}
+
+async function openStore(options: SessionServicesOptions): Promise<OwningSessionStore> {
+  const { sessionStore, storage, lockTimeoutMs, close } = await openServices(options);
   return Object.assign(sessionStore, { storage, lockTimeoutMs, close });
+}
+
+/**
+ * A promise that somebody may spread into options without awaiting it. Nothing of a plain one would be in them, and sessions
+ * would silently be kept in memory.
+ */
+type ToAwait<T> = Promise<T> & {
+  /** The promise itself: it is refused as an option, by the compiler and at run time. */
+  readonly sessionStore: Promise<T>;
+};
+
+function toAwait<T>(promise: Promise<T>): ToAwait<T> {
+  return Object.assign(promise, { sessionStore: promise });
 }
 
 /** A store in the memory of this process, for this process alone. @throws InvalidOptionError */

@@ -6,6 +6,7 @@ import {
   createMcpHandler,
   createMemorySessionStore,
   createSessionServices,
+  createSessionStore,
   InMemorySessionStore,
   McpServer,
   RedisSessionStore,
@@ -55,12 +56,32 @@ describe('an option whose name is almost a known one is refused with a suggestio
   });
 });
 
+/* eslint-disable @typescript-eslint/no-misused-promises -- it refuses in tests what users without it may write */
 describe('a Promise that was not awaited is refused by the name of its option', () => {
+  const notAwaited =
+    'Invalid option sessionStore: got a Promise (was it awaited?), expected an object with the methods storeSession, ' +
+    'getSession, updateSessionActivity, deleteSession, sessionExists';
   const cases: [() => unknown, string][] = [
+    [() => createMcpHandler(newServer, { sessionStore: Promise.resolve(sessionStore) } as never), notAwaited],
     [
-      () => createMcpHandler(newServer, { sessionStore: Promise.resolve(sessionStore) } as never),
-      'Invalid option sessionStore: got a Promise (was it awaited?), expected an object with the methods storeSession, ' +
-        'getSession, updateSessionActivity, deleteSession, sessionExists'
+      // @ts-expect-error -- the compiler refuses it too
+      () => createMcpHandler(newServer, { ...createSessionServices({ preferMemory: true }) }),
+      notAwaited
+    ],
+    [
+      // @ts-expect-error -- the compiler refuses it too
+      () => new WebStandardStreamableHTTPServerTransport({ ...createSessionServices({ preferMemory: true }) }),
+      notAwaited
+    ],
+    [
+      // @ts-expect-error -- the compiler refuses it too
+      () => createMcpHandler(newServer, { sessionStore: createSessionStore({ preferMemory: true }) }),
+      notAwaited
+    ],
+    [
+      // @ts-expect-error -- the compiler refuses it too
+      () => createMcpHandler(newServer, { ...createSessionStore({ preferMemory: true }) }),
+      notAwaited
     ],
     [
       () => createMcpHandler(newServer, Promise.resolve({ sessionStore }) as never),
@@ -79,6 +100,7 @@ describe('a Promise that was not awaited is refused by the name of its option', 
     expect(await messageOf(act)).toBe(message);
   });
 });
+/* eslint-enable @typescript-eslint/no-misused-promises */
 
 test('a redis:// URL of a port that expects TLS is refused with a hint at rediss://', async () => {
   const server = createServer().listen(0, '127.0.0.1');
