@@ -20,6 +20,13 @@ export interface SignSessionBusOptions {
    * @default false
    */
   sendUnsigned?: boolean;
+  /**
+   * Whether the names under which the backend sees the messages of a session have a fingerprint of the session's id
+   * (SHA-256) in place of the id, which whoever may list channels could use. While `acceptUnsigned` is set, messages under
+   * the old names are heard as well; while `sendUnsigned` is set, they are sent under the old names.
+   * @default false
+   */
+  hideSessionIds?: boolean;
   /** Told of every message that is dropped, and of what a listener throws. What it throws itself is ignored. @default nothing */
   onerror?: (error: Error) => void;
 }
@@ -28,6 +35,8 @@ type Signer = Awaited<ReturnType<typeof signingKey>>;
 
 /** `signed:v1:<key id>:<HMAC in base64url>:<message>` */
 const SIGNED_TEXT = /^signed:v1:([A-Za-z0-9_-]{1,64}):([A-Za-z0-9_-]{43}):/;
+/** A topic with the id of a session in it. */
+const SESSION_TOPIC = /^(session:)(.+)$/s;
 const encoder = new TextEncoder();
 
 /**
@@ -35,7 +44,7 @@ const encoder = new TextEncoder();
  * signed, so that whoever may publish on the backend can neither end sessions nor answer a server's questions. A signature
  * is bound to its topic, and so to its session.
  *
- * It does not hide messages, and it does not stop a third party who can also read the backend from publishing a message a
+ * It does not hide messages, hides session ids if it is asked to (`hideSessionIds`), and it does not stop a third party who can also read the backend from publishing a message a
  * second time on the same topic. Costs no round trip.
  * @param bus - closed by `close`
  * @throws InvalidOptionError
@@ -45,6 +54,7 @@ export function signSessionBus(bus: SessionBus, options: SignSessionBusOptions):
   checkOptionsObject('options', options);
   checkBoolean('acceptUnsigned', options.acceptUnsigned);
   checkBoolean('sendUnsigned', options.sendUnsigned);
+  checkBoolean('hideSessionIds', options.hideSessionIds);
   checkFunction('onerror', options.onerror);
   return new SignedSessionBus(bus, options);
 }
@@ -64,15 +74,37 @@ class SignedSessionBus implements SessionBus {
 
   publish(topic: string, message: string): Promise<void> {
     if (this.#options.sendUnsigned) return this.#bus.publish(topic, message);
-    const signing = this.#sign(topic, message);
+    const signing = Promise.all([this.#nameOf(topic), this.#sign(topic, message)]);
     const signed = this.#lastSigned.then(() => signing);
     this.#lastSigned = signed.catch(() => {});
-    return signed.then(text => this.#bus.publish(topic, text));
+    return signed.then(([name, text]) => this.#bus.publish(name, text));
   }
 
-  subscribe(topic: string, listener: (message: string) => void): Promise<() => Promise<void>> {
+  async subscribe(topic: string, listener: (message: string) => void): Promise<() => Promise<void>> {
+    const name = await this.#nameOf(topic);
+    const hear = this.#hearing(topic, listener);
+    if (!this.#options.acceptUnsigned || name === topic) return this.#bus.subscribe(name, hear);
+    const names = [name, topic];
+    const subscribed = await Promise.allSettled(names.map(each => this.#bus.subscribe(each, hear)));
+    const ends = subscribed.flatMap(each => (each.status === 'fulfilled' ? [each.value] : []));
+    const unsubscribe = async (): Promise<void> => void (await Promise.all(ends.map(end => end())));
+    const failed = subscribed.find(each => each.status === 'rejected');
+    if (!failed) return unsubscribe;
+    await unsubscribe();
+    throw failed.reason;
+  }
+
+  /** What the bus calls a topic. */
+  async #nameOf(topic: string): Promise<string> {
+    const [, kind, sessionId] = SESSION_TOPIC.exec(topic) ?? [];
+    if (!this.#options.hideSessionIds || sessionId === undefined) return topic;
+    const digest = await crypto.subtle.digest('SHA-256', encoder.encode(sessionId));
+    return `${kind}#${toBase64Url(new Uint8Array(digest))}`;
+  }
+
+  #hearing(topic: string, listener: (message: string) => void): (text: string) => void {
     let lastHeard: Promise<void> | undefined;
-    return this.#bus.subscribe(topic, text => {
+    return text => {
       const verifying = this.#verified(topic, text);
       // Verifying takes a while, and messages are heard in the order in which they arrived.
       const heard: Promise<void> = (lastHeard ?? Promise.resolve())
@@ -85,7 +117,7 @@ class SignedSessionBus implements SessionBus {
         })
         .catch(this.#report);
       lastHeard = heard;
-    });
+    };
   }
 
   close(): Promise<void> {

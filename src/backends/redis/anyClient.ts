@@ -22,6 +22,20 @@ export function redisClient<T extends object>(client: T | NodeRedisClient, metho
   return adaptNodeRedis(client) as T;
 }
 
+/**
+ * The number of the database that a client was opened on, in the shape of ioredis; a Cluster has one database. A `SELECT`
+ * that is sent later is not seen.
+ */
+export function databaseOf(client: object): number {
+  const { isCluster, options, database } = client as {
+    isCluster?: boolean;
+    options?: { db?: unknown };
+    /** Of an adapted client of node-redis. */
+    database?: unknown;
+  };
+  return isCluster ? 0 : Number(database ?? options?.db ?? 0) || 0;
+}
+
 function isNodeRedis(client: object): client is NodeRedisClient {
   return typeof client === 'object' && client !== null && 'sendCommand' in client && 'isOpen' in client;
 }

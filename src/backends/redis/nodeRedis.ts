@@ -76,6 +76,8 @@ export function adaptNodeRedis(client: NodeRedisClient): object {
 
 class NodeRedisAdapter {
   readonly isCluster: boolean;
+  /** The number of the database. */
+  readonly database: number;
   readonly #client: NodeRedisClient;
   readonly #isSentinel: boolean;
   readonly #keyPrefix: string;
@@ -86,6 +88,8 @@ class NodeRedisAdapter {
     this.#client = client;
     this.isCluster = 'getSlotMaster' in client;
     this.#isSentinel = 'getSentinelNode' in client;
+    const { options } = client as { options?: { database?: unknown } };
+    this.database = Number(options?.database ?? 0) || 0;
     // What the library puts before the keys of its own methods, it leaves to the caller of `sendCommand`.
     this.#keyPrefix = String((client as { _keyPrefix?: string | Buffer })._keyPrefix ?? '');
     this.#send = this.isCluster ? clusterSend(client) : this.#isSentinel ? sentinelSend(client) : singleSend(client);

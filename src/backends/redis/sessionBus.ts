@@ -3,6 +3,7 @@ import type { SessionBus } from '../../ports/sessionBus.js';
 import { TopicListeners } from '../shared/topicListeners.js';
 import { checkFunction, checkOptionsObject, checkString } from '../../validate.js';
 import { isSharded, openSubscriber, REDIS_BUS_METHODS, type RedisBusClient } from './client.js';
+import { databaseOf } from './anyClient.js';
 import { Database } from './database.js';
 import { DEFAULT_KEY_PREFIX } from './keys.js';
 import type { NodeRedisClient } from './nodeRedis.js';
@@ -43,7 +44,9 @@ export class RedisSessionBus implements SessionBus {
     checkFunction('onLog', options.onLog);
     this.#database = new Database(options.redis, REDIS_BUS_METHODS, { scripts: [PUBLISH] });
     this.#sharded = isSharded(this.#database.client);
-    this.#prefix = `${options.keyPrefix ?? DEFAULT_KEY_PREFIX}bus:`;
+    // Redis has one set of channels for all its databases.
+    const database = databaseOf(this.#database.client);
+    this.#prefix = `${options.keyPrefix ?? DEFAULT_KEY_PREFIX}bus:${database === 0 ? '' : `db${database}:`}`;
     this.#onLog = logTo(options.onLog);
   }
 

@@ -37,6 +37,35 @@ sessionBusContract({
   }
 });
 
+sessionBusContract({
+  describe,
+  it,
+  name: 'signSessionBus with hidden session ids, in the middle of switching it on',
+  makeTwo: async () => {
+    const bus = new InMemorySessionBus();
+    const signed = (options: object) => signSessionBus(bus, { keys: [key], hideSessionIds: true, ...options });
+    return { first: signed({ acceptUnsigned: true }), second: signed({ acceptUnsigned: true, sendUnsigned: true }) };
+  }
+});
+
+test('with hideSessionIds, whoever may list the channels of Redis sees no session id', async () => {
+  const redis = connect();
+  const pods = await Promise.all(
+    [1, 2].map(() => {
+      const bus = new RedisSessionBus({ redis });
+      stopAfterTest(() => bus.close());
+      const sessionBus = signSessionBus(bus, { keys: [key], hideSessionIds: true });
+      return startPodForTest({ sessionStore: new RedisSessionStore({ redis }), sessionBus });
+    })
+  );
+  const client = await openOnBoth(pods as [LocalPod, LocalPod]);
+  const channels = (await redis.pubsub('CHANNELS', '*')) as string[];
+  expect(channels.filter(channel => channel.includes(client.sessionId!))).toEqual([]);
+  expect(channels.filter(channel => channel.includes('session:#'))).toHaveLength(1);
+  await client.delete(pods[0]!.url);
+  await until('both pods have ended it', () => pods.every(pod => pod.count('server closed', client.sessionId) === 1));
+});
+
 function startPod(keys?: EncryptionKey[]): Promise<LocalPod> {
   const redis = connect();
   const bus = new RedisSessionBus({ redis });
