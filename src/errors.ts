@@ -82,7 +82,7 @@ export class BusMessageTooLargeError extends AnypodError {
   readonly code = 'ANYPOD_BUS_MESSAGE_TOO_LARGE';
 }
 
-/** A client does not read its stream; the stream was closed rather than buffered without end. */
+/** A client does not read its stream or answer: it was disconnected, so that not everything is held for it. */
 export class SlowClientError extends AnypodError {
   readonly code = 'ANYPOD_SLOW_CLIENT';
 }

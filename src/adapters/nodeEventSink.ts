@@ -2,7 +2,7 @@ import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:
 import type { EventSink, StreamWriter } from '../engine/http/exchange.js';
 import type { ReportError } from '../report.js';
 import { setImmediate } from '../timers.js';
-import { awaitedRoom, type Room } from './backpressure.js';
+import { awaitedRoom, limitUnread, type Room } from './backpressure.js';
 
 /** What the sink needs of the exchange that it answers. */
 export interface NodeAnswer {
@@ -84,7 +84,10 @@ export class NodeEventSink implements EventSink {
     this.#state = 'ended';
     this.#makeRoom();
     if (!wasOpen) return;
-    this.#finish(() => this.#res.end());
+    this.#finish(() => {
+      this.#res.end();
+      limitUnreadAnswer(this.#answer);
+    });
   }
 
   cut(): void {
@@ -109,6 +112,7 @@ export class NodeEventSink implements EventSink {
     const length = Buffer.byteLength(this.#held);
     writeHead(this.#answer, status, { ...headers, 'content-length': length });
     this.#res.end(firstChunk(this.#held, length), 'latin1');
+    limitUnreadAnswer(this.#answer);
   }
 
   #stream(status: number, headers: Record<string, string>): void {
@@ -173,6 +177,15 @@ export function writeHead(
     delete headers.connection;
   }
   res.writeHead(status, headers);
+}
+
+/** Disconnects a client that does not read the answer that it has been sent. */
+export function limitUnreadAnswer({ res, report }: Pick<NodeAnswer, 'res' | 'report'>): void {
+  const callOff = limitUnread(res.writableLength, problem => {
+    report(problem);
+    res.destroy();
+  });
+  if (callOff) res.once('finish', callOff).once('close', callOff);
 }
 
 /**

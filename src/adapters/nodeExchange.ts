@@ -6,7 +6,14 @@ import type { RequestInfo } from 'mcp-sdk-upstream/types.js';
 import type { BodyRead, EventSink, Exchange, Reply } from '../engine/http/exchange.js';
 import type { ReportError } from '../report.js';
 import { LazyRequestInfo, type RequestSource } from '../engine/http/requestInfo.js';
-import { endOfTurn, firstChunk, type NodeAnswer, NodeEventSink, writeHead } from './nodeEventSink.js';
+import {
+  endOfTurn,
+  firstChunk,
+  limitUnreadAnswer,
+  type NodeAnswer,
+  NodeEventSink,
+  writeHead
+} from './nodeEventSink.js';
 import { clearTimeout, setTimeout } from '../timers.js';
 
 /** How long an answered client may go on sending a body that nobody reads. */
@@ -134,6 +141,7 @@ function sendBody(exchange: NodeExchange, status: number, headers: Record<string
   const length = Buffer.byteLength(body);
   writeHead(exchange, status, { ...headers, 'content-length': length });
   exchange.res.end(firstChunk(body, length), 'latin1');
+  limitUnreadAnswer(exchange);
 }
 
 /** Node reads and drops what is left of an answered request's body: for a while, not for ever. */

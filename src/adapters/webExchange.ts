@@ -3,7 +3,7 @@ import type { HandleRequestOptions } from 'mcp-sdk-upstream/server/webStandardSt
 import type { RequestInfo } from 'mcp-sdk-upstream/types.js';
 import type { BodyRead, EventSink, Exchange, Reply, StreamWriter } from '../engine/http/exchange.js';
 import { LazyRequestInfo, type RequestSource } from '../engine/http/requestInfo.js';
-import { awaitedRoom, type Room } from './backpressure.js';
+import { awaitedRoom, limitUnread, type Room } from './backpressure.js';
 
 /** A web-standard request as the engine sees it. */
 export class WebExchange implements Exchange, RequestSource {
@@ -81,13 +81,17 @@ class WebEventSink implements EventSink {
   #controller!: ReadableStreamDefaultController<Uint8Array>;
   #ended = false;
   #room: Room | undefined;
+  #callOff: (() => void) | undefined;
   readonly #stream = new ReadableStream<Uint8Array>(
     {
       start: controller => {
         this.#controller = controller;
       },
       pull: () => this.#makeRoom(),
-      cancel: () => this.discard()
+      cancel: () => {
+        this.#callOff?.();
+        this.discard();
+      }
     },
     new ByteLengthQueuingStrategy({ highWaterMark: HIGH_WATER_MARK_BYTES })
   );
@@ -115,6 +119,7 @@ class WebEventSink implements EventSink {
     this.#ended = true;
     this.#makeRoom();
     this.#controller.close();
+    this.#callOff = limitUnread(this.bufferedBytes, problem => this.#release(problem));
   }
 
   cut(reason: Error): void {
@@ -122,6 +127,13 @@ class WebEventSink implements EventSink {
     this.#ended = true;
     this.#makeRoom();
     this.#controller.error(reason);
+  }
+
+  /** Lets go of what the client has not read, unless it has read everything. */
+  #release(problem: Error): void {
+    if (this.#controller.desiredSize === 0) return;
+    this.writer?.unread?.(problem);
+    this.#controller.error(problem);
   }
 
   /** Ends a stream that nobody will read. */

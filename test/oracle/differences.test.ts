@@ -870,6 +870,36 @@ const demonstrations: Record<number, () => void> = {
           expect(events(transcript)).toEqual(['id: get-1\ndata: ', expect.stringContaining(told.ours)])
       }
     );
+  },
+  29() {
+    const value = { value: 1n };
+    const script: Script = {
+      steps: [
+        initialize(),
+        open(1),
+        get({ until: 'open' }),
+        { do: 'send', message: notification('notifications/odd', value) },
+        { do: 'send', message: result(1, value) },
+        finish('open'),
+        { do: 'close' }
+      ]
+    };
+    const outcomes = ({ sends }: Transcript) => sends['script: undefined']!.map(({ outcome }) => outcome);
+    shows(
+      'whatever the server sends',
+      script,
+      { modes: 'both' },
+      {
+        stock: transcript => {
+          expect(transcript.exchanges[1]!.body).not.toContain('"id":1');
+          expect(outcomes(transcript)[0]).toBe('sent');
+        },
+        ours: transcript => {
+          expect(transcript.exchanges[1]!.body).toContain('"id":1,"error":{"code":-32603');
+          expect(outcomes(transcript)[0]).toContain('BigInt');
+        }
+      }
+    );
   }
 };
 

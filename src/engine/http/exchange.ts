@@ -38,6 +38,8 @@ export interface StreamWriter {
   opened?(): void;
   /** Called once when the client goes away before `end`. */
   gone(): void;
+  /** Called once if the client was disconnected because it did not read what was written before `end`. */
+  unread?(problem: Error): void;
 }
 
 /** The server's end of one SSE response. */

@@ -87,6 +87,10 @@ export class Connection implements StreamWriter {
     this.#end();
   }
 
+  unread(problem: Error): void {
+    this.#owner.report(problem);
+  }
+
   /** Whether a resume is still replaying on it. */
   get replaying(): boolean {
     return this.#held !== undefined;

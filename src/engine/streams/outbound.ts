@@ -1,4 +1,4 @@
-import type { JSONRPCMessage, JSONRPCRequest, RequestId } from 'mcp-sdk-upstream/types.js';
+import { ErrorCode, type JSONRPCMessage, type JSONRPCRequest, type RequestId } from 'mcp-sdk-upstream/types.js';
 import type { WaitBudget } from '../../deadline.js';
 import { Connection, type ConnectionOwner, type Stream } from './connection.js';
 import { EventLog, type LoggedStream } from './eventLog.js';
@@ -15,11 +15,14 @@ import {
 } from './streamRegistry.js';
 import type { OtherPods, SessionContext } from '../context.js';
 import { sessionNotFound } from '../http/replies.js';
+import { checkJson } from './sse.js';
 import { LAST_ANSWERS, requestStreamName, STANDALONE, streamIdOf } from './streamId.js';
 
 /** The wait for room is handed out unawaited, in an object, so that only those who want it wait. */
 interface Written {
   room: void | Promise<void>;
+  /** Why it could not be written as JSON, if so. */
+  error?: Error;
 }
 
 const NONE: readonly Connection[] = [];
@@ -268,12 +271,16 @@ export class Outbound implements ConnectionOwner {
     const noted = 'result' in response ? request.onresult?.(response.result) : undefined;
     if (noted) await noted;
     const { stream } = request;
-    const answer = request.id === request.message.id ? response : { ...response, id: request.message.id };
+    const given = request.id === request.message.id ? response : { ...response, id: request.message.id };
+    // The log, and the pod that reads it, get what can be written. Without a log that is found out as it is written.
+    const answer = this.log ? this.#inJson(given) : given;
     if (!this.#context.options.enableJsonResponse) {
       request.answered = true;
       const isLast = isAnswered(stream);
       const eventId = await (isLast ? this.log?.appendLast(stream, answer) : this.#append(stream, answer));
-      if (!this.#write(stream, answer, eventId) && stream.moved) {
+      const written = this.#write(stream, answer, eventId);
+      if (written?.error) this.#write(stream, notJson(answer), eventId);
+      if (!written && stream.moved) {
         await this.otherPods?.toStream(stream.id, answer, eventId);
       }
     }
@@ -288,7 +295,7 @@ export class Outbound implements ConnectionOwner {
 
     this.#release(stream);
     if (stream.reply) {
-      stream.reply(answersInJson(stream, this.#sessionId));
+      stream.reply(this.#answersInJson(stream));
     } else if (stream.connection) {
       stream.connection.close();
     } else if (stream.moved) {
@@ -300,8 +307,10 @@ export class Outbound implements ConnectionOwner {
 
   /** Logs a message and gives it to whoever is attached, here or elsewhere; undefined when nobody is attached here. */
   async #deliver(stream: Stream, message: JSONRPCMessage): Promise<Written | undefined> {
+    if (this.log || (this.otherPods && !stream.connection)) this.#check(message);
     const eventId = await this.#append(stream, message);
     const written = this.#write(stream, message, eventId);
+    if (written?.error) throw written.error;
     if (!written && this.otherPods) await this.#deliverElsewhere(stream, message, eventId);
     return written;
   }
@@ -332,7 +341,36 @@ export class Outbound implements ConnectionOwner {
       return { room };
     } catch (error) {
       this.#context.report(error as Error);
-      return { room: undefined };
+      return { room: undefined, error: error as Error };
+    }
+  }
+
+  /** @throws TypeError if a message cannot be written as JSON; that is also reported */
+  #check(message: JSONRPCMessage): void {
+    try {
+      checkJson(message);
+    } catch (error) {
+      this.#context.report(error as Error);
+      throw error;
+    }
+  }
+
+  /** A response, or an error in its place if it cannot be written as JSON: that has been reported. */
+  #inJson(response: Response): Response {
+    try {
+      this.#check(response);
+      return response;
+    } catch {
+      return notJson(response);
+    }
+  }
+
+  #answersInJson(stream: RequestStream): Reply {
+    try {
+      return answersInJson(stream, this.#sessionId);
+    } catch {
+      for (const request of stream.requests) request.response &&= this.#inJson(request.response);
+      return answersInJson(stream, this.#sessionId);
     }
   }
 
@@ -351,7 +389,7 @@ export class Outbound implements ConnectionOwner {
     if (stream.connection || stream.unanswered === 0 || !isOver(stream)) return;
     this.#release(stream);
     this.log?.complete(stream);
-    stream.reply?.(answersInJson(stream, this.#sessionId));
+    stream.reply?.(this.#answersInJson(stream));
     if (stream.moved) void this.otherPods?.streamEnded(stream.id);
   }
 
@@ -364,6 +402,12 @@ export class Outbound implements ConnectionOwner {
       : globalThis.crypto.randomUUID();
     return streamIdOf(this.#sessionId, name);
   }
+}
+
+/** What a client gets in place of a result that is not JSON: one that gets nothing would wait for ever. */
+function notJson({ id }: Response): Response {
+  const error = { code: ErrorCode.InternalError, message: 'Internal error: the result is not JSON' };
+  return { jsonrpc: '2.0', id, error };
 }
 
 function noConnection(requestId: RequestId): Error {

@@ -5,6 +5,7 @@ import { StreamableHTTPServerTransport, WebStandardStreamableHTTPServerTransport
 import type { JSONRPCMessage } from 'mcp-sdk-upstream/types.js';
 import { until } from '../../support/until.js';
 import { stopAfterTest } from '../../support/stopAfterTest.js';
+import { replaceTimers } from '../../../src/timers.js';
 
 const MEGABYTE = 1_000_000;
 
@@ -74,4 +75,62 @@ test('a client that reads nothing is disconnected, and what it did not read is l
     (error: Error) => error.name
   );
   expect(read).toBe('SlowClientError');
+});
+
+/** Timers that are set for longer than any test takes, to be called at will. */
+function captureLongTimers(): (() => void)[] {
+  const due: (() => void)[] = [];
+  const { setTimeout } = globalThis;
+  const capture = ((tick: () => void, ms: number) => {
+    return ms < 30_000 ? setTimeout(tick, ms) : { at: due.push(tick) };
+  }) as typeof setTimeout;
+  stopAfterTest(replaceTimers({ setTimeout: capture }));
+  return due;
+}
+
+/** An answer of eight megabytes, to whatever is asked. */
+function answerAtLength(transport: StreamableHTTPServerTransport | WebStandardStreamableHTTPServerTransport): string[] {
+  const errors: string[] = [];
+  transport.onerror = error => errors.push(error.name);
+  transport.onmessage = () => {
+    void transport.send({ jsonrpc: '2.0', id: 1, result: { text: 'x'.repeat(8 * MEGABYTE) } });
+  };
+  return errors;
+}
+
+test.each([
+  ['in one event', false],
+  ['in JSON', true]
+])('a client that does not read a complete answer is disconnected after a time: Node, %s', async (_how, isJson) => {
+  const due = captureLongTimers();
+  const transport = new StreamableHTTPServerTransport({ sessionIdGenerator: undefined, enableJsonResponse: isJson });
+  const errors = answerAtLength(transport);
+  let closed = false;
+  const server = createServer((req, res) => {
+    void transport.handleRequest(req, res);
+    req.socket.on('close', () => (closed = true));
+  }).listen(0, '127.0.0.1');
+  stopAfterTest(() => server.close());
+  await once(server, 'listening');
+  ask((server.address() as AddressInfo).port);
+  await until('it is watched', () => due.length > 0);
+  expect([due.length, closed, errors]).toEqual([1, false, []]);
+  due[0]!();
+  await until('it is disconnected', () => closed);
+  expect(errors).toEqual(['SlowClientError']);
+});
+
+test.each([
+  ['does not read', false],
+  ['has read', true]
+])('a client that %s a complete answer, after a time: web', async (_what, hasRead) => {
+  const due = captureLongTimers();
+  const transport = new WebStandardStreamableHTTPServerTransport({ sessionIdGenerator: undefined });
+  const errors = answerAtLength(transport);
+  const response = await transport.handleRequest(new Request('http://x/', { method: 'POST', headers, body }));
+  expect(due).toHaveLength(1);
+  if (hasRead) expect((await response.text()).length).toBeGreaterThan(8 * MEGABYTE);
+  due[0]!();
+  expect(errors).toEqual(hasRead ? [] : ['SlowClientError']);
+  if (!hasRead) await expect(response.text()).rejects.toThrow('did not read its answer');
 });
