@@ -1,19 +1,11 @@
 import { Client } from 'mcp-sdk-upstream/client/index.js';
 import { StreamableHTTPClientTransport } from 'mcp-sdk-upstream/client/streamableHttp.js';
 import { LATEST_PROTOCOL_VERSION } from 'mcp-sdk-upstream/types.js';
-import type { Pod } from '../support/pods/process.js';
 import type { WhoAmI } from '../support/pods/probeServer.js';
 import { RawClient } from '../support/clients/rawClient.js';
-import { Cluster, journalOf } from './cluster.js';
+import { useCluster, journalOf } from './cluster.js';
 
-let cluster: Cluster;
-let first: Pod;
-let second: Pod;
-beforeAll(async () => {
-  cluster = await Cluster.start(3);
-  [first, second] = cluster.pods as [Pod, Pod, Pod];
-});
-afterAll(() => cluster.stop());
+const cluster = useCluster(3);
 
 const clientInfo = { name: 'a real client', version: '7.0.1' };
 const capabilities = { sampling: {}, roots: { listChanged: true }, elicitation: {} };
@@ -65,30 +57,30 @@ test.each([
   ['2025-06-18', '2025-06-18'],
   ['banana', LATEST_PROTOCOL_VERSION]
 ])('a client that asks for version %s has %s on every pod', async (asked, negotiated) => {
-  const client = await new RawClient().open(`${first.origin}/mcp`, { protocolVersion: asked });
+  const client = await new RawClient().open(`${cluster.first.origin}/mcp`, { protocolVersion: asked });
   expect(client.protocolVersion).toBe(negotiated);
-  expect(await client.callTool(`${second.origin}/mcp`, 'echo', { text: 'hello' })).toBe('hello');
+  expect(await client.callTool(`${cluster.second.origin}/mcp`, 'echo', { text: 'hello' })).toBe('hello');
 
-  const replayed = (await journalOf(second, client.sessionId)).find(({ name }) => name === 'initialize');
+  const replayed = (await journalOf(cluster.second, client.sessionId)).find(({ name }) => name === 'initialize');
   expect(replayed).toMatchObject({ again: true, params: { protocolVersion: negotiated, clientInfo: { name: 'raw' } } });
 });
 
 test('the web-standard side serves a session that was opened over Node, and the other way round', async () => {
-  const overNode = await new RawClient().open(`${first.origin}/mcp`);
-  expect(await overNode.callTool(`${second.origin}/fetch`, 'echo', { text: 'a' })).toBe('a');
-  expect(await overNode.callTool(`${second.origin}/mcp`, 'echo', { text: 'b' })).toBe('b');
+  const overNode = await new RawClient().open(`${cluster.first.origin}/mcp`);
+  expect(await overNode.callTool(`${cluster.second.origin}/fetch`, 'echo', { text: 'a' })).toBe('a');
+  expect(await overNode.callTool(`${cluster.second.origin}/mcp`, 'echo', { text: 'b' })).toBe('b');
 
-  const overFetch = await new RawClient().open(`${second.origin}/fetch`);
-  expect(await overFetch.callTool(`${first.origin}/mcp`, 'echo', { text: 'c' })).toBe('c');
-  const stream = await overFetch.stream(`${first.origin}/fetch`);
+  const overFetch = await new RawClient().open(`${cluster.second.origin}/fetch`);
+  expect(await overFetch.callTool(`${cluster.first.origin}/mcp`, 'echo', { text: 'c' })).toBe('c');
+  const stream = await overFetch.stream(`${cluster.first.origin}/fetch`);
   expect(stream.status).toBe(200);
-  expect((await overFetch.delete(`${second.origin}/fetch`)).status).toBe(200);
-  expect(await overFetch.callTool(`${first.origin}/mcp`, 'echo', { text: 'd' })).toBe(404);
+  expect((await overFetch.delete(`${cluster.second.origin}/fetch`)).status).toBe(200);
+  expect(await overFetch.callTool(`${cluster.first.origin}/mcp`, 'echo', { text: 'd' })).toBe(404);
   stream.close();
 });
 
 test('requests that reach several pods at the same moment are all answered', async () => {
-  const client = await new RawClient().open(`${first.origin}/mcp`);
+  const client = await new RawClient().open(`${cluster.first.origin}/mcp`);
   const calls = Array.from({ length: 30 }, (_, i) =>
     client.callTool(`${cluster.pods[i % 3]!.origin}/mcp`, 'echo', { text: i })
   );

@@ -19,8 +19,10 @@ export interface Backend {
   stop(): Promise<void>;
 }
 
-/** A private one of the kind that `ANYPOD_BACKEND` names: `redis`, or `postgres`. @default redis */
-export async function startBackend(kind = process.env.ANYPOD_BACKEND ?? 'redis'): Promise<Backend> {
+export type BackendKind = 'redis' | 'postgres';
+
+/** A private one. @param kind - by default what `ANYPOD_BACKEND` names, or else `redis` */
+export async function startBackend(kind: string = process.env.ANYPOD_BACKEND ?? 'redis'): Promise<Backend> {
   if (kind === 'redis') return startRedis();
   if (kind === 'postgres') return startPostgres();
   throw new Error(`There is no backend of the kind ${kind}`);

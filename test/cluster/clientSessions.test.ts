@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { Redis } from 'ioredis';
 import type { ClientSession } from 'mcp-sdk-anypod/server';
-import { startPod, startPods, type Pod } from '../support/pods/process.js';
+import { startPod, type Pod } from '../support/pods/process.js';
 import { contentsOf } from '../support/servers/redisContents.js';
-import { startRedisServer, type RedisServer } from '../support/servers/redisServer.js';
+import { useCluster } from './cluster.js';
 
 interface Tally {
   registrations: number;
@@ -17,40 +17,32 @@ describe.each([
   ['in Redis', undefined],
   ['encrypted in Redis', randomBytes(32).toString('base64')]
 ])('a web application of two pods with its sessions %s', (_, key) => {
-  let redis: RedisServer;
+  const cluster = useCluster(2, {
+    script: 'test/cluster/webAppPod.ts',
+    flags: key === undefined ? [] : ['--key', key],
+    backend: 'redis'
+  });
   let server: Pod;
-  let first: Pod;
-  let second: Pod;
-
-  beforeAll(async () => {
-    redis = await startRedisServer();
-    server = await startPod('test/cluster/oauthServer.ts');
-    const flags = ['--redis', redis.url, ...(key === undefined ? [] : ['--key', key])];
-    [first, second] = (await startPods(2, 'test/cluster/webAppPod.ts', flags)) as [Pod, Pod];
-  });
-
-  afterAll(async () => {
-    await Promise.all([server, first, second].map(pod => pod.stop('SIGKILL')));
-    await redis.stop();
-  });
+  beforeAll(async () => void (server = await startPod('test/cluster/oauthServer.ts')));
+  afterAll(() => server.stop('SIGKILL'));
 
   test('begins an authorization on one pod, finishes it on the other, and then calls tools on both', async () => {
     const { sessionId } = await newSession();
-    const { location } = await call(first, sessionId);
+    const { location } = await call(cluster.first, sessionId);
     const callback = await consent(location!);
-    expect(await get(second, callback, 'mallory')).toEqual({ error: 'unknown state' });
-    expect(await get(second, callback)).toEqual({ finished: sessionId });
+    expect(await get(cluster.second, callback, 'mallory')).toEqual({ error: 'unknown state' });
+    expect(await get(cluster.second, callback)).toEqual({ finished: sessionId });
     // A state works once, and only as it was given.
-    expect(await get(first, callback)).toEqual({ error: 'unknown state' });
+    expect(await get(cluster.first, callback)).toEqual({ error: 'unknown state' });
 
     const { codes, registrations, discoveries } = await tally();
-    const [token] = (await call(first, sessionId)).texts!;
+    const [token] = (await call(cluster.first, sessionId)).texts!;
     expect(token).toMatch(/^access-/);
-    expect(await call(second, sessionId)).toEqual({ texts: [token] });
-    expect(await call(second, sessionId, 'mallory')).toEqual({ error: 'unknown session' });
+    expect(await call(cluster.second, sessionId)).toEqual({ texts: [token] });
+    expect(await call(cluster.second, sessionId, 'mallory')).toEqual({ error: 'unknown session' });
     expect(await tally()).toMatchObject({ codes, registrations, discoveries });
 
-    const [session] = (await get(first, '/sessions')) as [ClientSession];
+    const [session] = (await get(cluster.first, '/sessions')) as [ClientSession];
     expect(session).toMatchObject({ sessionId, identity: 'alice', tokens: { access_token: token } });
     expect(session.clientId).toBe(session.clientInformation?.client_id);
     expect(session.codeVerifier).toBeUndefined();
@@ -59,23 +51,25 @@ describe.each([
 
   test('accepts no state that was forged or changed', async () => {
     const { sessionId } = await newSession();
-    const callback = await consent((await call(first, sessionId)).location!);
+    const callback = await consent((await call(cluster.first, sessionId)).location!);
     const state = new URLSearchParams(callback.split('?')[1]).get('state')!;
     const other = state.endsWith('A') ? 'B' : 'A';
     for (const forged of ['', sessionId, `${sessionId}.`, `${sessionId}.x`, `${state}x`, state.slice(0, -1) + other]) {
       const changed = callback.replace(encodeURIComponent(state), encodeURIComponent(forged));
-      expect(await get(second, changed)).toEqual({ error: 'unknown state' });
+      expect(await get(cluster.second, changed)).toEqual({ error: 'unknown state' });
     }
-    expect(await get(second, callback)).toEqual({ finished: sessionId });
+    expect(await get(cluster.second, callback)).toEqual({ finished: sessionId });
   });
 
   test('finishes any of several authorizations that were begun at the same time', async () => {
     for (const chosen of [0, 1, 2, 3]) {
       const { sessionId } = await newSession();
-      const begun = await Promise.all([first, second, first, second].map(pod => call(pod, sessionId)));
+      const begun = await Promise.all(
+        [cluster.first, cluster.second, cluster.first, cluster.second].map(pod => call(pod, sessionId))
+      );
       const callback = await consent(begun[chosen]!.location!);
-      expect(await get(second, callback)).toEqual({ finished: sessionId });
-      expect((await call(first, sessionId)).texts).toHaveLength(1);
+      expect(await get(cluster.second, callback)).toEqual({ finished: sessionId });
+      expect((await call(cluster.first, sessionId)).texts).toHaveLength(1);
     }
   });
 
@@ -83,10 +77,12 @@ describe.each([
     const sessionId = await authorized();
     for (let round = 0; round < 3; round++) {
       await fetch(`${server.origin}/expire`, { method: 'POST' });
-      const called = await Promise.all([first, second, first, second].map(pod => call(pod, sessionId)));
+      const called = await Promise.all(
+        [cluster.first, cluster.second, cluster.first, cluster.second].map(pod => call(pod, sessionId))
+      );
       for (const { texts } of called) expect(texts).toHaveLength(1);
-      const token = (await call(first, sessionId)).texts![0];
-      expect(await call(second, sessionId)).toEqual({ texts: [token] });
+      const token = (await call(cluster.first, sessionId)).texts![0];
+      expect(await call(cluster.second, sessionId)).toEqual({ texts: [token] });
     }
     const { reuses, refreshes } = await tally();
     expect(reuses).toBe(0);
@@ -97,26 +93,28 @@ describe.each([
     const sessionId = await authorized();
     await fetch(`${server.origin}/expire`, { method: 'POST' });
     const [called, other] = await Promise.all([
-      ...[first, second].map(pod => call(pod, sessionId)),
+      ...[cluster.first, cluster.second].map(pod => call(pod, sessionId)),
       ...[0, 1, 2, 3].map(i =>
-        post(i % 2 ? first : second, `/update/${sessionId}`, { [`server${i % 2 ? 'Id' : 'Name'}`]: 'x' })
+        post(i % 2 ? cluster.first : cluster.second, `/update/${sessionId}`, {
+          [`server${i % 2 ? 'Id' : 'Name'}`]: 'x'
+        })
       ),
-      post(second, `/update/${sessionId}`, { active: true })
+      post(cluster.second, `/update/${sessionId}`, { active: true })
     ] as Promise<Called>[]);
     expect([called!.texts, other!.texts].map(texts => texts?.length)).toEqual([1, 1]);
-    const all = (await get(first, '/sessions')) as ClientSession[];
+    const all = (await get(cluster.first, '/sessions')) as ClientSession[];
     const session = all.find(each => each.sessionId === sessionId);
     expect(session).toMatchObject({ active: true, serverId: 'x', serverName: 'x' });
-    expect((await call(second, sessionId)).texts).toEqual([session?.tokens?.access_token]);
+    expect((await call(cluster.second, sessionId)).texts).toEqual([session?.tokens?.access_token]);
   });
 
   test('registers and authorizes anew when the authorization server has forgotten it', async () => {
     const sessionId = await authorized();
     await fetch(`${server.origin}/forget-clients`, { method: 'POST' });
-    const begun = await Promise.all([first, second].map(pod => call(pod, sessionId)));
+    const begun = await Promise.all([cluster.first, cluster.second].map(pod => call(pod, sessionId)));
     for (const { location } of begun) expect(location).toContain('/authorize?');
-    expect(await get(first, await consent(begun[1]!.location!))).toEqual({ finished: sessionId });
-    expect((await call(second, sessionId)).texts).toHaveLength(1);
+    expect(await get(cluster.first, await consent(begun[1]!.location!))).toEqual({ finished: sessionId });
+    expect((await call(cluster.second, sessionId)).texts).toHaveLength(1);
   });
 
   interface Called {
@@ -127,13 +125,16 @@ describe.each([
 
   async function newSession(): Promise<ClientSession> {
     const callbackUrl = 'http://127.0.0.1/callback';
-    return (await post(first, '/sessions', { serverUrl: `${server.origin}/mcp`, callbackUrl })) as ClientSession;
+    return (await post(cluster.first, '/sessions', {
+      serverUrl: `${server.origin}/mcp`,
+      callbackUrl
+    })) as ClientSession;
   }
 
   async function authorized(): Promise<string> {
     const { sessionId } = await newSession();
-    const callback = await consent((await call(first, sessionId)).location!);
-    expect(await get(second, callback)).toEqual({ finished: sessionId });
+    const callback = await consent((await call(cluster.first, sessionId)).location!);
+    expect(await get(cluster.second, callback)).toEqual({ finished: sessionId });
     return sessionId;
   }
 
@@ -162,7 +163,7 @@ describe.each([
 
   /** Of these, Redis has everything in clear, or, encrypted, nothing. */
   async function expectSealed(secrets: string[]): Promise<void> {
-    const client = new Redis(redis.url);
+    const client = new Redis(cluster.backend.redisUrl);
     const raw = await contentsOf(client);
     client.disconnect();
     for (const secret of secrets) expect([secret, raw.includes(secret)]).toEqual([secret, key === undefined]);

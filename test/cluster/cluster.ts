@@ -1,47 +1,86 @@
-import { startPods, type Pod } from '../support/pods/process.js';
+import { startPod, startPods, type Pod } from '../support/pods/process.js';
 import type { Asked } from '../support/pods/askingTools.js';
 import type { Entry } from '../support/pods/probeServer.js';
 import { startRoundRobin, type RoundRobin } from '../support/servers/roundRobin.js';
-import { startBackend, type Backend } from './backend.js';
+import { startBackend, type Backend, type BackendKind } from './backend.js';
 import type { BackstageArguments } from './backstage.js';
 
-const podScript = 'test/cluster/pod.ts';
+export interface ClusterOptions {
+  /** What a pod runs. @default test/cluster/pod.ts */
+  script?: string;
+  /** More command line options of each pod. */
+  flags?: readonly string[];
+  /** For tests of one backend alone. @default the one that `ANYPOD_BACKEND` names */
+  backend?: BackendKind;
+}
 
-/** Pods of test/cluster/pod.ts over one backend, behind a round robin. */
+/** Pods of one script over one backend, behind a round robin. */
 export class Cluster {
-  readonly backend: Backend;
-  readonly pods: Pod[];
-  readonly proxy: RoundRobin;
+  readonly #script: string;
+  readonly #flags: readonly string[];
+  readonly #backendKind: BackendKind | undefined;
+  readonly #extraPods: Pod[] = [];
+  readonly pods: Pod[] = [];
+  backend!: Backend;
+  proxy!: RoundRobin;
 
-  private constructor(backend: Backend, pods: Pod[], proxy: RoundRobin) {
-    this.backend = backend;
-    this.pods = pods;
-    this.proxy = proxy;
+  constructor({ script = 'test/cluster/pod.ts', flags = [], backend }: ClusterOptions = {}) {
+    this.#script = script;
+    this.#flags = flags;
+    this.#backendKind = backend;
   }
 
-  static async start(podCount: number): Promise<Cluster> {
-    const backend = await startBackend();
+  get first(): Pod {
+    return this.pods[0]!;
+  }
+
+  get second(): Pod {
+    return this.pods[1]!;
+  }
+
+  get third(): Pod {
+    return this.pods[2]!;
+  }
+
+  async start(podCount: number): Promise<this> {
+    this.backend = await startBackend(this.#backendKind);
     try {
-      const pods = await startPods(podCount, podScript, backend.flags);
-      return new Cluster(backend, pods, await startRoundRobin(pods.map(pod => pod.port)));
+      await this.addPods(podCount);
+      this.proxy = await startRoundRobin(this.pods.map(pod => pod.port));
+      return this;
     } catch (error) {
-      await backend.stop();
+      await this.stop();
       throw error;
     }
   }
 
-  /** Starts more pods; the round robin goes on with the old ones until it is told. */
+  /** Starts more pods. The round robin serves the old ones until it gets the new ports. */
   async addPods(count: number): Promise<Pod[]> {
-    const pods = await startPods(count, podScript, this.backend.flags);
+    const pods = await startPods(count, this.#script, [...this.backend.flags, ...this.#flags]);
     this.pods.push(...pods);
     return pods;
   }
 
-  async stop(): Promise<void> {
-    await this.proxy.stop();
-    await Promise.all(this.pods.map(pod => pod.stop('SIGKILL')));
-    await this.backend.stop();
+  /** Starts a pod that is not one of `pods`: a test may end it, or give it other options. */
+  async addExtraPod(...flags: string[]): Promise<Pod> {
+    const pod = await startPod(this.#script, [...this.backend.flags, ...this.#flags, ...flags]);
+    this.#extraPods.push(pod);
+    return pod;
   }
+
+  async stop(): Promise<void> {
+    await this.proxy?.stop();
+    await Promise.all([...this.pods, ...this.#extraPods].map(pod => pod.stop('SIGKILL')));
+    await this.backend?.stop();
+  }
+}
+
+/** A cluster that runs during the tests of a file or of a `describe`. */
+export function useCluster(podCount: number, options?: ClusterOptions): Cluster {
+  const cluster = new Cluster(options);
+  beforeAll(() => cluster.start(podCount));
+  afterAll(() => cluster.stop());
+  return cluster;
 }
 
 /** What happened on a pod so far, of one session or altogether. */

@@ -1,22 +1,11 @@
 import { AccountingClient } from '../support/clients/accountingClient.js';
 import { EventStream } from '../support/clients/eventStream.js';
-import { startPod, startPods, type Pod } from '../support/pods/process.js';
+import type { Pod } from '../support/pods/process.js';
 import { RawClient } from '../support/clients/rawClient.js';
-import { startRedisServer, type RedisServer } from '../support/servers/redisServer.js';
-import { startRoundRobin } from '../support/servers/roundRobin.js';
 import { until } from '../support/until.js';
+import { useCluster } from './cluster.js';
 
-const podScript = 'test/support/pods/busyPod.ts';
-let redis: RedisServer;
-let pods: Pod[];
-beforeAll(async () => {
-  redis = await startRedisServer();
-  pods = await startPods(2, podScript, ['--redis', redis.url]);
-});
-afterAll(async () => {
-  await Promise.all(pods.map(pod => pod.stop('SIGKILL')));
-  await redis.stop();
-});
+const cluster = useCluster(2, { script: 'test/support/pods/busyPod.ts', backend: 'redis' });
 
 const urlOf = (pod: Pod) => `${pod.origin}/mcp`;
 
@@ -27,33 +16,33 @@ function comeBack(pod: Pod, client: RawClient, lastEventId: string, version = cl
 }
 
 test('a client that comes back after an error, which ended its stream, is told that nothing follows', async () => {
-  const client = await new RawClient().open(urlOf(pods[0]!));
-  const { stream } = await client.follow(urlOf(pods[0]!), 'no/such/method');
+  const client = await new RawClient().open(urlOf(cluster.first));
+  const { stream } = await client.follow(urlOf(cluster.first), 'no/such/method');
   await stream.untilEnded();
   expect(stream.messages[0]?.error).toBeDefined();
-  for (const pod of pods) expect((await comeBack(pod, client, stream.lastEventId!)).status).toBe(204);
+  for (const pod of cluster.pods) expect((await comeBack(pod, client, stream.lastEventId!)).status).toBe(204);
 });
 
 test('so is one whose request was answered because its pod is gone', async () => {
-  const doomed = await startPod(podScript, ['--redis', redis.url]);
+  const doomed = await cluster.addExtraPod();
   const client = await new RawClient().open(urlOf(doomed));
   const { stream } = await client.followTool(urlOf(doomed), 'work', { token: 'x', ms: 60_000 });
   await stream.until(() => stream.lastEventId !== undefined);
   await doomed.stop('SIGKILL');
-  const told = await comeBack(pods[0]!, client, stream.lastEventId!);
+  const told = await comeBack(cluster.first, client, stream.lastEventId!);
   await told.untilEnded();
   expect(told.messages.map(({ error }) => error?.message)).toEqual(['The server that ran this request is gone']);
-  for (const pod of pods) expect((await comeBack(pod, client, told.lastEventId!)).status).toBe(204);
+  for (const pod of cluster.pods) expect((await comeBack(pod, client, told.lastEventId!)).status).toBe(204);
 });
 
 test('a resumed stream begins with its cursor, for clients that understand an event without data', async () => {
-  const client = await new RawClient().open(urlOf(pods[0]!));
-  const { stream } = await client.followTool(urlOf(pods[0]!), 'work', { token: 'x', ms: 600 });
+  const client = await new RawClient().open(urlOf(cluster.first));
+  const { stream } = await client.followTool(urlOf(cluster.first), 'work', { token: 'x', ms: 600 });
   await stream.until(() => stream.lastEventId !== undefined);
   stream.drop();
   const cursor = stream.lastEventId!;
-  const older = await comeBack(pods[1]!, client, cursor, '2025-06-18');
-  const again = await comeBack(pods[1]!, client, cursor);
+  const older = await comeBack(cluster.second, client, cursor, '2025-06-18');
+  const again = await comeBack(cluster.second, client, cursor);
   await again.until(() => again.events.length > 0, 300);
   expect(again.events).toEqual([{ id: cursor, message: undefined }]);
   await older.untilEnded();
@@ -63,14 +52,13 @@ test('a resumed stream begins with its cursor, for clients that understand an ev
 });
 
 test("the SDK's client, which comes back after every error, comes back once, and its standalone stream is left in peace", async () => {
-  const proxy = await startRoundRobin(pods.map(pod => pod.port));
   const gets: [string | null, number][] = [];
   const watched: typeof fetch = async (input, init) => {
     const response = await fetch(input, init);
     if (init?.method === 'GET') gets.push([new Headers(init.headers).get('last-event-id'), response.status]);
     return response;
   };
-  const client = await AccountingClient.connect('once', `${proxy.origin}/mcp`, { fetch: watched });
+  const client = await AccountingClient.connect('once', `${cluster.proxy.origin}/mcp`, { fetch: watched });
   await until('it listens', () => client.streams === 1);
   for (let i = 0; i < 3; i++) expect((await client.request('no/such/method')).outcome).toBe('gone');
   await until('it has come back after each', () => gets.length === 4);
@@ -78,5 +66,4 @@ test("the SDK's client, which comes back after every error, comes back once, and
   await client.call('work', { ms: 500 });
   expect(gets).toHaveLength(4);
   await client.leave();
-  await proxy.stop();
 });

@@ -1,44 +1,30 @@
 import { randomBytes } from 'node:crypto';
 import { Redis } from 'ioredis';
-import { startPod, startPods, type Pod } from '../support/pods/process.js';
+import type { Pod } from '../support/pods/process.js';
 import { contentsOf } from '../support/servers/redisContents.js';
-import { startRedisServer, type RedisServer } from '../support/servers/redisServer.js';
-import { startRoundRobin, type RoundRobin } from '../support/servers/roundRobin.js';
 import { StreamSession } from '../support/clients/streamSession.js';
+import { useCluster } from './cluster.js';
 
-const podScript = 'test/cluster/streamPod.ts';
 const [oldKey, newKey] = [randomBytes(32).toString('base64'), randomBytes(32).toString('base64')];
-let redis: RedisServer;
-let pods: Pod[];
-/** What the clients know: a balancer that hands out requests in turn. */
-let balancer: RoundRobin & Pod;
+const cluster = useCluster(2, {
+  script: 'test/cluster/streamPod.ts',
+  flags: ['--no-log', '--keys', oldKey],
+  backend: 'redis'
+});
 
-const flags = (...keys: string[]) => ['--no-log', '--redis', redis.url, '--keys', keys.join()];
 const tell = (pod: Pod, method: string, ...args: unknown[]) =>
   fetch(`${pod.origin}/notify/${method}`, { method: 'POST', body: JSON.stringify(args) });
 
-beforeAll(async () => {
-  redis = await startRedisServer();
-  pods = await startPods(2, podScript, flags(oldKey));
-  balancer = (await startRoundRobin(pods.map(({ port }) => port))) as RoundRobin & Pod;
-});
-
-afterAll(async () => {
-  await (balancer as RoundRobin).stop();
-  await Promise.all(pods.map(pod => pod.stop('SIGKILL')));
-  await redis.stop();
-});
-
 test('sessions work on every pod, are told of their resources, and outlive the rotation of the key pod by pod', async () => {
-  const session = await StreamSession.open(balancer);
-  const other = await StreamSession.open(balancer);
+  const session = await StreamSession.open(cluster.proxy);
+  const other = await StreamSession.open(cluster.proxy);
   for (let request = 0; request < 4; request++) {
-    expect(await session.request(balancer, 'tools/list', {})).toHaveProperty('result.tools');
+    expect(await session.request(cluster.proxy, 'tools/list', {})).toHaveProperty('result.tools');
   }
-  await session.request(balancer, 'resources/subscribe', { uri: 'file:///private' });
-  await other.request(balancer, 'resources/subscribe', { uri: 'file:///private' });
-  await other.request(balancer, 'resources/unsubscribe', { uri: 'file:///private' });
-  await expectTold(session, other, pods[0]!);
+  await session.request(cluster.proxy, 'resources/subscribe', { uri: 'file:///private' });
+  await other.request(cluster.proxy, 'resources/subscribe', { uri: 'file:///private' });
+  await other.request(cluster.proxy, 'resources/unsubscribe', { uri: 'file:///private' });
+  await expectTold(session, other, cluster.pods[0]!);
 
   // First every pod learns to open what the new key seals, then each begins to use it.
   for (const keys of [
@@ -46,21 +32,21 @@ test('sessions work on every pod, are told of their resources, and outlive the r
     [newKey, oldKey]
   ]) {
     for (const index of [0, 1]) {
-      const next = await startPod(podScript, flags(...keys));
-      const [before] = pods.splice(index, 1, next);
-      balancer.setPods(pods.map(({ port }) => port));
+      const next = await cluster.addExtraPod('--keys', keys.join());
+      const [before] = cluster.pods.splice(index, 1, next);
+      cluster.proxy.setPods(cluster.pods.map(({ port }) => port));
       await before!.stop('SIGKILL');
       for (let request = 0; request < 2; request++) {
-        expect(await session.request(balancer, 'tools/list', {})).toHaveProperty('result.tools');
+        expect(await session.request(cluster.proxy, 'tools/list', {})).toHaveProperty('result.tools');
       }
-      const fresh = await StreamSession.open(balancer);
-      await fresh.request(balancer, 'resources/subscribe', { uri: 'file:///private' });
-      expect(await fresh.request(balancer, 'tools/list', {})).toHaveProperty('result.tools');
-      await fresh.request(balancer, 'resources/unsubscribe', { uri: 'file:///private' });
+      const fresh = await StreamSession.open(cluster.proxy);
+      await fresh.request(cluster.proxy, 'resources/subscribe', { uri: 'file:///private' });
+      expect(await fresh.request(cluster.proxy, 'tools/list', {})).toHaveProperty('result.tools');
+      await fresh.request(cluster.proxy, 'resources/unsubscribe', { uri: 'file:///private' });
     }
   }
-  await expectTold(session, other, pods[1]!);
-  const client = new Redis(redis.url);
+  await expectTold(session, other, cluster.pods[1]!);
+  const client = new Redis(cluster.backend.redisUrl);
   const raw = await contentsOf(client);
   client.disconnect();
   expect(raw).toContain(session.id);
@@ -69,7 +55,7 @@ test('sessions work on every pod, are told of their resources, and outlive the r
 
 /** That the one session, and not the other, hears of the resource, from whichever pod. */
 async function expectTold(subscriber: StreamSession, other: StreamSession, from: Pod): Promise<void> {
-  const streams = await Promise.all([subscriber.listen(balancer), other.listen(balancer)]);
+  const streams = await Promise.all([subscriber.listen(cluster.proxy), other.listen(cluster.proxy)]);
   await tell(from, 'resourceUpdated', 'file:///private');
   await tell(from, 'toolsChanged');
   const heard = streams.map(stream => async () => {

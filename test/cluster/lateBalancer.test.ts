@@ -1,10 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { AccountingClient, type Call } from '../support/clients/accountingClient.js';
-import { startPods, type Pod } from '../support/pods/process.js';
-import { startRedisServer } from '../support/servers/redisServer.js';
-import { startRoundRobin } from '../support/servers/roundRobin.js';
+import type { Pod } from '../support/pods/process.js';
 import { stopAfterTest } from '../support/stopAfterTest.js';
 import { until } from '../support/until.js';
+import { Cluster } from './cluster.js';
 
 const CLIENTS = 6;
 /** How much later than the pod the balancer learns that it shuts down. */
@@ -19,15 +18,14 @@ async function work(client: AccountingClient, stop: AbortSignal): Promise<void> 
 const isReady = async ({ origin }: Pod) => (await fetch(`${origin}/ready`)).status === 200;
 
 test('a pod that closes with delayMs fails no call, though its balancer learns of the SIGTERM 500 ms late', async () => {
-  const redis = await startRedisServer();
-  const pods = await startPods(3, 'test/support/pods/busyPod.ts', ['--redis', redis.url, '--delay', '1500']);
-  const balancer = await startRoundRobin(pods.map(({ port }) => port));
-  stopAfterTest(
-    () => balancer.stop(),
-    ...pods.map(pod => () => pod.stop('SIGKILL')),
-    () => redis.stop()
-  );
-  const url = `${balancer.origin}/mcp`;
+  const clusterOptions = {
+    script: 'test/support/pods/busyPod.ts',
+    flags: ['--delay', '1500'],
+    backend: 'redis'
+  } as const;
+  const cluster = await new Cluster(clusterOptions).start(3);
+  stopAfterTest(() => cluster.stop());
+  const url = `${cluster.proxy.origin}/mcp`;
   const clients = await Promise.all(
     Array.from({ length: CLIENTS }, (_, i) => AccountingClient.connect(`c${i}`, url, { maxRetries: 10 }))
   );
@@ -36,7 +34,7 @@ test('a pod that closes with delayMs fails no call, though its balancer learns o
   const stop = new AbortController();
   const working = Promise.all(clients.map(client => work(client, stop.signal)));
 
-  const leaving = pods[0]!;
+  const leaving = cluster.first;
   expect(await isReady(leaving)).toBe(true);
   const exit = leaving.stop('SIGTERM');
   await until('the pod is not ready', async () => !(await isReady(leaving)));
@@ -44,7 +42,7 @@ test('a pod that closes with delayMs fails no call, though its balancer learns o
   await delay(LATE_MS);
   const isServedLate = ({ sentAt, answer }: Call) => sentAt > closingAt && answer?.pid === leaving.pid;
   await until('the closing pod serves calls', () => clients.some(({ calls }) => calls.some(isServedLate)));
-  balancer.setPods([pods[1]!.port, pods[2]!.port]);
+  cluster.proxy.setPods([cluster.second.port, cluster.third.port]);
   expect(await exit).toBe(0);
   const goneAt = Date.now();
   const hasGoneOn = ({ calls }: AccountingClient) => calls.some(call => call.sentAt > goneAt && call.settledAt > 0);

@@ -7,7 +7,7 @@ import { until } from '../support/until.js';
 import { Cluster, journalOf } from './cluster.js';
 
 let cluster: Cluster;
-beforeEach(async () => void (cluster = await Cluster.start(2)));
+beforeEach(async () => void (cluster = await new Cluster().start(2)));
 afterEach(() => cluster.stop());
 
 async function untilCalled(pod: Pod, client: RawClient, tool: string): Promise<void> {

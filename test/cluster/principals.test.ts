@@ -1,17 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import type { Pod } from '../support/pods/process.js';
 import type { WhoAmI } from '../support/pods/probeServer.js';
 import { RawClient } from '../support/clients/rawClient.js';
-import { Cluster, serversMadeOn } from './cluster.js';
+import { useCluster, serversMadeOn } from './cluster.js';
 
-let cluster: Cluster;
-let first: Pod;
-let second: Pod;
-beforeAll(async () => {
-  cluster = await Cluster.start(2);
-  [first, second] = cluster.pods as [Pod, Pod];
-});
-afterAll(() => cluster.stop());
+const cluster = useCluster(2);
 
 function as(user: string | undefined, sessionId: string, token = 'token'): RawClient {
   const login: Record<string, string> = user === undefined ? {} : { 'x-user': user, 'x-token': token };
@@ -20,9 +12,9 @@ function as(user: string | undefined, sessionId: string, token = 'token'): RawCl
 
 // Promise: F5
 test('to a stranger a session is as good as unknown, on every pod and by every method', async () => {
-  const alice = await new RawClient({ 'x-user': 'alice' }).open(`${first.origin}/mcp`);
-  const made = await serversMadeOn(second);
-  for (const pod of [first, second]) {
+  const alice = await new RawClient({ 'x-user': 'alice' }).open(`${cluster.first.origin}/mcp`);
+  const made = await serversMadeOn(cluster.second);
+  for (const pod of [cluster.first, cluster.second]) {
     const url = `${pod.origin}/mcp`;
     for (const user of ['mallory', undefined]) {
       const unknown = await as(user, randomUUID()).request(url, 'tools/list');
@@ -34,22 +26,22 @@ test('to a stranger a session is as good as unknown, on every pod and by every m
       expect((await as(user, alice.sessionId!).delete(url)).status).toBe(404);
     }
   }
-  expect((await serversMadeOn(second)) - made).toBe(0);
-  expect(await alice.callTool(`${second.origin}/mcp`, 'echo', { text: 'mine' })).toBe('mine');
+  expect((await serversMadeOn(cluster.second)) - made).toBe(0);
+  expect(await alice.callTool(`${cluster.second.origin}/mcp`, 'echo', { text: 'mine' })).toBe('mine');
 });
 
 test("an initialize with a stranger's session id opens a session of one's own", async () => {
-  const alice = await new RawClient({ 'x-user': 'alice' }).open(`${first.origin}/mcp`);
-  const answer = await as('mallory', alice.sessionId!).initialize(`${second.origin}/mcp`);
+  const alice = await new RawClient({ 'x-user': 'alice' }).open(`${cluster.first.origin}/mcp`);
+  const answer = await as('mallory', alice.sessionId!).initialize(`${cluster.second.origin}/mcp`);
   expect(answer.status).toBe(200);
   expect(answer.headers.get('mcp-session-id')).not.toBe(alice.sessionId);
 });
 
 test('a session survives the refresh of its token', async () => {
-  const alice = await new RawClient({ 'x-user': 'alice', 'x-token': 'old' }).open(`${first.origin}/mcp`);
+  const alice = await new RawClient({ 'x-user': 'alice', 'x-token': 'old' }).open(`${cluster.first.origin}/mcp`);
   for (const [pod, token] of [
-    [second, 'new'],
-    [first, 'newer']
+    [cluster.second, 'new'],
+    [cluster.first, 'newer']
   ] as const) {
     const told = await as('alice', alice.sessionId!, token).callTool(`${pod.origin}/mcp`, 'whoami');
     expect(JSON.parse(String(told)) as WhoAmI).toMatchObject({ subject: 'alice', token });
@@ -57,15 +49,17 @@ test('a session survives the refresh of its token', async () => {
 });
 
 test('a session that was opened without a login is found by its id alone', async () => {
-  const client = await new RawClient().open(`${first.origin}/mcp`);
-  expect(await as('alice', client.sessionId!).callTool(`${second.origin}/mcp`, 'echo', { text: 'x' })).toBe('x');
+  const client = await new RawClient().open(`${cluster.first.origin}/mcp`);
+  expect(await as('alice', client.sessionId!).callTool(`${cluster.second.origin}/mcp`, 'echo', { text: 'x' })).toBe(
+    'x'
+  );
 });
 
 test('transports that are wired by hand keep strangers out as well', async () => {
-  const alice = await new RawClient({ 'x-user': 'alice' }).open(`${first.origin}/hand`);
-  for (const pod of [first, second]) {
+  const alice = await new RawClient({ 'x-user': 'alice' }).open(`${cluster.first.origin}/hand`);
+  for (const pod of [cluster.first, cluster.second]) {
     const answer = await as('mallory', alice.sessionId!).request(`${pod.origin}/hand`, 'tools/list');
     expect([answer.status, answer.messages[0]?.error?.code]).toEqual([404, -32001]);
   }
-  expect(await alice.callTool(`${second.origin}/hand`, 'echo', { text: 'mine' })).toBe('mine');
+  expect(await alice.callTool(`${cluster.second.origin}/hand`, 'echo', { text: 'mine' })).toBe('mine');
 });

@@ -1,27 +1,16 @@
 import type { EventStream } from '../support/clients/eventStream.js';
-import { startPod, startPods, type Pod } from '../support/pods/process.js';
+import type { Pod } from '../support/pods/process.js';
 import { HEADERS, StreamSession as Session } from '../support/clients/streamSession.js';
-import { startBackend, type Backend } from './backend.js';
+import { useCluster } from './cluster.js';
 
-let backend: Backend;
-let pods: Pod[];
-
-beforeAll(async () => {
-  backend = await startBackend();
-  pods = await startPods(3, 'test/cluster/streamPod.ts', backend.flags);
-});
-
-afterAll(async () => {
-  await Promise.all(pods.map(pod => pod.stop('SIGKILL')));
-  await backend.stop();
-});
+const cluster = useCluster(3, { script: 'test/cluster/streamPod.ts' });
 
 const steps = (stream: EventStream) => stream.messages.flatMap(({ params }) => (params ? [params.data] : []));
 const answers = (stream: EventStream) => stream.messages.filter(({ result, error }) => result ?? error);
 const upTo = (count: number) => Array.from({ length: count }, (_, index) => index + 1);
 
 test('a request goes on on another pod: replay, then live, no gap, no duplicate, and the stream ends with the response', async () => {
-  const [a, b] = pods as [Pod, Pod];
+  const [a, b] = cluster.pods as [Pod, Pod];
   const session = await Session.open(a);
   const first = await session.call(a, 'count', { steps: 20, everyMs: 30 });
   await first.until(() => steps(first).length >= 5);
@@ -34,9 +23,9 @@ test('a request goes on on another pod: replay, then live, no gap, no duplicate,
 });
 
 test('a client may move from pod to pod, and back to the one that runs its request', async () => {
-  const session = await Session.open(pods[0] as Pod);
-  const streams = [await session.call(pods[0] as Pod, 'count', { steps: 24, everyMs: 40 })];
-  for (const pod of [1, 2, 0, 1].map(index => pods[index] as Pod)) {
+  const session = await Session.open(cluster.pods[0] as Pod);
+  const streams = [await session.call(cluster.pods[0] as Pod, 'count', { steps: 24, everyMs: 40 })];
+  for (const pod of [1, 2, 0, 1].map(index => cluster.pods[index] as Pod)) {
     const current = streams.at(-1) as EventStream;
     await current.until(() => steps(current).length >= 3);
     current.drop();
@@ -48,7 +37,7 @@ test('a client may move from pod to pod, and back to the one that runs its reque
 });
 
 test('an answer that was given while nobody was attached is read from the log of any pod', async () => {
-  const [a, b, c] = pods as [Pod, Pod, Pod];
+  const [a, b, c] = cluster.pods as [Pod, Pod, Pod];
   const session = await Session.open(a);
   const first = await session.call(a, 'count', { steps: 3, everyMs: 30 });
   await first.until(() => steps(first).length === 1);
@@ -65,7 +54,7 @@ test('an answer that was given while nobody was attached is read from the log of
 });
 
 test('a tool that makes its client poll is polled on any pod', async () => {
-  const [a, b] = pods as [Pod, Pod];
+  const [a, b] = cluster.pods as [Pod, Pod];
   const session = await Session.open(a);
   const first = await session.call(a, 'count', { steps: 6, everyMs: 40, poll: true });
   await first.untilEnded();
@@ -78,7 +67,7 @@ test('a tool that makes its client poll is polled on any pod', async () => {
 
 // Promise: L5
 test('a cursor of another session is refused as one that does not exist', async () => {
-  const [a, b] = pods as [Pod, Pod];
+  const [a, b] = cluster.pods as [Pod, Pod];
   const [mine, yours] = [await Session.open(a), await Session.open(a)];
   const stream = await yours.call(a, 'count', { steps: 1, everyMs: 1 });
   await stream.untilEnded();
@@ -100,7 +89,7 @@ test('a cursor of another session is refused as one that does not exist', async 
 });
 
 test('the standalone stream resumes on another pod while a third goes on sending', async () => {
-  const [a, b, c] = pods as [Pod, Pod, Pod];
+  const [a, b, c] = cluster.pods as [Pod, Pod, Pod];
   const session = await Session.open(a);
   const first = await session.listen(a);
   const shouting = await session.call(c, 'shout', { from: 1, to: 60, everyMs: 10 });
@@ -114,13 +103,13 @@ test('the standalone stream resumes on another pod while a third goes on sending
 });
 
 test('a client whose cursor has expired gets its GET stream from now on, and a cursor for it', async () => {
-  const [a, b, c] = pods as [Pod, Pod, Pod];
+  const [a, b, c] = cluster.pods as [Pod, Pod, Pod];
   const session = await Session.open(a);
   const first = await session.listen(a);
   await (await session.call(c, 'shout', { from: 1, to: 2 })).untilEnded();
   await first.until(() => steps(first).length === 2);
   first.drop();
-  await backend.expireLogs(session.id);
+  await cluster.backend.expireLogs(session.id);
   const second = await session.listen(b, first.lastEventId);
   expect(second.status).toBe(200);
   await second.until(() => second.lastEventId !== undefined);
@@ -140,7 +129,7 @@ test('a client whose cursor has expired gets its GET stream from now on, and a c
 });
 
 test('what is said while a client reconnects for the first time waits in the log', async () => {
-  const [a, b, c] = pods as [Pod, Pod, Pod];
+  const [a, b, c] = cluster.pods as [Pod, Pod, Pod];
   const session = await Session.open(a);
   const first = await session.listen(a);
   await first.until(() => first.lastEventId !== undefined);
@@ -154,12 +143,12 @@ test('what is said while a client reconnects for the first time waits in the log
 });
 
 test('what three pods say at once on the GET stream comes in one order, whichever pod holds the stream, with no gap', async () => {
-  const session = await Session.open(pods[0] as Pod);
-  const streams = [await session.listen(pods[0] as Pod)];
+  const session = await Session.open(cluster.pods[0] as Pod);
+  const streams = [await session.listen(cluster.pods[0] as Pod)];
   const shouting = await Promise.all(
-    pods.slice(0, 3).map((pod, index) => session.call(pod, 'shout', { from: 1000 * index + 1, to: 1000 * index + 100 }))
+    cluster.pods.map((pod, index) => session.call(pod, 'shout', { from: 1000 * index + 1, to: 1000 * index + 100 }))
   );
-  for (const holder of [1, 2, 0, 1, 2].map(index => pods[index] as Pod)) {
+  for (const holder of [1, 2, 0, 1, 2].map(index => cluster.pods[index] as Pod)) {
     const current = streams.at(-1) as EventStream;
     await current.until(() => steps(current).length >= 30);
     current.drop();
@@ -186,35 +175,29 @@ test('what three pods say at once on the GET stream comes in one order, whicheve
 describe('when the pod that runs a request', () => {
   const error = { code: -32000, message: 'The server that ran this request is gone' };
 
-  async function newPod(): Promise<Pod> {
-    const pod = await startPod('test/cluster/streamPod.ts', backend.flags);
-    pods.push(pod);
-    return pod;
-  }
-
   // Promise: F8
   test('is killed while the client is away, the client is told soon after it has come back', async () => {
-    const owner = await newPod();
+    const owner = await cluster.addExtraPod();
     const session = await Session.open(owner);
     const first = await session.call(owner, 'count', { steps: 100, everyMs: 50 });
     await first.until(() => steps(first).length >= 2);
     await owner.stop('SIGKILL');
-    const second = await session.listen(pods[1] as Pod, first.lastEventId);
+    const second = await session.listen(cluster.pods[1] as Pod, first.lastEventId);
     await second.untilEnded(5000);
     expect(answers(second)).toEqual([{ jsonrpc: '2.0', id: 1, error }]);
     // Whoever resumes from the same event later is told the same, and nothing else.
-    const third = await session.listen(pods[2] as Pod, first.lastEventId);
+    const third = await session.listen(cluster.pods[2] as Pod, first.lastEventId);
     await third.untilEnded(5000);
     expect(answers(third)).toEqual([{ jsonrpc: '2.0', id: 1, error }]);
   });
 
   test('is killed while the client listens on another, the client is told within the lease', async () => {
-    const owner = await newPod();
+    const owner = await cluster.addExtraPod();
     const session = await Session.open(owner);
     const first = await session.call(owner, 'count', { steps: 100, everyMs: 50 });
     await first.until(() => steps(first).length >= 2);
     first.drop();
-    const second = await session.listen(pods[1] as Pod, first.lastEventId);
+    const second = await session.listen(cluster.pods[1] as Pod, first.lastEventId);
     await second.until(() => steps(second).length >= 2);
     await owner.stop('SIGKILL');
     await second.untilEnded(6000);
@@ -224,33 +207,33 @@ describe('when the pod that runs a request', () => {
   });
 
   test('only paused for longer than its lease, it does no harm when it comes back', async () => {
-    const owner = await newPod();
+    const owner = await cluster.addExtraPod();
     const session = await Session.open(owner);
     const first = await session.call(owner, 'count', { steps: 8, everyMs: 100 });
     await first.until(() => steps(first).length >= 2);
     first.drop();
     owner.signal('SIGSTOP');
-    const second = await session.listen(pods[1] as Pod, first.lastEventId);
+    const second = await session.listen(cluster.pods[1] as Pod, first.lastEventId);
     await second.untilEnded(6000);
     expect(answers(second)).toEqual([{ jsonrpc: '2.0', id: 1, error }]);
     owner.signal('SIGCONT');
     const elsewhere = await session.call(owner, 'count', { steps: 1, everyMs: 1200 });
     await elsewhere.untilEnded();
     expect(answers(elsewhere)).toHaveLength(1);
-    const third = await session.listen(pods[2] as Pod, first.lastEventId);
+    const third = await session.listen(cluster.pods[2] as Pod, first.lastEventId);
     await third.untilEnded(6000);
     expect(answers(third)).toEqual([{ jsonrpc: '2.0', id: 1, error }]);
   });
 
   test('drains, its clients get their answers from other pods and nothing is lost', async () => {
-    const owner = await newPod();
+    const owner = await cluster.addExtraPod();
     const session = await Session.open(owner);
     const first = await session.call(owner, 'count', { steps: 20, everyMs: 50 });
     await first.until(() => steps(first).length >= 2);
     const exit = owner.stop('SIGTERM');
     await first.untilEnded();
     expect(answers(first)).toEqual([]);
-    const second = await session.listen(pods[1] as Pod, first.lastEventId);
+    const second = await session.listen(cluster.pods[1] as Pod, first.lastEventId);
     await second.untilEnded();
     expect(await exit).toBe(0);
     expect([...steps(first), ...steps(second)]).toEqual(upTo(20));

@@ -1,10 +1,8 @@
 import { AccountingClient, type Call } from '../support/clients/accountingClient.js';
-import { startPod, startPods, type Pod } from '../support/pods/process.js';
-import { startRedisServer, type RedisServer } from '../support/servers/redisServer.js';
 import { Spread } from '../support/clients/spread.js';
 import { until } from '../support/until.js';
+import { useCluster } from './cluster.js';
 
-const podScript = 'test/support/pods/busyPod.ts';
 const CLIENTS = 12;
 
 /** Calls one tool after the other until it is told to stop. */
@@ -24,20 +22,10 @@ describe.each([
   ['without an event store', ['--no-log']]
 ])('%s', (_, flags) => {
   const hasLog = flags.length === 0;
-  let redis: RedisServer;
-  let pods: Pod[];
-  const start = () => startPod(podScript, ['--redis', redis.url, ...flags]);
-  beforeAll(async () => {
-    redis = await startRedisServer();
-    pods = await startPods(3, podScript, ['--redis', redis.url, ...flags]);
-  });
-  afterAll(async () => {
-    await Promise.all(pods.map(pod => pod.stop('SIGKILL')));
-    await redis.stop();
-  });
+  const cluster = useCluster(3, { script: 'test/support/pods/busyPod.ts', flags, backend: 'redis' });
 
   test('every pod is replaced under load: whatever clients have called is answered, once', async () => {
-    const spread = new Spread(pods.map(pod => pod.port));
+    const spread = new Spread(cluster.pods.map(pod => pod.port));
     const clients = await Promise.all(
       Array.from({ length: CLIENTS }, (_, i) =>
         AccountingClient.connect(`c${i}`, Spread.url, { fetch: spread.fetch, maxRetries: 10 })
@@ -50,13 +38,13 @@ describe.each([
 
     const stop = new AbortController();
     const working = Promise.all(clients.map(client => work(client, stop.signal)));
-    for (const index of pods.keys()) {
-      const leaving = pods[index]!;
-      spread.setPorts(pods.filter(pod => pod !== leaving).map(pod => pod.port));
+    for (const index of cluster.pods.keys()) {
+      const leaving = cluster.pods[index]!;
+      spread.setPorts(cluster.pods.filter(pod => pod !== leaving).map(pod => pod.port));
       await spread.settled(leaving.port);
       expect(await leaving.stop('SIGTERM')).toBe(0);
-      pods[index] = await start();
-      spread.setPorts(pods.map(pod => pod.port));
+      cluster.pods[index] = await cluster.addExtraPod();
+      spread.setPorts(cluster.pods.map(pod => pod.port));
     }
     const begun = clients.reduce((sum, { calls }) => sum + calls.length, 0);
     await until('the new pods have been worked on', () =>

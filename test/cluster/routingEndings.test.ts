@@ -2,20 +2,10 @@ import { CAPABILITIES } from '../support/clients/answeringClient.js';
 import type { Pod } from '../support/pods/process.js';
 import { type FollowedRequest, RawClient } from '../support/clients/rawClient.js';
 import { until } from '../support/until.js';
-import { backstage, Cluster, journalOf } from './cluster.js';
+import { backstage, useCluster, journalOf } from './cluster.js';
 import { questionOn } from './questions.js';
 
-let cluster: Cluster;
-let pods: Pod[];
-let first: Pod;
-let second: Pod;
-let third: Pod;
-beforeAll(async () => {
-  cluster = await Cluster.start(3);
-  pods = cluster.pods;
-  [first, second, third] = pods as [Pod, Pod, Pod];
-});
-afterAll(() => cluster.stop());
+const cluster = useCluster(3);
 
 async function entriesOf(pod: Pod, client: RawClient, what: string): Promise<unknown[]> {
   return (await journalOf(pod, client.sessionId)).filter(entry => entry.what === what).map(({ name }) => name);
@@ -23,7 +13,7 @@ async function entriesOf(pod: Pod, client: RawClient, what: string): Promise<unk
 
 /** A session with a stream on the first pod, and on the first two a request and a question that wait. */
 async function openBusy(path: string) {
-  const [one, two] = [`${first.origin}/${path}`, `${second.origin}/${path}`];
+  const [one, two] = [`${cluster.first.origin}/${path}`, `${cluster.second.origin}/${path}`];
   const client = await new RawClient().open(one, { capabilities: CAPABILITIES });
   const stream = await client.stream(one);
   const requests: FollowedRequest[] = [];
@@ -33,18 +23,19 @@ async function openBusy(path: string) {
     await questionOn(asking);
     requests.push(asking);
   }
-  for (const pod of [first, second]) {
+  for (const pod of [cluster.first, cluster.second]) {
     await until('all runs', async () => (await entriesOf(pod, client, 'tool')).length === 2);
   }
   const expectAllEnded = async () => {
     await stream.ended;
     for (const request of requests) await request.stream.untilEnded();
-    for (const pod of [first, second]) {
+    for (const pod of [cluster.first, cluster.second]) {
       await until('its server knows', async () => (await entriesOf(pod, client, 'server closed')).length === 1);
       await until('the request is told', async () => (await entriesOf(pod, client, 'aborted')).length === 1);
       expect(await entriesOf(pod, client, 'aborted')).toEqual(['AbortError']);
     }
-    for (const pod of pods) expect(await client.callTool(`${pod.origin}/${path}`, 'echo', { text: 'x' })).toBe(404);
+    for (const pod of cluster.pods)
+      expect(await client.callTool(`${pod.origin}/${path}`, 'echo', { text: 'x' })).toBe(404);
   };
   return { client, expectAllEnded };
 }
@@ -58,7 +49,7 @@ test.each([
 ])('/%s: a DELETE on pod %i of three ends streams and requests on all pods at once', async (path, index) => {
   const { client, expectAllEnded } = await openBusy(path);
   const start = performance.now();
-  expect((await client.delete(`${pods[index]!.origin}/${path}`)).status).toBe(200);
+  expect((await client.delete(`${cluster.pods[index]!.origin}/${path}`)).status).toBe(200);
   await expectAllEnded();
   // Long before any pod looks by itself: sessions live there for an hour.
   expect(performance.now() - start).toBeLessThan(5000);
@@ -67,9 +58,9 @@ test.each([
 // Promise: L4
 test.each([0, 1, 2])('the application on pod %i of three ends a session on all pods at once', async index => {
   const { client, expectAllEnded } = await openBusy('mcp');
-  await backstage(pods[index]!, 'terminate', { sessionId: client.sessionId! });
+  await backstage(cluster.pods[index]!, 'terminate', { sessionId: client.sessionId! });
   await expectAllEnded();
-  const closed = await Promise.all(pods.map(pod => entriesOf(pod, client, 'onsessionclosed')));
+  const closed = await Promise.all(cluster.pods.map(pod => entriesOf(pod, client, 'onsessionclosed')));
   expect(closed.flat()).toEqual([]);
 });
 
@@ -83,9 +74,10 @@ test('a session that has expired ends on each pod that holds it when that pod ne
 test('two sessions on the same pods: the end of one is not the end of the other', async () => {
   const ending = await openBusy('mcp');
   const staying = await openBusy('mcp');
-  await ending.client.delete(`${third.origin}/mcp`);
+  await ending.client.delete(`${cluster.third.origin}/mcp`);
   await ending.expectAllEnded();
-  for (const pod of [first, second]) expect(await entriesOf(pod, staying.client, 'server closed')).toEqual([]);
-  expect((await staying.client.delete(`${third.origin}/mcp`)).status).toBe(200);
+  for (const pod of [cluster.first, cluster.second])
+    expect(await entriesOf(pod, staying.client, 'server closed')).toEqual([]);
+  expect((await staying.client.delete(`${cluster.third.origin}/mcp`)).status).toBe(200);
   await staying.expectAllEnded();
 });

@@ -4,31 +4,22 @@ import { CAPABILITIES } from '../support/clients/answeringClient.js';
 import type { Pod } from '../support/pods/process.js';
 import { RawClient } from '../support/clients/rawClient.js';
 import { until } from '../support/until.js';
-import { Cluster, errorsOn, journalOf } from './cluster.js';
+import { useCluster, errorsOn, journalOf } from './cluster.js';
 import { accept, answerOf, instanceIn, questionOn } from './questions.js';
 
-let cluster: Cluster;
-let first: Pod;
-let second: Pod;
+const cluster = useCluster(2);
 let redis: Redis;
-beforeAll(async () => {
-  cluster = await Cluster.start(2);
-  [first, second] = cluster.pods as [Pod, Pod];
-  redis = new Redis(cluster.backend.redisUrl);
-});
-afterAll(async () => {
-  redis.disconnect();
-  await cluster.stop();
-});
+beforeAll(() => void (redis = new Redis(cluster.backend.redisUrl)));
+afterAll(() => redis.disconnect());
 
 const mcp = (pod: Pod) => `${pod.origin}/mcp`;
 
 /** A session with a question open on each pod. */
 async function openOnBoth() {
-  const client = await new RawClient().open(mcp(first), { capabilities: CAPABILITIES });
+  const client = await new RawClient().open(mcp(cluster.first), { capabilities: CAPABILITIES });
   const calls = [
-    await client.followTool(mcp(first), 'ask', { text: 'on the first' }),
-    await client.followTool(mcp(second), 'ask', { text: 'on the second' })
+    await client.followTool(mcp(cluster.first), 'ask', { text: 'on the first' }),
+    await client.followTool(mcp(cluster.second), 'ask', { text: 'on the second' })
   ] as const;
   const questions = [await questionOn(calls[0]), await questionOn(calls[1])] as const;
   /** Everything that was begun is still there, and comes to its end. */
@@ -37,11 +28,11 @@ async function openOnBoth() {
       [1, false],
       [1, false]
     ]);
-    await client.post(mcp(second), accept(questions[0].id, 'one'));
-    await client.post(mcp(first), accept(questions[1].id, 'two'));
+    await client.post(mcp(cluster.second), accept(questions[0].id, 'one'));
+    await client.post(mcp(cluster.first), accept(questions[1].id, 'two'));
     const answers = (await Promise.all(calls.map(answerOf))).flat().map(({ result }) => result?.content);
     expect(answers).toEqual([{ answer: 'one' }, { answer: 'two' }]);
-    expect((await client.delete(mcp(first))).status).toBe(200);
+    expect((await client.delete(mcp(cluster.first))).status).toBe(200);
   };
   return { client, questions, finish };
 }
@@ -55,23 +46,23 @@ test('answers to what no server has asked are dropped and reported, wherever the
   const otherwiseWritten = [`${here}:"0"`, `${here}:0.0`, `${here}:-0`, `${here}: 0`, `${here}:0 `, `${here}:0e5`];
   const neverAsked = [`${here}:7`, `${here!.toUpperCase()}:0`, `${here}:9007199254740993`, `x${here}:0`];
   const forged = [...badlyFormed, ...otherwiseWritten, ...neverAsked];
-  const since = [(await journalOf(first)).length, (await journalOf(second)).length] as const;
+  const since = [(await journalOf(cluster.first)).length, (await journalOf(cluster.second)).length] as const;
   for (const id of forged) {
-    const { status, text } = await client.post(mcp(first), accept(id, 'forged'));
+    const { status, text } = await client.post(mcp(cluster.first), accept(id, 'forged'));
     expect([id, status, text]).toEqual([id, 202, '']);
   }
-  expect(await errorsOn(first, since[0])).toEqual(forged.map(() => notAsked));
+  expect(await errorsOn(cluster.first, since[0])).toEqual(forged.map(() => notAsked));
 
   // On their way to the pod that they name, and to one that is not there.
   for (const id of [`${elsewhere}:7`, `${elsewhere}:`, `${elsewhere}:"0"`, 'abcdefabcdef:0']) {
-    expect((await client.post(mcp(first), accept(id, 'forged'))).status).toBe(202);
+    expect((await client.post(mcp(cluster.first), accept(id, 'forged'))).status).toBe(202);
   }
-  await until('they are reported', async () => (await errorsOn(second, since[1])).length === 3);
-  expect(await errorsOn(second, since[1])).toEqual([notAsked, notAsked, notAsked]);
+  await until('they are reported', async () => (await errorsOn(cluster.second, since[1])).length === 3);
+  expect(await errorsOn(cluster.second, since[1])).toEqual([notAsked, notAsked, notAsked]);
   const nameless = { jsonrpc: '2.0', error: { code: -1, message: 'of nothing' } };
-  expect((await client.post(mcp(first), nameless)).status).toBe(202);
-  expect(await errorsOn(first, since[0])).toHaveLength(forged.length + 1);
-  const journal = [await journalOf(first), await journalOf(second)].flat();
+  expect((await client.post(mcp(cluster.first), nameless)).status).toBe(202);
+  expect(await errorsOn(cluster.first, since[0])).toHaveLength(forged.length + 1);
+  const journal = [await journalOf(cluster.first), await journalOf(cluster.second)].flat();
   expect(journal.filter(({ what, name }) => what === 'server error' && name?.includes('unknown'))).toEqual([]);
   await finish();
 });
@@ -79,8 +70,8 @@ test('answers to what no server has asked are dropped and reported, wherever the
 // Promise: L5
 test("one session's answers, progress and cancellations do not reach another's questions", async () => {
   const { client, questions, finish } = await openOnBoth();
-  const stranger = await new RawClient().open(mcp(first), { capabilities: CAPABILITIES });
-  for (const pod of [first, second]) {
+  const stranger = await new RawClient().open(mcp(cluster.first), { capabilities: CAPABILITIES });
+  for (const pod of [cluster.first, cluster.second]) {
     for (const { id } of questions) {
       expect((await stranger.post(mcp(pod), accept(id, 'mine'))).status).toBe(202);
       await stranger.notify(mcp(pod), 'notifications/progress', { progressToken: id, progress: 1 });
@@ -89,7 +80,7 @@ test("one session's answers, progress and cancellations do not reach another's q
     const { status } = await stranger.notify(mcp(pod), 'notifications/roots/list_changed');
     expect(status).toBe(202);
   }
-  for (const pod of [first, second]) {
+  for (const pod of [cluster.first, cluster.second]) {
     const names = (await journalOf(pod, client.sessionId)).map(({ name }) => name);
     expect(names).not.toContain('notifications/progress');
     expect(names).not.toContain('notifications/roots/list_changed');
@@ -131,11 +122,11 @@ test.each([
 ])('a message between pods with %s is reported by each pod that hears it, and changes nothing', async (...each) => {
   const [, sent, reason] = each;
   const { client, finish } = await openOnBoth();
-  const stream = await client.stream(mcp(second));
-  const before = [await journalOf(first), await journalOf(second)] as const;
+  const stream = await client.stream(mcp(cluster.second));
+  const before = [await journalOf(cluster.first), await journalOf(cluster.second)] as const;
   const text = typeof sent === 'string' ? sent : JSON.stringify(sent);
   expect(await redis.publish(`pod:bus:session:${client.sessionId}`, text)).toBe(2);
-  for (const [index, pod] of [first, second].entries()) {
+  for (const [index, pod] of [cluster.first, cluster.second].entries()) {
     const since = before[index]!.length;
     const [error] = await until('it is reported', async () => {
       const errors = await errorsOn(pod, since);
@@ -154,7 +145,7 @@ test.each([
 
 test('well-formed messages about what is not there change nothing', async () => {
   const { client, finish } = await openOnBoth();
-  const stream = await client.stream(mcp(second));
+  const stream = await client.stream(mcp(cluster.second));
   const streamId = `${client.sessionId}:abcdefabcdef..x`;
   const sent = [
     { type: 'response', to: from, message: { jsonrpc: '2.0', id: `${from}:0`, result: {} } },
@@ -168,14 +159,14 @@ test('well-formed messages about what is not there change nothing', async () => 
     { type: 'stream-close', streamId },
     { type: 'changed' }
   ];
-  const before = [(await journalOf(first)).length, (await journalOf(second)).length] as const;
+  const before = [(await journalOf(cluster.first)).length, (await journalOf(cluster.second)).length] as const;
   const channel = `pod:bus:session:${client.sessionId}`;
   for (const body of sent) {
     expect(await redis.publish(channel, JSON.stringify({ v: 1, from, ...body }))).toBe(2);
     const newer = { ...body, v: 2, from, andMore: [body] };
     expect(await redis.publish(channel, JSON.stringify(newer))).toBe(2);
   }
-  for (const [index, pod] of [first, second].entries()) {
+  for (const [index, pod] of [cluster.first, cluster.second].entries()) {
     await until('all that is new is reported', async () => (await errorsOn(pod, before[index])).length === sent.length);
     const errors = await errorsOn(pod, before[index]);
     expect(errors.filter(error => !error.includes('of version 2'))).toEqual([]);
@@ -189,10 +180,10 @@ test('well-formed messages about what is not there change nothing', async () => 
 
 test('what is said about a session that is nowhere is heard by nobody', async () => {
   const { finish } = await openOnBoth();
-  const since = [(await journalOf(first)).length, (await journalOf(second)).length] as const;
+  const since = [(await journalOf(cluster.first)).length, (await journalOf(cluster.second)).length] as const;
   for (const text of ['x', JSON.stringify({ v: 1, from, type: 'ended' })]) {
     expect(await redis.publish(`pod:bus:session:${randomUUID()}`, text)).toBe(0);
   }
   await finish();
-  expect([...(await errorsOn(first, since[0])), ...(await errorsOn(second, since[1]))]).toEqual([]);
+  expect([...(await errorsOn(cluster.first, since[0])), ...(await errorsOn(cluster.second, since[1]))]).toEqual([]);
 });

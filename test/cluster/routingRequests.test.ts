@@ -3,20 +3,10 @@ import { QUESTIONS } from '../support/pods/askingTools.js';
 import type { Pod } from '../support/pods/process.js';
 import { RawClient } from '../support/clients/rawClient.js';
 import { until } from '../support/until.js';
-import { backstage, Cluster, errorsOn, journalOf } from './cluster.js';
+import { backstage, useCluster, errorsOn, journalOf } from './cluster.js';
 import { accept, answerOf, isQuestion, questionOn } from './questions.js';
 
-let cluster: Cluster;
-let pods: Pod[];
-let first: Pod;
-let second: Pod;
-let third: Pod;
-beforeAll(async () => {
-  cluster = await Cluster.start(3);
-  pods = cluster.pods;
-  [first, second, third] = pods as [Pod, Pod, Pod];
-});
-afterAll(() => cluster.stop());
+const cluster = useCluster(3);
 
 const open = (url: string) => new RawClient().open(url, { capabilities: CAPABILITIES });
 const mcp = (pod: Pod) => `${pod.origin}/mcp`;
@@ -27,7 +17,7 @@ test.each([
   ['low', 3],
   ['hand', 2]
 ])('/%s: whatever %i pods ask at once is answered, and no answer crosses', async (path, podCount) => {
-  cluster.proxy.setPods(pods.slice(0, podCount).map(pod => pod.port));
+  cluster.proxy.setPods(cluster.pods.slice(0, podCount).map(pod => pod.port));
   const client = await AnsweringClient.connect(`${cluster.proxy.origin}/${path}`);
   const calls = QUESTIONS.flatMap(kind =>
     Array.from({ length: podCount }, async (_, i) => {
@@ -54,12 +44,12 @@ test.each([
   ['the pod that asks', 0, 'mcp'],
   ['the web-standard side of another pod', 1, 'fetch']
 ])('an answer that comes to %s is answered 202 and reaches the tool', async (_where, index, path) => {
-  const client = await open(mcp(first));
-  if (index === 1) await client.callTool(mcp(second), 'echo', { text: 'x' });
-  const call = await client.followTool(mcp(first), 'ask', { text: 'who?' });
+  const client = await open(mcp(cluster.first));
+  if (index === 1) await client.callTool(mcp(cluster.second), 'echo', { text: 'x' });
+  const call = await client.followTool(mcp(cluster.first), 'ask', { text: 'who?' });
   const question = await questionOn(call);
   expect(question).toMatchObject({ method: 'elicitation/create', params: { message: 'who?' } });
-  const answer = await client.post(`${pods[index]!.origin}/${path}`, accept(question.id, 'me'));
+  const answer = await client.post(`${cluster.pods[index]!.origin}/${path}`, accept(question.id, 'me'));
   expect([answer.status, answer.text]).toEqual([202, '']);
   expect(await answerOf(call)).toEqual([
     { text: 'who?', result: { action: 'accept', content: { answer: 'me' } }, progress: [] }
@@ -67,30 +57,37 @@ test.each([
 });
 
 test('a refusal of the client is routed like an answer', async () => {
-  const client = await open(mcp(first));
-  const call = await client.followTool(mcp(first), 'ask', { kind: 'sampling', text: 'x' });
+  const client = await open(mcp(cluster.first));
+  const call = await client.followTool(mcp(cluster.first), 'ask', { kind: 'sampling', text: 'x' });
   const { id } = await questionOn(call);
   const refusal = { jsonrpc: '2.0', id, error: { code: -1, message: 'not today' } };
-  expect((await client.post(mcp(second), refusal)).status).toBe(202);
+  expect((await client.post(mcp(cluster.second), refusal)).status).toBe(202);
   expect(await answerOf(call)).toEqual([expect.objectContaining({ error: 'MCP error -1: not today' })]);
 });
 
 test('one batch of answers is for several pods', async () => {
-  const client = await new RawClient().open(mcp(first), { capabilities: CAPABILITIES, protocolVersion: '2025-03-26' });
-  const calls = await Promise.all(pods.map(pod => client.followTool(mcp(pod), 'ask', { text: String(pod.port) })));
+  const client = await new RawClient().open(mcp(cluster.first), {
+    capabilities: CAPABILITIES,
+    protocolVersion: '2025-03-26'
+  });
+  const calls = await Promise.all(
+    cluster.pods.map(pod => client.followTool(mcp(pod), 'ask', { text: String(pod.port) }))
+  );
   const questions = await Promise.all(calls.map(questionOn));
   const answers = questions.map(({ id, params }) => accept(id, `${String(params?.message)}!`));
-  expect((await client.post(mcp(third), answers)).status).toBe(202);
+  expect((await client.post(mcp(cluster.third), answers)).status).toBe(202);
   const asked = await Promise.all(calls.map(answerOf));
-  expect(asked.flat().map(({ result }) => result?.content)).toEqual(pods.map(({ port }) => ({ answer: `${port}!` })));
+  expect(asked.flat().map(({ result }) => result?.content)).toEqual(
+    cluster.pods.map(({ port }) => ({ answer: `${port}!` }))
+  );
 });
 
 test('a question without a call goes out on the standalone stream of another pod, and is answered on a third', async () => {
-  const client = await open(mcp(first));
-  await client.callTool(mcp(second), 'echo', { text: 'x' });
-  const stream = await client.stream(mcp(second));
+  const client = await open(mcp(cluster.first));
+  await client.callTool(mcp(cluster.second), 'echo', { text: 'x' });
+  const stream = await client.stream(mcp(cluster.second));
   for (const [index, kind] of QUESTIONS.entries()) {
-    const asked = backstage(first, 'ask', { sessionId: client.sessionId!, kind, text: kind });
+    const asked = backstage(cluster.first, 'ask', { sessionId: client.sessionId!, kind, text: kind });
     const { id } = await until('it is asked', () => stream.messages.filter(isQuestion)[index]);
     const results = {
       sampling: { model: 'm', role: 'assistant', content: { type: 'text', text: kind } },
@@ -99,39 +96,39 @@ test('a question without a call goes out on the standalone stream of another pod
       roots: { roots: [] },
       ping: {}
     };
-    expect((await client.post(mcp(third), { jsonrpc: '2.0', id, result: results[kind] })).status).toBe(202);
+    expect((await client.post(mcp(cluster.third), { jsonrpc: '2.0', id, result: results[kind] })).status).toBe(202);
     expect(await asked).toEqual([{ text: kind, result: results[kind], progress: [] }]);
   }
   stream.close();
 });
 
 test("the client's progress reaches the pod that asks, under the token that its server gave", async () => {
-  const client = await open(mcp(first));
+  const client = await open(mcp(cluster.first));
   const [call, other] = [
-    await client.followTool(mcp(first), 'ask', { text: 'how far?' }),
-    await client.followTool(mcp(second), 'ask', { text: 'and you?' })
+    await client.followTool(mcp(cluster.first), 'ask', { text: 'how far?' }),
+    await client.followTool(mcp(cluster.second), 'ask', { text: 'and you?' })
   ];
   const questions = await Promise.all([call, other].map(questionOn));
   const tokens = questions.map(({ params }) => (params?._meta as Record<string, unknown>).progressToken);
   expect(tokens).toEqual(questions.map(({ id }) => id));
   const report = (pod: Pod, progressToken: unknown, progress: number) =>
     client.notify(mcp(pod), 'notifications/progress', { progressToken, progress, total: 3 });
-  for (const [pod, progress] of [second, third, first].map((pod, i) => [pod, i + 1] as const)) {
+  for (const [pod, progress] of [cluster.second, cluster.third, cluster.first].map((pod, i) => [pod, i + 1] as const)) {
     expect((await report(pod, tokens[0], progress)).status).toBe(202);
     // Pods are in order with themselves alone.
-    await until('it has arrived', async () => (await progressSeenOn(first, client)).length === progress);
+    await until('it has arrived', async () => (await progressSeenOn(cluster.first, client)).length === progress);
   }
-  expect((await report(third, tokens[1], 3)).status).toBe(202);
-  await until('it has arrived', async () => (await progressSeenOn(second, client)).length === 1);
-  await client.post(mcp(third), accept(questions[0]!.id, 'there'));
-  await client.post(mcp(third), accept(questions[1]!.id, 'there too'));
+  expect((await report(cluster.third, tokens[1], 3)).status).toBe(202);
+  await until('it has arrived', async () => (await progressSeenOn(cluster.second, client)).length === 1);
+  await client.post(mcp(cluster.third), accept(questions[0]!.id, 'there'));
+  await client.post(mcp(cluster.third), accept(questions[1]!.id, 'there too'));
 
   const [asked, otherAsked] = [await answerOf(call), await answerOf(other)];
   expect(asked[0]!.progress).toEqual([1, 2, 3].map(progress => ({ progress, total: 3 })));
   expect(otherAsked[0]!.progress).toEqual([{ progress: 3, total: 3 }]);
-  expect(await progressSeenOn(first, client)).toEqual([0, 0, 0]);
-  expect(await progressSeenOn(second, client)).toEqual([0]);
-  expect(await progressSeenOn(third, client)).toEqual([]);
+  expect(await progressSeenOn(cluster.first, client)).toEqual([0, 0, 0]);
+  expect(await progressSeenOn(cluster.second, client)).toEqual([0]);
+  expect(await progressSeenOn(cluster.third, client)).toEqual([]);
 });
 
 async function progressSeenOn(pod: Pod, client: RawClient): Promise<unknown[]> {
@@ -143,7 +140,7 @@ test.each([
   ['its own signal', { abortAfterMs: 100 }, /abort|timeout/i],
   ['the time limit of the request', { timeoutMs: 100 }, /-32001: Request timed out/]
 ])('a question that its server takes back by %s is taken back under the id on the wire', async (_how, args, error) => {
-  cluster.proxy.setPods(pods.map(pod => pod.port));
+  cluster.proxy.setPods(cluster.pods.map(pod => pod.port));
   const client = await AnsweringClient.connect(`${cluster.proxy.origin}/mcp`);
   client.ignored = 'ignored';
   // Questions with the same inner id on the other pods stay open meanwhile.
@@ -160,24 +157,24 @@ test.each([
 });
 
 test('an answer that comes twice, or too late, is given once and otherwise reported', async () => {
-  const client = await open(mcp(first));
-  const since = (await journalOf(first)).length;
-  const call = await client.followTool(mcp(first), 'ask', { text: 'x', timeoutMs: 400, count: 1 });
-  const late = await client.followTool(mcp(first), 'ask', { text: 'y', timeoutMs: 1 });
+  const client = await open(mcp(cluster.first));
+  const since = (await journalOf(cluster.first)).length;
+  const call = await client.followTool(mcp(cluster.first), 'ask', { text: 'x', timeoutMs: 400, count: 1 });
+  const late = await client.followTool(mcp(cluster.first), 'ask', { text: 'y', timeoutMs: 1 });
   const [{ id }, { id: lateId }] = [await questionOn(call), await questionOn(late)];
-  const statuses = await Promise.all(pods.map(pod => client.post(mcp(pod), accept(id, 'once'))));
+  const statuses = await Promise.all(cluster.pods.map(pod => client.post(mcp(pod), accept(id, 'once'))));
   expect(statuses.map(({ status }) => status)).toEqual([202, 202, 202]);
   expect(await answerOf(call)).toEqual([expect.objectContaining({ result: accept(id, 'once').result })]);
   expect(await answerOf(late)).toEqual([
     expect.objectContaining({ error: expect.stringContaining('timed out') as unknown })
   ]);
-  expect((await client.post(mcp(second), accept(lateId, 'too late'))).status).toBe(202);
+  expect((await client.post(mcp(cluster.second), accept(lateId, 'too late'))).status).toBe(202);
 
   const dropped = 'Error: Dropped a response of the client to a request that is not open';
-  await until('all are reported', async () => (await errorsOn(first, since)).length === 3);
-  expect(await errorsOn(first, since)).toEqual([dropped, dropped, dropped]);
+  await until('all are reported', async () => (await errorsOn(cluster.first, since)).length === 3);
+  expect(await errorsOn(cluster.first, since)).toEqual([dropped, dropped, dropped]);
   // The server has seen none of them.
-  const journal = await journalOf(first, client.sessionId);
+  const journal = await journalOf(cluster.first, client.sessionId);
   const unknown = journal.filter(({ what, name }) => what === 'server error' && name?.includes('unknown'));
   expect(unknown).toEqual([]);
 });

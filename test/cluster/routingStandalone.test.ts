@@ -3,24 +3,14 @@ import { AnsweringClient } from '../support/clients/answeringClient.js';
 import type { Pod } from '../support/pods/process.js';
 import { type OpenStream, RawClient } from '../support/clients/rawClient.js';
 import { until } from '../support/until.js';
-import { backstage, Cluster, journalOf } from './cluster.js';
+import { backstage, useCluster, journalOf } from './cluster.js';
 
-let cluster: Cluster;
-let pods: Pod[];
-let first: Pod;
-let second: Pod;
-let third: Pod;
-beforeAll(async () => {
-  cluster = await Cluster.start(3);
-  pods = cluster.pods;
-  [first, second, third] = pods as [Pod, Pod, Pod];
-});
-afterAll(() => cluster.stop());
+const cluster = useCluster(3);
 
 /** A session that is live on all pods. */
 async function openOnAll(path = 'mcp'): Promise<RawClient> {
-  const client = await new RawClient().open(`${first.origin}/${path}`);
-  await Promise.all(pods.map(pod => client.request(`${pod.origin}/${path}`, 'ping')));
+  const client = await new RawClient().open(`${cluster.first.origin}/${path}`);
+  await Promise.all(cluster.pods.map(pod => client.request(`${pod.origin}/${path}`, 'ping')));
   return client;
 }
 
@@ -31,10 +21,10 @@ const heardOn = ({ messages }: OpenStream) => messages.map(({ params }) => Strin
 
 test.each(['mcp', 'hand'])('/%s: what any pod says arrives on the one stream, in its order, once', async path => {
   const client = await openOnAll(path);
-  for (const holder of pods) {
+  for (const holder of cluster.pods) {
     const stream = await client.stream(`${holder.origin}/${path}`);
-    const texts = pods.map((_, index) => Array.from({ length: 40 }, (__, i) => `${index}/${i}`));
-    await Promise.all(pods.map((pod, index) => say(pod, client, 'info', ...texts[index]!)));
+    const texts = cluster.pods.map((_, index) => Array.from({ length: 40 }, (__, i) => `${index}/${i}`));
+    await Promise.all(cluster.pods.map((pod, index) => say(pod, client, 'info', ...texts[index]!)));
     await until('all has arrived', () => stream.messages.length >= texts.flat().length);
     for (const [index, said] of texts.entries()) {
       expect(heardOn(stream).filter(text => text.startsWith(`${index}/`))).toEqual(said);
@@ -47,10 +37,10 @@ test.each(['mcp', 'hand'])('/%s: what any pod says arrives on the one stream, in
 
 test('log messages, list changes and resource updates all arrive, as they were said', async () => {
   const client = await openOnAll('low');
-  const stream = await client.stream(`${first.origin}/low`);
-  await say(second, client, 'tools', '');
-  await say(second, client, 'resource', 'file:///ü');
-  await say(second, client, 'warning', 'mind the gap\n\ndata: {}');
+  const stream = await client.stream(`${cluster.first.origin}/low`);
+  await say(cluster.second, client, 'tools', '');
+  await say(cluster.second, client, 'resource', 'file:///ü');
+  await say(cluster.second, client, 'warning', 'mind the gap\n\ndata: {}');
   await until('all has arrived', () => stream.messages.length === 3);
   expect(stream.messages).toEqual([
     { jsonrpc: '2.0', method: 'notifications/tools/list_changed' },
@@ -61,23 +51,23 @@ test('log messages, list changes and resource updates all arrive, as they were s
 });
 
 test("the SDK's client hears every pod", async () => {
-  cluster.proxy.setPods(pods.map(pod => pod.port));
+  cluster.proxy.setPods(cluster.pods.map(pod => pod.port));
   const client = await AnsweringClient.connect(`${cluster.proxy.origin}/mcp`);
   const heard: unknown[] = [];
   client.setNotificationHandler(LoggingMessageNotificationSchema, ({ params }) => void heard.push(params.data));
   client.setNotificationHandler(ToolListChangedNotificationSchema, () => void heard.push('tools'));
   const sessionId = client.http.sessionId!;
-  await Promise.all(pods.map(() => client.ping()));
+  await Promise.all(cluster.pods.map(() => client.ping()));
   await until('its stream is open', async () => {
     heard.length = 0;
-    await backstage(first, 'say', { sessionId, texts: ['open?'] });
+    await backstage(cluster.first, 'say', { sessionId, texts: ['open?'] });
     return heard.length > 0;
   });
-  for (const pod of pods) {
+  for (const pod of cluster.pods) {
     await backstage(pod, 'say', { sessionId, texts: [`from ${pod.port}`] });
     await backstage(pod, 'say', { sessionId, what: 'tools', texts: [''] });
   }
-  const expected = pods.flatMap(pod => [`from ${pod.port}`, 'tools']);
+  const expected = cluster.pods.flatMap(pod => [`from ${pod.port}`, 'tools']);
   await until('all has arrived', () => heard.filter(text => text !== 'open?').length === expected.length);
   expect(heard.filter(text => text !== 'open?').sort()).toEqual(expected.sort());
   await client.leave();
@@ -85,13 +75,13 @@ test("the SDK's client hears every pod", async () => {
 
 test('a notification that is sent before the GET comes is dropped, and a later one arrives on one stream alone', async () => {
   const client = await openOnAll();
-  await say(second, client, 'info', 'early');
-  const stream = await client.stream(`${first.origin}/mcp`);
-  await say(second, client, 'info', 'in time');
+  await say(cluster.second, client, 'info', 'early');
+  const stream = await client.stream(`${cluster.first.origin}/mcp`);
+  await say(cluster.second, client, 'info', 'in time');
   await until('it has arrived', () => stream.messages.length > 0);
   expect(heardOn(stream)).toEqual(['in time']);
-  const newer = await client.stream(`${third.origin}/mcp`);
-  await say(second, client, 'info', 'later');
+  const newer = await client.stream(`${cluster.third.origin}/mcp`);
+  await say(cluster.second, client, 'info', 'later');
   await until('it has arrived', () => newer.messages.length > 0);
   expect(heardOn(newer)).toEqual(['later']);
   newer.close();
@@ -99,19 +89,19 @@ test('a notification that is sent before the GET comes is dropped, and a later o
 
 test.each(['mcp', 'low'])('/%s: a log level filters what other pods say, without an exchange there', async path => {
   const client = await openOnAll(path);
-  const stream = await client.stream(`${third.origin}/${path}`);
-  const before = (await journalOf(second, client.sessionId)).length;
+  const stream = await client.stream(`${cluster.third.origin}/${path}`);
+  const before = (await journalOf(cluster.second, client.sessionId)).length;
   for (const [pod, level, passes] of [
-    [first, 'error', false],
-    [third, 'info', true],
-    [first, 'critical', false]
+    [cluster.first, 'error', false],
+    [cluster.third, 'info', true],
+    [cluster.first, 'critical', false]
   ] as const) {
     await client.request(`${pod.origin}/${path}`, 'logging/setLevel', { level });
     // The pods hear of it at the same time as the client, or a moment later.
     await until('it is in effect', async () => {
       const since = stream.messages.length;
-      await say(second, client, 'warning', 'perhaps');
-      await say(second, client, 'emergency', 'always');
+      await say(cluster.second, client, 'warning', 'perhaps');
+      await say(cluster.second, client, 'emergency', 'always');
       const heard = await until('it has arrived', () => {
         const texts = heardOn(stream).slice(since);
         return texts.includes('always') && texts;
@@ -119,21 +109,23 @@ test.each(['mcp', 'low'])('/%s: a log level filters what other pods say, without
       return heard.includes('perhaps') === passes;
     });
   }
-  const exchanges = (await journalOf(second, client.sessionId)).slice(before).filter(({ what }) => what === 'message');
+  const exchanges = (await journalOf(cluster.second, client.sessionId))
+    .slice(before)
+    .filter(({ what }) => what === 'message');
   expect(exchanges.map(({ name, again }) => [name, again])).toEqual(Array(3).fill(['logging/setLevel', true]));
   stream.close();
 });
 
 test('a newer stream takes over from an older one, on whichever pods they are', async () => {
   const client = await openOnAll();
-  let older = await client.stream(`${first.origin}/mcp`);
-  for (const pod of [second, third, third, first, second]) {
+  let older = await client.stream(`${cluster.first.origin}/mcp`);
+  for (const pod of [cluster.second, cluster.third, cluster.third, cluster.first, cluster.second]) {
     const newer = await client.stream(`${pod.origin}/mcp`);
     expect(newer.status).toBe(200);
     await older.ended;
-    for (const speaker of pods) await say(speaker, client, 'info', `from ${speaker.port}`);
+    for (const speaker of cluster.pods) await say(speaker, client, 'info', `from ${speaker.port}`);
     await until('all has arrived', () => newer.messages.length === 3);
-    expect(heardOn(newer).sort()).toEqual(pods.map(({ port }) => `from ${port}`).sort());
+    expect(heardOn(newer).sort()).toEqual(cluster.pods.map(({ port }) => `from ${port}`).sort());
     older = newer;
   }
   older.close();
@@ -142,11 +134,11 @@ test('a newer stream takes over from an older one, on whichever pods they are', 
 test('of streams that are opened on several pods at once one remains', async () => {
   const client = await openOnAll();
   for (let round = 0; round < 10; round++) {
-    const streams = await Promise.all(pods.map(pod => client.stream(`${pod.origin}/mcp`)));
+    const streams = await Promise.all(cluster.pods.map(pod => client.stream(`${pod.origin}/mcp`)));
     const ended = new Set<OpenStream>();
     for (const stream of streams) void stream.ended.then(() => ended.add(stream));
     await until('two have ended', () => ended.size >= 2);
-    await say(first, client, 'info', 'who is left?');
+    await say(cluster.first, client, 'info', 'who is left?');
     await until('one has it', () => streams.some(stream => stream.messages.length > 0));
     expect(streams.filter(stream => stream.messages.length > 0)).toHaveLength(1);
     expect(ended.size).toBe(2);
@@ -156,13 +148,13 @@ test('of streams that are opened on several pods at once one remains', async () 
 
 test("with 'reject' a second stream is answered 409 by every pod, as long as there is a first", async () => {
   const client = await openOnAll('reject');
-  let stream = await client.stream(`${first.origin}/reject`);
-  for (const holder of [second, third, first]) {
-    for (const pod of pods) {
+  let stream = await client.stream(`${cluster.first.origin}/reject`);
+  for (const holder of [cluster.second, cluster.third, cluster.first]) {
+    for (const pod of cluster.pods) {
       const refused = await client.stream(`${pod.origin}/reject`);
       expect(refused.status).toBe(409);
     }
-    await say(third, client, 'info', 'still there?');
+    await say(cluster.third, client, 'info', 'still there?');
     await until('it is heard', () => heardOn(stream).includes('still there?'));
     stream.close();
     await stream.ended;
@@ -177,13 +169,13 @@ test("with 'reject' a second stream is answered 409 by every pod, as long as the
 test('the application closes the stream of its client on a pod that does not hold it', async () => {
   const client = await openOnAll();
   for (const [holder, closing] of [
-    [first, second],
-    [second, third],
-    [third, third]
+    [cluster.first, cluster.second],
+    [cluster.second, cluster.third],
+    [cluster.third, cluster.third]
   ] as const) {
     const stream = await client.stream(`${holder.origin}/mcp`);
     await backstage(closing, 'close-standalone', { sessionId: client.sessionId! });
     await stream.ended;
   }
-  expect(await client.callTool(`${first.origin}/mcp`, 'echo', { text: 'on it goes' })).toBe('on it goes');
+  expect(await client.callTool(`${cluster.first.origin}/mcp`, 'echo', { text: 'on it goes' })).toBe('on it goes');
 });

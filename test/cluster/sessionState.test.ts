@@ -3,18 +3,9 @@ import { Client } from 'mcp-sdk-upstream/client/index.js';
 import { StreamableHTTPClientTransport } from 'mcp-sdk-upstream/client/streamableHttp.js';
 import type { Pod } from '../support/pods/process.js';
 import { RawClient } from '../support/clients/rawClient.js';
-import { backstage, Cluster } from './cluster.js';
+import { backstage, useCluster } from './cluster.js';
 
-let cluster: Cluster;
-let pods: Pod[];
-let first: Pod;
-let second: Pod;
-beforeAll(async () => {
-  cluster = await Cluster.start(3);
-  pods = cluster.pods;
-  [first, second] = pods as [Pod, Pod, Pod];
-});
-afterAll(() => cluster.stop());
+const cluster = useCluster(3);
 
 const INCREMENTS = 200;
 /** Calls of the client that are under way at the same time. */
@@ -47,51 +38,55 @@ test.each(['mcp', 'low', 'fetch', 'hand'])(
 
 test('the state of a session is the same on every pod, apart from that of others, and gone with DELETE', async () => {
   const [one, other] = [
-    await new RawClient().open(`${first.origin}/mcp`),
-    await new RawClient().open(`${first.origin}/mcp`)
+    await new RawClient().open(`${cluster.first.origin}/mcp`),
+    await new RawClient().open(`${cluster.first.origin}/mcp`)
   ];
-  expect(await stateOn(first, one, 'get')).toBe('nothing');
-  await stateOn(first, one, 'set', { cart: ['a'], note: 'ü' });
-  for (const pod of pods) expect(await stateOn(pod, one, 'get')).toEqual({ cart: ['a'], note: 'ü' });
-  for (const pod of pods) expect(await stateOn(pod, other, 'get')).toBe('nothing');
-  await stateOn(second, other, 'set', 'other');
-  await stateOn(second, one, 'delete');
-  expect(await stateOn(first, one, 'get')).toBe('nothing');
-  await stateOn(second, one, 'set', 'again');
+  expect(await stateOn(cluster.first, one, 'get')).toBe('nothing');
+  await stateOn(cluster.first, one, 'set', { cart: ['a'], note: 'ü' });
+  for (const pod of cluster.pods) expect(await stateOn(pod, one, 'get')).toEqual({ cart: ['a'], note: 'ü' });
+  for (const pod of cluster.pods) expect(await stateOn(pod, other, 'get')).toBe('nothing');
+  await stateOn(cluster.second, other, 'set', 'other');
+  await stateOn(cluster.second, one, 'delete');
+  expect(await stateOn(cluster.first, one, 'get')).toBe('nothing');
+  await stateOn(cluster.second, one, 'set', 'again');
 
-  await one.delete(`${second.origin}/mcp`);
+  await one.delete(`${cluster.second.origin}/mcp`);
   const redis = new Redis(cluster.backend.redisUrl);
   expect(await redis.keys(`*${one.sessionId}*`)).toEqual([`pod:{${one.sessionId}}:deleted`]);
   redis.disconnect();
-  expect(await stateOn(first, other, 'get')).toBe('other');
+  expect(await stateOn(cluster.first, other, 'get')).toBe('other');
 });
 
 test("revoking a principal's sessions on one pod ends those that are live on another, streams and all", async () => {
   const principal = JSON.stringify(['https://issuer.test', 'mallory']);
   const url = (pod: Pod) => `${pod.origin}/mcp`;
   const open = (pod: Pod, user: string) => new RawClient({ 'x-user': user }).open(url(pod));
-  const sessions = [await open(second, 'mallory'), await open(second, 'mallory'), await open(first, 'mallory')];
-  const [alice, nobody] = [await open(second, 'alice'), await new RawClient().open(url(second))];
-  const [stream, kept] = [await sessions[0]!.stream(url(second)), await alice.stream(url(second))];
-  const hanging = await sessions[1]!.followTool(url(second), 'hang');
-  expect(await backstage(first, 'list', { principal, sessionId: '' })).toEqual(
+  const sessions = [
+    await open(cluster.second, 'mallory'),
+    await open(cluster.second, 'mallory'),
+    await open(cluster.first, 'mallory')
+  ];
+  const [alice, nobody] = [await open(cluster.second, 'alice'), await new RawClient().open(url(cluster.second))];
+  const [stream, kept] = [await sessions[0]!.stream(url(cluster.second)), await alice.stream(url(cluster.second))];
+  const hanging = await sessions[1]!.followTool(url(cluster.second), 'hang');
+  expect(await backstage(cluster.first, 'list', { principal, sessionId: '' })).toEqual(
     sessions.map(({ sessionId }) => sessionId).sort()
   );
 
-  expect(await backstage(first, 'revoke', { principal, sessionId: '' })).toBe(3);
+  expect(await backstage(cluster.first, 'revoke', { principal, sessionId: '' })).toBe(3);
   await stream.ended;
   await hanging.stream.untilEnded();
   for (const session of sessions) {
-    for (const pod of pods) expect((await session.request(url(pod), 'ping')).status).toBe(404);
+    for (const pod of cluster.pods) expect((await session.request(url(pod), 'ping')).status).toBe(404);
   }
-  expect(await backstage(second, 'list', { principal, sessionId: '' })).toEqual([]);
-  expect(await backstage(second, 'revoke', { principal, sessionId: '' })).toBe(0);
+  expect(await backstage(cluster.second, 'list', { principal, sessionId: '' })).toEqual([]);
+  expect(await backstage(cluster.second, 'revoke', { principal, sessionId: '' })).toBe(0);
   for (const other of [alice, nobody]) {
-    expect(await other.callTool(url(first), 'echo', { text: 'here' })).toBe('here');
+    expect(await other.callTool(url(cluster.first), 'echo', { text: 'here' })).toBe('here');
   }
   let ended = false;
   void kept.ended.then(() => (ended = true));
-  expect(await alice.callTool(url(second), 'log', { text: 'x' })).toBe('logged');
+  expect(await alice.callTool(url(cluster.second), 'log', { text: 'x' })).toBe('logged');
   expect(ended).toBe(false);
   kept.close();
 });

@@ -2,16 +2,9 @@ import type { Pod } from '../support/pods/process.js';
 import type { WhoAmI } from '../support/pods/probeServer.js';
 import { RawClient } from '../support/clients/rawClient.js';
 import { until } from '../support/until.js';
-import { Cluster, journalOf } from './cluster.js';
+import { useCluster, journalOf } from './cluster.js';
 
-let cluster: Cluster;
-let first: Pod;
-let second: Pod;
-beforeAll(async () => {
-  cluster = await Cluster.start(2);
-  [first, second] = cluster.pods as [Pod, Pod];
-});
-afterAll(() => cluster.stop());
+const cluster = useCluster(2);
 
 const allLevels = ['debug', 'info', 'warning', 'error', 'emergency'];
 
@@ -32,7 +25,7 @@ function isEmergency({ params }: { params?: Record<string, unknown> }): boolean 
 }
 
 test.each(['mcp', 'low'])('/%s: a log level that is set on one pod filters on all', async path => {
-  const [one, two] = [`${first.origin}/${path}`, `${second.origin}/${path}`];
+  const [one, two] = [`${cluster.first.origin}/${path}`, `${cluster.second.origin}/${path}`];
   const client = await new RawClient().open(one);
   expect(await levelsHeardFrom(one, client)).toEqual(allLevels);
 
@@ -47,11 +40,11 @@ test.each(['mcp', 'low'])('/%s: a log level that is set on one pod filters on al
 });
 
 test('a log level that the server refuses changes nothing on any pod', async () => {
-  const client = await new RawClient().open(`${first.origin}/low`);
-  await client.request(`${first.origin}/low`, 'logging/setLevel', { level: 'warning' });
-  const answer = await client.request(`${first.origin}/low`, 'logging/setLevel', { level: 'loud' });
+  const client = await new RawClient().open(`${cluster.first.origin}/low`);
+  await client.request(`${cluster.first.origin}/low`, 'logging/setLevel', { level: 'warning' });
+  const answer = await client.request(`${cluster.first.origin}/low`, 'logging/setLevel', { level: 'loud' });
   expect(answer.messages[0]?.error).toBeDefined();
-  expect(await levelsHeardFrom(`${second.origin}/low`, client)).toEqual(['warning', 'error', 'emergency']);
+  expect(await levelsHeardFrom(`${cluster.second.origin}/low`, client)).toEqual(['warning', 'error', 'emergency']);
 });
 
 async function subscriptionsOn(pod: Pod, client: RawClient): Promise<string[]> {
@@ -60,21 +53,21 @@ async function subscriptionsOn(pod: Pod, client: RawClient): Promise<string[]> {
 }
 
 test("subscriptions and their ends reach the application's own handlers on every pod", async () => {
-  const client = await new RawClient().open(`${first.origin}/low`);
+  const client = await new RawClient().open(`${cluster.first.origin}/low`);
   const ask = (pod: Pod, method: string, uri: string) =>
     client.request(`${pod.origin}/low`, `resources/${method}`, { uri });
-  await ask(first, 'subscribe', 'file:///a');
-  await ask(first, 'subscribe', 'file:///b?x=%20');
-  expect(await subscriptionsOn(second, client)).toEqual(['file:///a', 'file:///b?x=%20']);
+  await ask(cluster.first, 'subscribe', 'file:///a');
+  await ask(cluster.first, 'subscribe', 'file:///b?x=%20');
+  expect(await subscriptionsOn(cluster.second, client)).toEqual(['file:///a', 'file:///b?x=%20']);
 
-  await ask(second, 'unsubscribe', 'file:///a');
-  await ask(second, 'subscribe', 'file:///c');
-  expect(await subscriptionsOn(first, client)).toEqual(['file:///b?x=%20', 'file:///c']);
-  await ask(first, 'subscribe', 'file:///a');
-  expect(await subscriptionsOn(second, client)).toEqual(['file:///a', 'file:///b?x=%20', 'file:///c']);
-  expect(await subscriptionsOn(first, client)).toEqual(['file:///a', 'file:///b?x=%20', 'file:///c']);
+  await ask(cluster.second, 'unsubscribe', 'file:///a');
+  await ask(cluster.second, 'subscribe', 'file:///c');
+  expect(await subscriptionsOn(cluster.first, client)).toEqual(['file:///b?x=%20', 'file:///c']);
+  await ask(cluster.first, 'subscribe', 'file:///a');
+  expect(await subscriptionsOn(cluster.second, client)).toEqual(['file:///a', 'file:///b?x=%20', 'file:///c']);
+  expect(await subscriptionsOn(cluster.first, client)).toEqual(['file:///a', 'file:///b?x=%20', 'file:///c']);
 
-  const seen = (await journalOf(second, client.sessionId)).filter(({ what }) => what.endsWith('subscribe'));
+  const seen = (await journalOf(cluster.second, client.sessionId)).filter(({ what }) => what.endsWith('subscribe'));
   const inWords = seen.map(({ what, name }) => `${what} ${name}`);
   // Subscriptions are a set: in which order it is replayed is not kept.
   expect(inWords.splice(0, 2).sort()).toEqual(['subscribe file:///a', 'subscribe file:///b?x=%20']);
@@ -82,11 +75,13 @@ test("subscriptions and their ends reach the application's own handlers on every
 });
 
 test('subscriptions that two pods take at the same moment are all known everywhere', async () => {
-  const client = await new RawClient().open(`${first.origin}/low`);
+  const client = await new RawClient().open(`${cluster.first.origin}/low`);
   const uris = Array.from({ length: 20 }, (_, i) => `test://${String(i).padStart(2, '0')}`);
   await Promise.all(
-    uris.map((uri, i) => client.request(`${(i % 2 ? first : second).origin}/low`, 'resources/subscribe', { uri }))
+    uris.map((uri, i) =>
+      client.request(`${(i % 2 ? cluster.first : cluster.second).origin}/low`, 'resources/subscribe', { uri })
+    )
   );
-  expect(await subscriptionsOn(first, client)).toEqual(uris);
-  expect(await subscriptionsOn(second, client)).toEqual(uris);
+  expect(await subscriptionsOn(cluster.first, client)).toEqual(uris);
+  expect(await subscriptionsOn(cluster.second, client)).toEqual(uris);
 });

@@ -1,5 +1,4 @@
 import { EventStream } from './eventStream.js';
-import type { Pod } from '../pods/process.js';
 import type { Message } from './rawClient.js';
 
 const VERSION = '2025-11-25';
@@ -8,6 +7,9 @@ export const HEADERS = {
   accept: 'application/json, text/event-stream',
   'mcp-protocol-version': VERSION
 };
+
+/** A pod, or a balancer in front of several. */
+type Origin = Readonly<{ origin: string }>;
 
 /** A client of one session that picks the pod for each exchange. */
 export class StreamSession {
@@ -18,7 +20,7 @@ export class StreamSession {
     this.id = id;
   }
 
-  static async open(pod: Pod): Promise<StreamSession> {
+  static async open(pod: Origin): Promise<StreamSession> {
     const params = { protocolVersion: VERSION, capabilities: {}, clientInfo: { name: 'resumer', version: '1' } };
     const response = await fetch(`${pod.origin}/mcp`, {
       method: 'POST',
@@ -30,22 +32,22 @@ export class StreamSession {
   }
 
   /** A request that is answered at once. */
-  async request(pod: Pod, method: string, params: Record<string, unknown>): Promise<Message> {
+  async request(pod: Origin, method: string, params: Record<string, unknown>): Promise<Message> {
     const stream = await this.#post(pod, method, params);
     await stream.untilEnded();
     return stream.messages.at(-1) as Message;
   }
 
-  call(pod: Pod, name: string, args: Record<string, unknown>): Promise<EventStream> {
+  call(pod: Origin, name: string, args: Record<string, unknown>): Promise<EventStream> {
     return this.#post(pod, 'tools/call', { name, arguments: args });
   }
 
-  #post(pod: Pod, method: string, params: Record<string, unknown>): Promise<EventStream> {
+  #post(pod: Origin, method: string, params: Record<string, unknown>): Promise<EventStream> {
     const body = JSON.stringify({ jsonrpc: '2.0', id: ++this.#lastRequest, method, params });
     return EventStream.open(`${pod.origin}/mcp`, { method: 'POST', headers: this.#headers(), body });
   }
 
-  listen(pod: Pod, lastEventId?: string): Promise<EventStream> {
+  listen(pod: Origin, lastEventId?: string): Promise<EventStream> {
     const headers = { ...this.#headers(), ...(lastEventId !== undefined && { 'last-event-id': lastEventId }) };
     return EventStream.open(`${pod.origin}/mcp`, { headers });
   }
