@@ -94,9 +94,9 @@ const from = 'abcdefabcdef';
 test.each([
   ['no JSON', 'ended', 'not valid JSON'],
   ['nothing', '', 'JSON'],
-  ['null', null, 'it is no object'],
+  ['null', null, 'it is not an object'],
   ['a list', [], 'of version undefined'],
-  ['a number', 7, 'it is no object'],
+  ['a number', 7, 'it is not an object'],
   ['no version', { from, type: 'ended' }, 'of version undefined'],
   ['a newer version', { v: 2, from, type: 'ended' }, 'it is of version 2, this pod speaks 1'],
   ['a newer version and a new type', { v: 2, from, kind: { of: 'thing' } }, 'of version 2'],

@@ -4,8 +4,7 @@ import { InMemorySessionStore, RedisSessionStore, StreamableHTTPServerTransport 
 import { listen } from '../../support/servers/listen.js';
 import { Journal, ProbeServer } from '../../support/pods/probeServer.js';
 import { RawClient, type Answer } from '../../support/clients/rawClient.js';
-import { startRedisServer, type RedisServer } from '../../support/servers/redisServer.js';
-import { startTcpProxy, type TcpProxy } from '../../support/servers/tcpProxy.js';
+import { useTwoPods } from '../../support/pods/twoPods.js';
 import { until } from '../../support/until.js';
 import { LocalPod } from '../../support/pods/localPod.js';
 
@@ -13,44 +12,22 @@ const storeTimeoutMs = 600;
 /** What no answer may exceed while the store cannot answer. */
 const patienceMs = storeTimeoutMs + 1000;
 
-let server: RedisServer;
-let network: TcpProxy;
-let admin: Redis;
-let clients: Redis[];
-let first: LocalPod;
-let second: LocalPod;
-
-beforeAll(async () => {
-  server = await startRedisServer();
-  network = await startTcpProxy(server.port);
-  admin = connect(server.port);
-  clients = [connect(network.port), connect(network.port)];
-  const start = (redis: Redis) =>
-    LocalPod.start({ sessionStore: new RedisSessionStore({ redis, keyPrefix: '' }), storeTimeoutMs });
-  [first, second] = (await Promise.all(clients.map(start))) as [LocalPod, LocalPod];
-});
-
-afterAll(async () => {
-  await Promise.all([first.stop(), second.stop()]);
-  [admin, ...clients].forEach(client => client.disconnect());
-  await network.stop();
-  await server.stop();
-});
+const pods = useTwoPods({ store: { keyPrefix: '' }, storeTimeoutMs, overProxy: true });
 
 /** Also what a test that failed has left behind. */
 afterEach(async () => {
-  network.delay(0);
-  network.restore();
-  server.resume();
-  if (server.pid === undefined) await server.restart();
-  await admin.config('SET', 'maxmemory', '0');
+  pods.proxy.delay(0);
+  pods.proxy.restore();
+  pods.server.resume();
+  if (pods.server.pid === undefined) await pods.server.restart();
+  await pods.admin.config('SET', 'maxmemory', '0');
 });
 
 function connect(port: number): Redis {
   return new Redis(port, '127.0.0.1').on('error', () => {});
 }
 
-const open = () => new RawClient().open(first.url);
+const open = () => new RawClient().open(pods.first.url);
 const echo = (pod: LocalPod, client: RawClient) => client.callTool(pod.url, 'echo', { text: 'x' });
 
 /** While the store is not back yet, a pod may say 503, and nothing else but the answer. */
@@ -63,11 +40,11 @@ async function untilAnswered(expected: string | number, pod: LocalPod, client: R
 }
 
 async function untilServedAgain(client: RawClient): Promise<void> {
-  for (const pod of [first, second]) await untilAnswered('x', pod, client);
+  for (const pod of [pods.first, pods.second]) await untilAnswered('x', pod, client);
 }
 
 async function untilRedisIsBack(): Promise<void> {
-  for (const { url } of [first, second]) {
+  for (const { url } of [pods.first, pods.second]) {
     await until('Redis is back', async () => (await new RawClient().initialize(url)).status === 200);
   }
 }
@@ -86,10 +63,15 @@ function expectNotNow(answer: Answer, what: string): void {
 
 /** Ways in which the store cannot answer, and what brings it back. */
 const outages = [
-  { name: 'stands still', begin: () => server.pause(), end: () => server.resume() },
-  { name: 'answers too late', begin: () => network.delay(2 * storeTimeoutMs), end: () => network.delay(0) },
-  { name: 'cannot be reached', begin: () => network.cut(), end: () => network.restore() },
-  { name: 'is killed and comes back empty', begin: () => server.kill(), end: () => server.restart(), empties: true }
+  { name: 'stands still', begin: () => pods.server.pause(), end: () => pods.server.resume() },
+  { name: 'answers too late', begin: () => pods.proxy.delay(2 * storeTimeoutMs), end: () => pods.proxy.delay(0) },
+  { name: 'cannot be reached', begin: () => pods.proxy.cut(), end: () => pods.proxy.restore() },
+  {
+    name: 'is killed and comes back empty',
+    begin: () => pods.server.kill(),
+    end: () => pods.server.restart(),
+    empties: true
+  }
 ];
 
 describe.each(outages)('while Redis $name', ({ begin, end, empties = false }) => {
@@ -98,34 +80,34 @@ describe.each(outages)('while Redis $name', ({ begin, end, empties = false }) =>
     const [live, elsewhere, ended] = [await open(), await open(), await open()];
     const stranger = new RawClient({ 'mcp-session-id': 'unknown' });
     const newcomer = new RawClient();
-    const made = first.handler.liveSessions;
-    const dispatched = first.count('message');
-    const opened = first.count('onsessioninitialized');
+    const made = pods.first.handler.liveSessions;
+    const dispatched = pods.first.count('message');
+    const opened = pods.first.count('onsessioninitialized');
 
     await begin();
     const answers = {
-      'a call where the session is live': live.request(first.url, 'tools/call', { name: 'echo' }),
-      'a call where it would have to be recovered': elsewhere.request(second.url, 'ping'),
-      'a notification': live.notify(first.url, 'notifications/roots/list_changed'),
-      'a log level': live.request(first.url, 'logging/setLevel', { level: 'error' }),
-      'a DELETE': ended.delete(first.url),
-      'an unknown session': stranger.request(first.url, 'ping'),
-      'an unknown session with a DELETE': stranger.delete(second.url),
-      'an initialize': newcomer.initialize(first.url),
-      'an initialize with a stale id': stranger.initialize(second.url)
+      'a call where the session is live': live.request(pods.first.url, 'tools/call', { name: 'echo' }),
+      'a call where it would have to be recovered': elsewhere.request(pods.second.url, 'ping'),
+      'a notification': live.notify(pods.first.url, 'notifications/roots/list_changed'),
+      'a log level': live.request(pods.first.url, 'logging/setLevel', { level: 'error' }),
+      'a DELETE': ended.delete(pods.first.url),
+      'an unknown session': stranger.request(pods.first.url, 'ping'),
+      'an unknown session with a DELETE': stranger.delete(pods.second.url),
+      'an initialize': newcomer.initialize(pods.first.url),
+      'an initialize with a stale id': stranger.initialize(pods.second.url)
     };
     for (const [what, answer] of Object.entries(answers)) expectNotNow(await answer, what);
-    expect((await live.stream(first.url)).status).toBe(503);
-    expect(first.count('message')).toBe(dispatched);
-    expect(first.count('onsessioninitialized')).toBe(opened);
-    expect(first.handler.liveSessions).toBe(made);
+    expect((await live.stream(pods.first.url)).status).toBe(503);
+    expect(pods.first.count('message')).toBe(dispatched);
+    expect(pods.first.count('onsessioninitialized')).toBe(opened);
+    expect(pods.first.handler.liveSessions).toBe(made);
     expect(newcomer.sessionId).toBeUndefined();
 
     await end();
     if (empties) {
       // The store has answered: there is no such session any more.
-      await untilAnswered(404, first, live);
-      await untilAnswered(404, second, elsewhere);
+      await untilAnswered(404, pods.first, live);
+      await untilAnswered(404, pods.second, elsewhere);
     } else {
       await untilServedAgain(live);
       await untilServedAgain(elsewhere);
@@ -137,7 +119,7 @@ describe.each(outages)('while Redis $name', ({ begin, end, empties = false }) =>
     ['that has sessions', true],
     ['that never had one', false]
   ])('a pod %s can leave', async (_which, hadSessions) => {
-    const redis = connect(network.port);
+    const redis = connect(pods.proxy.port);
     const pod = await LocalPod.start({ sessionStore: new RedisSessionStore({ redis, keyPrefix: '' }), storeTimeoutMs });
     const client = new RawClient();
     if (hadSessions) await client.open(pod.url);
@@ -154,9 +136,9 @@ describe.each(outages)('while Redis $name', ({ begin, end, empties = false }) =>
   // Promise: L7
   test('a tool that was called before it gives its answer', async () => {
     const client = await open();
-    const calls = first.count('tool');
-    const slow = client.request(first.url, 'tools/call', { name: 'slow', arguments: { ms: 300 } });
-    await until('the tool runs', () => first.count('tool') > calls);
+    const calls = pods.first.count('tool');
+    const slow = client.request(pods.first.url, 'tools/call', { name: 'slow', arguments: { ms: 300 } });
+    await until('the tool runs', () => pods.first.count('tool') > calls);
     await begin();
     const { status, messages, ms } = await slow;
     expect([status, messages[0]?.result?.content]).toEqual([200, [{ type: 'text', text: 'done' }]]);
@@ -167,72 +149,73 @@ describe.each(outages)('while Redis $name', ({ begin, end, empties = false }) =>
 });
 
 describe('while Redis is full', () => {
-  const fill = () => admin.config('SET', 'maxmemory', '1');
-  const empty = () => admin.config('SET', 'maxmemory', '0');
+  const fill = () => pods.admin.config('SET', 'maxmemory', '1');
+  const empty = () => pods.admin.config('SET', 'maxmemory', '0');
 
   // Promise: L4, F3
   test('open sessions go on, everywhere; none is opened, and none ends', async () => {
     const client = await open();
     const halfOpen = new RawClient();
-    await halfOpen.initialize(first.url);
-    const dispatched = first.count('message');
+    await halfOpen.initialize(pods.first.url);
+    const dispatched = pods.first.count('message');
     await fill();
-    expectNotNow(await new RawClient().initialize(first.url), 'an initialize');
-    expectNotNow(await halfOpen.notify(first.url, 'notifications/initialized'), 'the end of a handshake');
-    expect(first.count('message')).toBe(dispatched);
+    expectNotNow(await new RawClient().initialize(pods.first.url), 'an initialize');
+    expectNotNow(await halfOpen.notify(pods.first.url, 'notifications/initialized'), 'the end of a handshake');
+    expect(pods.first.count('message')).toBe(dispatched);
 
-    expect(await echo(first, client)).toBe('x');
-    expect(await echo(second, client)).toBe('x');
+    expect(await echo(pods.first, client)).toBe('x');
+    expect(await echo(pods.second, client)).toBe('x');
     await empty();
-    expect((await halfOpen.notify(first.url, 'notifications/initialized')).status).toBe(202);
-    expect(await echo(second, halfOpen)).toBe('x');
+    expect((await halfOpen.notify(pods.first.url, 'notifications/initialized')).status).toBe(202);
+    expect(await echo(pods.second, halfOpen)).toBe('x');
   });
 
   test('a session can be ended', async () => {
     const client = await open();
     await fill();
-    expect((await client.delete(second.url)).status).toBe(200);
-    expect(await echo(first, client)).toBe(404);
+    expect((await client.delete(pods.second.url)).status).toBe(200);
+    expect(await echo(pods.first, client)).toBe(404);
   });
 
   test('what the server has accepted is answered, and stored as soon as there is room', async () => {
     const client = await open();
-    await echo(second, client);
+    await echo(pods.second, client);
     await fill();
-    const reported = first.errors.length;
+    const reported = pods.first.errors.length;
     for (const [method, params] of [
       ['logging/setLevel', { level: 'error' }],
       ['resources/subscribe', { uri: 'file:///kept' }]
     ] as const) {
-      const { status, messages, ms } = await client.request(first.url, method, params);
+      const { status, messages, ms } = await client.request(pods.first.url, method, params);
       expect([status, messages[0]?.result]).toEqual([200, {}]);
       expect(ms).toBeLessThan(patienceMs);
     }
-    const reports = first.errors.slice(reported);
+    const reports = pods.first.errors.slice(reported);
     expect(reports.length).toBeGreaterThanOrEqual(2);
     for (const report of reports) expect(report).toMatch(/patchSession failed .* OOM/);
 
     await empty();
-    expect(await echo(first, client)).toBe('x');
-    expect(JSON.parse(String(await client.callTool(second.url, 'whoami')))).toMatchObject({
+    expect(await echo(pods.first, client)).toBe('x');
+    expect(JSON.parse(String(await client.callTool(pods.second.url, 'whoami')))).toMatchObject({
       subscriptions: ['file:///kept']
     });
-    expect(await admin.hget(`{${client.sessionId}}:record`, 'l')).toBe('error');
+    expect(await pods.admin.hget(`{${client.sessionId}}:record`, 'l')).toBe('error');
   });
 });
 
 test('a log level is answered when the store dies between the look and the write', async () => {
   const client = await open();
   // The pod has looked when the server sees the message.
-  const level = client.request(first.url, 'logging/setLevel', { level: 'error' });
-  const seen = () => first.journal.entries.some(e => e.sessionId === client.sessionId && e.name === 'logging/setLevel');
+  const level = client.request(pods.first.url, 'logging/setLevel', { level: 'error' });
+  const seen = () =>
+    pods.first.journal.entries.some(e => e.sessionId === client.sessionId && e.name === 'logging/setLevel');
   for (const deadline = Date.now() + 5_000; !seen() && Date.now() < deadline;) await new Promise(setImmediate);
   expect(seen()).toBe(true);
-  server.pause();
+  pods.server.pause();
   const { status, messages, ms } = await level;
   expect([status, messages[0]?.result]).toEqual([200, {}]);
   expect(ms).toBeLessThan(patienceMs);
-  server.resume();
+  pods.server.resume();
   await untilServedAgain(client);
 });
 
@@ -272,12 +255,12 @@ test('an event store that does not answer holds an answer up once, not once for 
 // Promise: F4
 test('a record that cannot be read is a matter for its operators: 503, a report without the id, the record kept', async () => {
   const client = await open();
-  await admin.hset(`{${client.sessionId}}:record`, 'm', '{"mcp": garbage');
-  const made = second.count('factory');
+  await pods.admin.hset(`{${client.sessionId}}:record`, 'm', '{"mcp": garbage');
+  const made = pods.second.count('factory');
   for (const ask of [
-    () => client.request(second.url, 'ping'),
-    () => client.delete(second.url),
-    () => new RawClient({ 'mcp-session-id': client.sessionId! }).initialize(second.url)
+    () => client.request(pods.second.url, 'ping'),
+    () => client.delete(pods.second.url),
+    () => new RawClient({ 'mcp-session-id': client.sessionId! }).initialize(pods.second.url)
   ]) {
     const { status, headers, messages } = await ask();
     expect([status, headers.get('retry-after'), messages[0]?.error]).toEqual([
@@ -285,14 +268,14 @@ test('a record that cannot be read is a matter for its operators: 503, a report 
       '1',
       { code: -32000, message: 'Service Unavailable: Session cannot be read' }
     ]);
-    expect(second.errors.at(-1)).toContain('SessionRecordUnreadableError');
+    expect(pods.second.errors.at(-1)).toContain('SessionRecordUnreadableError');
   }
-  expect(second.count('factory')).toBe(made);
-  expect(await admin.hget(`{${client.sessionId}}:record`, 'm')).toBe('{"mcp": garbage');
+  expect(pods.second.count('factory')).toBe(made);
+  expect(await pods.admin.hget(`{${client.sessionId}}:record`, 'm')).toBe('{"mcp": garbage');
 });
 
 test('a transport that is wired by hand says so too, and opens or recovers once the store is back', async () => {
-  const sessionStore = new RedisSessionStore({ redis: clients[0]!, keyPrefix: '' });
+  const sessionStore = new RedisSessionStore({ redis: pods.clients[0]!, keyPrefix: '' });
   const start = async () => {
     const transport = new StreamableHTTPServerTransport({ sessionStore, storeTimeoutMs });
     const probe = new ProbeServer(new Journal(), 'Server');
@@ -303,11 +286,11 @@ test('a transport that is wired by hand says so too, and opens or recovers once 
   const [opening, recovering] = [await start(), await start()];
   const [newcomer, known] = [new RawClient(), await open()];
 
-  server.pause();
+  pods.server.pause();
   expectNotNow(await newcomer.initialize(opening.url), 'an initialize');
   expectNotNow(await known.request(recovering.url, 'ping'), 'a recovery');
   expect([opening.transport.sessionId, recovering.transport.sessionId]).toEqual([undefined, undefined]);
-  server.resume();
+  pods.server.resume();
 
   expect(await (await newcomer.open(opening.url)).callTool(opening.url, 'echo', { text: 'x' })).toBe('x');
   expect(await known.callTool(recovering.url, 'echo', { text: 'x' })).toBe('x');
@@ -316,16 +299,16 @@ test('a transport that is wired by hand says so too, and opens or recovers once 
 });
 
 test('a stream stays open through an outage, and its session stays in the store', async () => {
-  const redis = connect(network.port);
+  const redis = connect(pods.proxy.port);
   const sessionStore = new RedisSessionStore({ redis, keyPrefix: 'brief:', ttlSeconds: 3 });
   const pod = await LocalPod.start({ sessionStore, storeTimeoutMs: 200 });
   const client = await new RawClient().open(pod.url);
   const stream = await client.stream(pod.url);
-  server.pause();
+  pods.server.pause();
   await until('the pod has missed the store', () => pod.errors.some(error => error.includes('touchSession')));
-  server.resume();
+  pods.server.resume();
   const key = `brief:{${client.sessionId}}`;
-  await until('the pod has reached the store again', async () => (await admin.pttl(key)) > 2_500);
+  await until('the pod has reached the store again', async () => (await pods.admin.pttl(key)) > 2_500);
   expect(await client.callTool(pod.url, 'log', { text: 'x' })).toBe('logged');
   await until('the stream has brought it', () => stream.messages.length > 0);
   stream.close();
@@ -334,8 +317,8 @@ test('a stream stays open through an outage, and its session stays in the store'
 });
 
 test('no report of all these faults names a session', () => {
-  const sessionIds = first.journal.entries.flatMap(({ sessionId }) => sessionId ?? []);
-  const reports = [...first.errors, ...second.errors].join('\n');
+  const sessionIds = pods.first.journal.entries.flatMap(({ sessionId }) => sessionId ?? []);
+  const reports = [...pods.first.errors, ...pods.second.errors].join('\n');
   expect(reports.length).toBeGreaterThan(0);
   expect(sessionIds.filter(sessionId => reports.includes(sessionId))).toEqual([]);
 });

@@ -1,38 +1,29 @@
 import { Redis } from 'ioredis';
 import { type McpHandlerOptions, RedisSessionStore } from 'mcp-sdk-anypod/server';
 import { RawClient } from '../../support/clients/rawClient.js';
-import { type RedisServer, startRedisServer } from '../../support/servers/redisServer.js';
+import { useRedis } from '../../support/servers/useRedis.js';
 import { stopAfterTest } from '../../support/stopAfterTest.js';
 import { until } from '../../support/until.js';
 import { type LocalPod, startPodForTest } from '../../support/pods/localPod.js';
 
-let server: RedisServer;
-let admin: Redis;
-beforeAll(async () => {
-  server = await startRedisServer();
-  admin = new Redis(server.url);
-});
-afterAll(async () => {
-  admin.disconnect();
-  await server.stop();
-});
+const redis = useRedis();
 
 function startPod(options: McpHandlerOptions = {}): Promise<LocalPod> {
-  const redis = new Redis(server.url);
-  stopAfterTest(() => void redis.disconnect());
-  return startPodForTest({ sessionStore: new RedisSessionStore({ redis }), ...options });
+  const client = new Redis(redis.server.url);
+  stopAfterTest(() => void client.disconnect());
+  return startPodForTest({ sessionStore: new RedisSessionStore({ redis: client }), ...options });
 }
 
 const MB = 1024 * 1024;
 
 test('an initialize with a large handshake is answered 413, and leaves nothing in Redis', async () => {
   const pod = await startPod();
-  const before = await admin.dbsize();
+  const before = await redis.client.dbsize();
   const clientInfo = { name: 'large', version: '1', title: 'x'.repeat(2 * MB) };
   const answer = await new RawClient().initialize(pod.url, { clientInfo });
   expect(answer.status).toBe(413);
   expect(answer.messages[0]?.error?.message).toBe('Payload Too Large: The handshake must not exceed 65536 bytes');
-  expect(await admin.dbsize()).toBe(before);
+  expect(await redis.client.dbsize()).toBe(before);
   expect(pod.handler.liveSessions).toBe(0);
 
   const within = await new RawClient().open(pod.url, { clientInfo: { ...clientInfo, title: 'x'.repeat(60_000) } });
@@ -51,7 +42,7 @@ test('a subscription is refused with -32602 when the URIs of the session take to
   });
   // Neither the server nor Redis has heard of it.
   expect(pod.count('subscribe', client.sessionId)).toBe(3);
-  expect(await admin.exists(`mcp:session:subscribed:${uri('d')}`)).toBe(0);
+  expect(await redis.client.exists(`mcp:session:subscribed:${uri('d')}`)).toBe(0);
 
   expect(await subscribe(uri('a'))).toMatchObject({ result: {} });
   await client.request(pod.url, 'resources/unsubscribe', { uri: uri('a') });
@@ -66,7 +57,7 @@ test('subscriptions that come in one batch take no more than the limit in the st
     return { jsonrpc: '2.0', id: i + 100, method: 'resources/subscribe', params };
   });
   await client.post(pod.url, batch);
-  const fields = await admin.hkeys(`mcp:session:{${client.sessionId}}:record`);
+  const fields = await redis.client.hkeys(`mcp:session:{${client.sessionId}}:record`);
   expect(fields.filter(field => field.startsWith('s:')).length).toBe(3);
   expect(pod.errors.join()).toContain('Too many subscriptions');
 });

@@ -9,24 +9,13 @@ import {
 } from 'mcp-sdk-anypod/server';
 import { sessionStoreContract } from 'mcp-sdk-anypod/testing';
 import { clustered, single, type Connect, type OpenClient } from '../../support/clients/redisClients.js';
-import { startRedisCluster, type RedisCluster } from '../../support/servers/redisCluster.js';
-import { startRedisServer, type RedisServer } from '../../support/servers/redisServer.js';
+import { useRedisAndCluster } from '../../support/servers/useRedisAndCluster.js';
 import { until } from '../../support/until.js';
 
-let server: RedisServer;
-let cluster: RedisCluster;
-let admins: Redis[];
-beforeAll(async () => {
-  [server, cluster] = await Promise.all([startRedisServer(), startRedisCluster()]);
-  admins = [server, ...cluster.masters].map(({ url }) => new Redis(url));
-});
-afterAll(async () => {
-  admins.forEach(admin => admin.disconnect());
-  await Promise.all([server.stop(), cluster.stop()]);
-});
+const servers = useRedisAndCluster();
 
-const onSingle = (connect: Connect) => () => connect({ url: server.url });
-const onCluster = (connect: Connect) => () => connect({ url: cluster.masters[0]!.url });
+const onSingle = (connect: Connect) => () => connect({ url: servers.server.url });
+const onCluster = (connect: Connect) => () => connect({ url: servers.cluster.masters[0]!.url });
 const { 'ioredis 6': ioredis6, 'ioredis 5': ioredis5, ...others } = single;
 const { 'ioredis 6': cluster6, 'ioredis 5': cluster5, ...otherClusters } = clustered;
 /** Those that have no tests of their own. */
@@ -81,7 +70,7 @@ describe.each(all)('over %s', (name, connect) => {
     for (const topic of topics) {
       expect(heard.filter(text => text.startsWith(`${topic}:`))).toEqual([`${topic}: 1`, `${topic}: 2`]);
     }
-    for (const admin of admins) await admin.call('CLIENT', 'KILL', 'TYPE', 'pubsub');
+    for (const admin of servers.admins) await admin.call('CLIENT', 'KILL', 'TYPE', 'pubsub');
     await until('all is heard again', async () => {
       const open = topics.filter(topic => !heard.includes(`${topic}: again`));
       await Promise.all(open.map(topic => speaker.publish(topic, 'again')));
@@ -105,7 +94,7 @@ describe.each(all)('over %s', (name, connect) => {
     const topics = Array.from({ length: 12 }, (_, i) => `${name} outage ${i}`);
     const subscribe = (topic: string) => listener.subscribe(topic, () => heard.add(topic));
     await Promise.all(topics.slice(6).map(subscribe));
-    const victim = name.includes('Cluster') ? cluster.masters[1]! : server;
+    const victim = name.includes('Cluster') ? servers.cluster.masters[1]! : servers.server;
     await victim.kill();
     const subscribed = Promise.all(topics.slice(0, 6).map(subscribe));
     await victim.restart();
@@ -117,7 +106,7 @@ describe.each(all)('over %s', (name, connect) => {
       return open.length === 0;
     });
     await Promise.all([speaker.close(), listener.close()]);
-    await cluster.untilUp();
+    await servers.cluster.untilUp();
   });
 
   test('the event store appends, finds and replays, in more than one trip', async () => {
@@ -165,7 +154,7 @@ describe.each(all)('over %s', (name, connect) => {
     const ids = ['good', 'gone', 'broken', 'better'].map(each => `${each} ${name}`);
     await Promise.all(ids.map(id => store.storeSession(id, record(id))));
     const records = await Promise.all(ids.map(id => store.touchSession(id)));
-    const admin = name.includes('Cluster') ? new Cluster([...cluster.nodes]) : new Redis(server.url);
+    const admin = name.includes('Cluster') ? new Cluster([...servers.cluster.nodes]) : new Redis(servers.server.url);
     for (const id of [ids[1], ids[2]]) await admin.del(`mcp:session:{${id}}`);
     await admin.lpush(`mcp:session:{${ids[2]}}`, 'no string');
     admin.disconnect();
@@ -180,7 +169,7 @@ describe.each(all)('over %s', (name, connect) => {
     const [sessionId, other] = [`forgotten by ${name}`, `forgotten as well by ${name}`];
     await Promise.all([sessionId, other].map(id => store.storeSession(id, record(id))));
     const records = await Promise.all([sessionId, other].map(id => store.touchSession(id)));
-    for (const admin of admins) await admin.script('FLUSH');
+    for (const admin of servers.admins) await admin.script('FLUSH');
     expect(await Promise.all(records.map(each => store.touchSession(each!.sessionId, each!)))).toEqual(records);
     expect(await store.patchSession(sessionId, { logLevel: 'info' })).toBe(true);
     await store.deleteSession(sessionId);

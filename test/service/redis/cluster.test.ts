@@ -5,6 +5,7 @@ import { sessionStoreContract } from 'mcp-sdk-anypod/testing';
 import { RawClient } from '../../support/clients/rawClient.js';
 import type { RedisServer } from '../../support/servers/redisServer.js';
 import { startRedisCluster, type RedisCluster } from '../../support/servers/redisCluster.js';
+import { twoRedisStores } from '../../support/stores/twoRedisStores.js';
 import { until } from '../../support/until.js';
 import { LocalPod } from '../../support/pods/localPod.js';
 
@@ -17,14 +18,7 @@ sessionStoreContract({
   it,
   name: 'RedisSessionStore on a cluster of three masters',
   optionalMethods: ['touchSession', 'getSessionOwner', 'patchSession', 'listSessionIds'],
-  makeTwo: async ({ ttlSeconds }) => {
-    const clients = [new Cluster([...cluster.nodes]), new Cluster([...cluster.nodes])] as const;
-    return {
-      first: new RedisSessionStore({ redis: clients[0], ttlSeconds }),
-      second: new RedisSessionStore({ redis: clients[1], ttlSeconds }),
-      close: async () => clients.forEach(client => client.disconnect())
-    };
-  }
+  makeTwo: twoRedisStores(() => new Cluster([...cluster.nodes]))
 });
 
 test('the keys of a session share a slot, and sessions are spread over all masters', async () => {

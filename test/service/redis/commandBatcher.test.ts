@@ -1,26 +1,19 @@
 import { Redis } from 'ioredis';
 import { RedisSessionStore } from 'mcp-sdk-anypod/server';
-import { startRedisServer, type RedisServer } from '../../support/servers/redisServer.js';
+import { useRedis } from '../../support/servers/useRedis.js';
 import { spentOn } from '../../support/servers/redisStats.js';
 import { startTcpProxy } from '../../support/servers/tcpProxy.js';
 
-let server: RedisServer;
-let admin: Redis;
-let redis: Redis;
+const redis = useRedis();
+/** Without auto-pipelining, each command of this client is a write of its own. */
+let pooled: Redis;
 let store: RedisSessionStore;
 
-beforeAll(async () => {
-  server = await startRedisServer();
-  admin = new Redis(server.url);
-  // Without auto-pipelining: each command of this client is a write of its own.
-  redis = new Redis(server.url);
-  store = new RedisSessionStore({ redis, keyPrefix: 'touched:' });
+beforeAll(() => {
+  pooled = new Redis(redis.server.url);
+  store = new RedisSessionStore({ redis: pooled, keyPrefix: 'touched:' });
 });
-
-afterAll(async () => {
-  [admin, redis].forEach(client => client.disconnect());
-  await server.stop();
-});
+afterAll(() => pooled.disconnect());
 
 async function open(sessionId: string): Promise<NonNullable<Awaited<ReturnType<typeof store.touchSession>>>> {
   const now = Date.now();
@@ -31,14 +24,14 @@ async function open(sessionId: string): Promise<NonNullable<Awaited<ReturnType<t
 test('the sessions of one turn of the event loop are validated in one trip', async () => {
   const records = await Promise.all(Array.from({ length: 20 }, (_, index) => open(`s${index}`)));
   const touch = () => Promise.all(records.map(record => store.touchSession(record.sessionId, record)));
-  expect(await spentOn(admin, touch)).toEqual({ commands: { getex: 20 }, trips: 1 });
+  expect(await spentOn(redis.client, touch)).toEqual({ commands: { getex: 20 }, trips: 1 });
   expect(await touch()).toEqual(records);
 });
 
 test('one that fails, or is not there, is alone in that', async () => {
   const [good, gone, broken] = await Promise.all(['good', 'gone', 'broken'].map(open));
-  await admin.del('touched:{gone}', 'touched:{broken}');
-  await admin.lpush('touched:{broken}', 'no string');
+  await redis.client.del('touched:{gone}', 'touched:{broken}');
+  await redis.client.lpush('touched:{broken}', 'no string');
   const touched = [good!, gone!, broken!].map(record => store.touchSession(record.sessionId, record));
   const [first, second, third] = await Promise.allSettled(touched);
   expect(first).toEqual({ status: 'fulfilled', value: good });
@@ -52,7 +45,7 @@ test('one that fails, or is not there, is alone in that', async () => {
 });
 
 test('a connection that breaks within an answer fails none of those that wait for it', async () => {
-  const network = await startTcpProxy(server.port);
+  const network = await startTcpProxy(redis.server.port);
   const client = new Redis(network.port).on('error', () => {});
   const other = new RedisSessionStore({ redis: client, keyPrefix: 'touched:' });
   try {
@@ -68,7 +61,7 @@ test('a connection that breaks within an answer fails none of those that wait fo
 });
 
 test('a client that is closed makes each fail', async () => {
-  const closed = new Redis(server.url);
+  const closed = new Redis(redis.server.url);
   const other = new RedisSessionStore({ redis: closed, keyPrefix: 'touched:' });
   const record = await open('known');
   await other.touchSession('known');

@@ -2,20 +2,11 @@ import { Redis } from 'ioredis';
 import { Redis as Redis5 } from 'ioredis5';
 import { RedisSessionBus } from 'mcp-sdk-anypod/server';
 import { createClient } from 'redis';
-import { startRedisServer, type RedisServer } from '../../support/servers/redisServer.js';
+import { useRedis } from '../../support/servers/useRedis.js';
 import { startTcpProxy } from '../../support/servers/tcpProxy.js';
 import { until } from '../../support/until.js';
 
-let server: RedisServer;
-let speaking: Redis;
-beforeAll(async () => {
-  server = await startRedisServer();
-  speaking = new Redis(server.url);
-});
-afterAll(async () => {
-  speaking.disconnect();
-  await server.stop();
-});
+const used = useRedis();
 
 const ignore = () => {};
 const clients = {
@@ -39,10 +30,10 @@ test.each(
     (['both', 'fromClients', 'fromServer'] as const).map(way => [name, way, connect] as const)
   )
 )('%s: a subscriber connection on which bytes stop (%s) is replaced', async (_name, way, connect) => {
-  const proxy = await startTcpProxy(server.port);
+  const proxy = await startTcpProxy(used.server.port);
   const { redis, close } = await connect(proxy.port);
   const bus = new RedisSessionBus({ redis });
-  const speaker = new RedisSessionBus({ redis: speaking });
+  const speaker = new RedisSessionBus({ redis: used.client });
   const heard: string[] = [];
   const leave = await bus.subscribe('topic', message => heard.push(message));
   await speaker.publish('topic', 'before');

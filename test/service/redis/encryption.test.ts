@@ -1,43 +1,21 @@
 import { randomBytes } from 'node:crypto';
-import { setTimeout as delay } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { encryptSessionStore, RedisSessionStore } from 'mcp-sdk-anypod/server';
-import {
-  principalContract,
-  sessionStateContract,
-  sessionStoreContract,
-  type StoreContractOptions
-} from 'mcp-sdk-anypod/testing';
+import { principalContract, sessionStateContract, sessionStoreContract } from 'mcp-sdk-anypod/testing';
 import { RawClient } from '../../support/clients/rawClient.js';
 import { contentsOf } from '../../support/servers/redisContents.js';
-import { startRedisServer, type RedisServer } from '../../support/servers/redisServer.js';
+import { useRedis } from '../../support/servers/useRedis.js';
 import { spentOn } from '../../support/servers/redisStats.js';
+import { twoRedisStores } from '../../support/stores/twoRedisStores.js';
 import { LocalPod } from '../../support/pods/localPod.js';
 
 const keys = [randomBytes(32)];
-let server: RedisServer;
-let redis: Redis;
+const redis = useRedis();
 
-beforeAll(async () => {
-  server = await startRedisServer();
-  redis = new Redis(server.url);
-});
-
-afterAll(async () => {
-  redis.disconnect();
-  await server.stop();
-});
-
-const makeTwo: StoreContractOptions['makeTwo'] = async ({ ttlSeconds }) => {
-  const clients = [new Redis(server.url), new Redis(server.url)] as const;
-  const store = (client: Redis) => encryptSessionStore(new RedisSessionStore({ redis: client, ttlSeconds }), { keys });
-  return {
-    first: store(clients[0]),
-    second: store(clients[1]),
-    elapse: delay,
-    close: async () => clients.forEach(client => client.disconnect())
-  };
-};
+const makeTwo = twoRedisStores(
+  () => new Redis(redis.server.url),
+  (client, ttlSeconds) => encryptSessionStore(new RedisSessionStore({ redis: client, ttlSeconds }), { keys })
+);
 
 sessionStoreContract({
   describe,
@@ -51,7 +29,9 @@ principalContract({ describe, it, name: 'RedisSessionStore, encrypted', makeTwo 
 
 describe('pods on an encrypted Redis store', () => {
   const startPod = (podKeys = keys) =>
-    LocalPod.start({ sessionStore: encryptSessionStore(new RedisSessionStore({ redis }), { keys: podKeys }) });
+    LocalPod.start({
+      sessionStore: encryptSessionStore(new RedisSessionStore({ redis: redis.client }), { keys: podKeys })
+    });
   let first: LocalPod;
   let second: LocalPod;
   beforeAll(async () => void ([first, second] = await Promise.all([startPod(), startPod()])));
@@ -60,11 +40,11 @@ describe('pods on an encrypted Redis store', () => {
   const open = () => new RawClient().open(first.url, { clientInfo: { name: 'nameless-client', version: '1' } });
 
   test('leave nothing readable in Redis but what they say they leave', async () => {
-    await redis.flushall();
+    await redis.client.flushall();
     const client = await open();
     await client.request(first.url, 'resources/subscribe', { uri: 'file:///secret-plans' });
     await client.request(second.url, 'logging/setLevel', { level: 'alert' });
-    const store = encryptSessionStore(new RedisSessionStore({ redis }), { keys });
+    const store = encryptSessionStore(new RedisSessionStore({ redis: redis.client }), { keys });
     const mcp = { principal: '["https://issuer.test","alice"]' };
     await store.storeSession('s', {
       sessionId: 's',
@@ -75,7 +55,7 @@ describe('pods on an encrypted Redis store', () => {
     });
     await store.putState!('s', '{"access_token":"token-of-alice"}');
 
-    const raw = await contentsOf(redis);
+    const raw = await contentsOf(redis.client);
     expect(raw).toContain(client.sessionId);
     expect(raw).toContain('sealed:v1:');
     for (const secret of ['nameless', 'clientInfo', 'secret-plans', 'file:', 'alert', '2025-', 'alice', 'issuer']) {
@@ -86,7 +66,7 @@ describe('pods on an encrypted Redis store', () => {
 
   test('ask Redis for one GETEX per request of a live session', async () => {
     const client = await open();
-    const admin = new Redis(server.url);
+    const admin = new Redis(redis.server.url);
     await client.callTool(second.url, 'echo', { text: 'x' });
     const call = () => client.callTool(second.url, 'echo', { text: 'x' });
     expect(await spentOn(admin, call)).toEqual({ commands: { getex: 1 }, trips: 1 });
@@ -96,13 +76,13 @@ describe('pods on an encrypted Redis store', () => {
   test('answer 503 for a record that was changed or moved, and leave it where it is', async () => {
     const [client, victim] = [await open(), await open()];
     const recordOf = ({ sessionId }: RawClient) => `mcp:session:{${sessionId}}:record`;
-    const metadata = await redis.hgetall(recordOf(victim));
-    await redis.multi().hset(recordOf(client), metadata).incr(`mcp:session:{${client.sessionId}}`).exec();
+    const metadata = await redis.client.hgetall(recordOf(victim));
+    await redis.client.multi().hset(recordOf(client), metadata).incr(`mcp:session:{${client.sessionId}}`).exec();
     for (const { url } of [first, second]) {
       const answer = await client.request(url, 'tools/list');
       expect([answer.status, answer.headers.get('retry-after')]).toEqual([503, '1']);
     }
-    expect(await redis.hgetall(recordOf(client))).toEqual(metadata);
+    expect(await redis.client.hgetall(recordOf(client))).toEqual(metadata);
     expect(second.errors.join()).toMatch(/SessionRecordUnreadableError: The record of session \w{8} is unreadable/);
     expect(second.errors.join()).not.toContain(client.sessionId);
     expect((await victim.request(second.url, 'tools/list')).status).toBe(200);

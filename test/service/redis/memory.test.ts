@@ -1,22 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import { Redis } from 'ioredis';
 import { RedisSessionStore, type SessionData } from 'mcp-sdk-anypod/server';
 import { RawClient } from '../../support/clients/rawClient.js';
-import { startRedisServer, type RedisServer } from '../../support/servers/redisServer.js';
+import { useRedis } from '../../support/servers/useRedis.js';
 import { LocalPod } from '../../support/pods/localPod.js';
 
-let server: RedisServer;
-let redis: Redis;
-
-beforeAll(async () => {
-  server = await startRedisServer();
-  redis = new Redis(server.url, { enableAutoPipelining: true });
-});
-
-afterAll(async () => {
-  redis.disconnect();
-  await server.stop();
-});
+const redis = useRedis({ enableAutoPipelining: true });
 
 const BUDGET = 600;
 
@@ -27,14 +15,14 @@ const handshake = {
 };
 
 test(`a session of a usual client takes at most ${BUDGET} bytes of Redis, its place in the index among them`, async () => {
-  const store = new RedisSessionStore({ redis });
+  const store = new RedisSessionStore({ redis: redis.client });
   const pod = await LocalPod.start({ sessionStore: store });
   const client = await new RawClient().open(pod.url, handshake);
   const opened = (await store.getSession(client.sessionId!))!;
   expect(opened).toMatchObject({ initialized: true, metadata: { mcp: { initialize: handshake } } });
-  const keys = await redis.keys('*');
+  const keys = await redis.client.keys('*');
   expect(keys).toHaveLength(3);
-  const sizes = await Promise.all(keys.map(key => redis.memory('USAGE', key)));
+  const sizes = await Promise.all(keys.map(key => redis.client.memory('USAGE', key)));
   expect(sizes.reduce((sum, size) => sum! + size!, 0)).toBeLessThanOrEqual(BUDGET);
 
   await openMany(store, opened, 500);
@@ -58,7 +46,7 @@ async function openMany(store: RedisSessionStore, like: SessionData, count: numb
 
 /** Without the buffers of connections, which are as large as the last burst of commands. */
 async function memoryUsed(): Promise<number> {
-  const info = await redis.info('memory');
+  const info = await redis.client.info('memory');
   const of = (name: string): number => Number(new RegExp(`^${name}:(\\d+)`, 'm').exec(info)?.[1]);
   return of('used_memory') - of('mem_clients_normal');
 }

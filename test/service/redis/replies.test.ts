@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { Cluster, Redis } from 'ioredis';
 import { Redis as Redis5 } from 'ioredis5';
 import {
@@ -10,15 +9,10 @@ import {
   SessionStoreUnavailableError,
   type RedisClient
 } from 'mcp-sdk-anypod/server';
-import {
-  lockContract,
-  principalContract,
-  sessionStateContract,
-  sessionStoreContract,
-  type StoreContractOptions
-} from 'mcp-sdk-anypod/testing';
+import { lockContract, principalContract, sessionStateContract, sessionStoreContract } from 'mcp-sdk-anypod/testing';
 import { createClient } from 'redis';
 import { startRedisServer, type RedisServer } from '../../support/servers/redisServer.js';
+import { twoRedisStores } from '../../support/stores/twoRedisStores.js';
 
 let server: RedisServer;
 beforeAll(async () => void (server = await startRedisServer()));
@@ -37,15 +31,10 @@ const clients: [string, () => Closable][] = [
 ];
 
 for (const [name, connect] of clients) {
-  const makeTwo: StoreContractOptions['makeTwo'] = async ({ ttlSeconds }) => {
-    const two = [connect(), connect()] as const;
-    return {
-      first: new RedisSessionStore({ redis: two[0], ttlSeconds, keyPrefix: `${name}:` }),
-      second: new RedisSessionStore({ redis: two[1], ttlSeconds, keyPrefix: `${name}:` }),
-      elapse: delay,
-      close: async () => two.forEach(client => client.disconnect())
-    };
-  };
+  const makeTwo = twoRedisStores(
+    connect,
+    (redis, ttlSeconds) => new RedisSessionStore({ redis, ttlSeconds, keyPrefix: `${name}:` })
+  );
   const optionalMethods = ['touchSession', 'getSessionOwner', 'patchSession', 'listSessionIds'] as const;
   const suite = { describe, it, name: `RedisSessionStore on ${name}`, makeTwo };
   sessionStoreContract({ ...suite, optionalMethods: [...optionalMethods] });

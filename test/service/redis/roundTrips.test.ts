@@ -1,42 +1,25 @@
-import { Redis } from 'ioredis';
 import { RedisSessionStore } from 'mcp-sdk-anypod/server';
 import type { Entry } from '../../support/pods/probeServer.js';
 import { RawClient } from '../../support/clients/rawClient.js';
-import { startRedisServer, type RedisServer } from '../../support/servers/redisServer.js';
+import { useTwoPods } from '../../support/pods/twoPods.js';
 import { spentOn, type Spent } from '../../support/servers/redisStats.js';
 import { until } from '../../support/until.js';
 import { LocalPod } from '../../support/pods/localPod.js';
 
-let server: RedisServer;
-let admin: Redis;
-let clients: Redis[];
-let first: LocalPod;
-let second: LocalPod;
+const pods = useTwoPods();
 
 beforeAll(async () => {
-  server = await startRedisServer();
-  admin = new Redis(server.url);
-  clients = [new Redis(server.url), new Redis(server.url)];
-  [first, second] = (await Promise.all(
-    clients.map(redis => LocalPod.start({ sessionStore: new RedisSessionStore({ redis }) }))
-  )) as [LocalPod, LocalPod];
   // A client sends the text of a script the first time, and from then on its digest.
-  for (const pod of [first, second]) {
+  for (const pod of [pods.first, pods.second]) {
     const client = await new RawClient().open(pod.url);
     await client.delete(pod.url);
   }
 });
 
-afterAll(async () => {
-  await Promise.all([first.stop(), second.stop()]);
-  [admin, ...clients].forEach(client => client.disconnect());
-  await server.stop();
-});
-
 /** A session that has had its first requests on the first pod. */
 async function open(): Promise<RawClient> {
-  const client = await new RawClient().open(first.url);
-  await client.callTool(first.url, 'echo', { text: 'x' });
+  const client = await new RawClient().open(pods.first.url);
+  await client.callTool(pods.first.url, 'echo', { text: 'x' });
   return client;
 }
 
@@ -69,84 +52,85 @@ function expectAtMost(trips: number, spent: Spent, commands: Record<string, numb
 test('a request of a live session costs Redis one GETEX', async () => {
   const client = await open();
   for (const work of [
-    () => client.callTool(first.url, 'echo', { text: 'x' }),
-    () => client.request(first.url, 'tools/list')
+    () => client.callTool(pods.first.url, 'echo', { text: 'x' }),
+    () => client.request(pods.first.url, 'tools/list')
   ]) {
-    expect(await spentOn(admin, work)).toEqual({ commands: { getex: 1 }, trips: 1 });
+    expect(await spentOn(pods.admin, work)).toEqual({ commands: { getex: 1 }, trips: 1 });
   }
-  const many = () => Promise.all(Array.from({ length: 50 }, () => client.callTool(first.url, 'echo', { text: 'x' })));
-  expect((await spentOn(admin, many)).commands).toEqual({ getex: 50 });
+  const many = () =>
+    Promise.all(Array.from({ length: 50 }, () => client.callTool(pods.first.url, 'echo', { text: 'x' })));
+  expect((await spentOn(pods.admin, many)).commands).toEqual({ getex: 50 });
 });
 
 test('what other pods are to know costs one PUBLISH more', async () => {
   const client = await open();
   const toAll = { commands: { getex: 1, publish: 1 }, trips: 2 };
-  const notify = () => client.notify(first.url, 'notifications/roots/list_changed');
-  expect(await spentOn(admin, notify)).toEqual(toAll);
-  const openStream = async () => (await client.stream(first.url)).close();
-  expect(await spentOn(admin, openStream)).toEqual(toAll);
+  const notify = () => client.notify(pods.first.url, 'notifications/roots/list_changed');
+  expect(await spentOn(pods.admin, notify)).toEqual(toAll);
+  const openStream = async () => (await client.stream(pods.first.url)).close();
+  expect(await spentOn(pods.admin, openStream)).toEqual(toAll);
 });
 
 test('initialize is two scripts sent at once; the end of the handshake a look and a script', async () => {
   const client = new RawClient();
-  const opened = await spentOn(admin, () => client.initialize(first.url));
+  const opened = await spentOn(pods.admin, () => client.initialize(pods.first.url));
   expectAtMost(3, opened, sum(create, index, { subscribe: 1 }));
-  const initialized = () => client.notify(first.url, 'notifications/initialized');
+  const initialized = () => client.notify(pods.first.url, 'notifications/initialized');
   const commands = sum(read, patch, { publish: 1 });
-  expectAtMost(4, await spentOn(admin, initialized), commands);
+  expectAtMost(4, await spentOn(pods.admin, initialized), commands);
 });
 
 test('a recovery is one pipeline and a second look, and what follows is the hot path', async () => {
   const client = await open();
-  const call = () => client.callTool(second.url, 'echo', { text: 'x' });
-  expectAtMost(4, await spentOn(admin, call), sum(read, { subscribe: 1, getex: 1 }));
-  expect(await spentOn(admin, call)).toEqual({ commands: { getex: 1 }, trips: 1 });
+  const call = () => client.callTool(pods.second.url, 'echo', { text: 'x' });
+  expectAtMost(4, await spentOn(pods.admin, call), sum(read, { subscribe: 1, getex: 1 }));
+  expect(await spentOn(pods.admin, call)).toEqual({ commands: { getex: 1 }, trips: 1 });
 });
 
 test('a record that nobody has refreshed for long is, and its entry in the index goes along', async () => {
   const client = await open();
   const record = `mcp:session:{${client.sessionId}}:record`;
-  expect(await admin.expire(record, 3600)).toBe(1);
-  const call = () => client.callTool(second.url, 'echo', { text: 'x' });
-  expectAtMost(6, await spentOn(admin, call), sum(read, { expire: 1 }, index, { subscribe: 1, getex: 1 }));
-  expect(await admin.ttl(record)).toBeGreaterThan(7190);
+  expect(await pods.admin.expire(record, 3600)).toBe(1);
+  const call = () => client.callTool(pods.second.url, 'echo', { text: 'x' });
+  expectAtMost(6, await spentOn(pods.admin, call), sum(read, { expire: 1 }, index, { subscribe: 1, getex: 1 }));
+  expect(await pods.admin.ttl(record)).toBeGreaterThan(7190);
 });
 
 test('a change is told to the other pods, and each looks at once', async () => {
   const client = await open();
-  const call = () => client.callTool(second.url, 'echo', { text: 'x' });
+  const call = () => client.callTool(pods.second.url, 'echo', { text: 'x' });
   await call();
   const change = async () => {
-    await client.request(first.url, 'logging/setLevel', { level: 'debug' });
-    const isReplayed = () => second.journal.entries.some(isSetLevelOf(client));
+    await client.request(pods.first.url, 'logging/setLevel', { level: 'debug' });
+    const isReplayed = () => pods.second.journal.entries.some(isSetLevelOf(client));
     await until('the other pod has it', isReplayed);
   };
   const commands = sum({ getex: 1 }, patchOfText, { publish: 1 }, { getex: 1 }, read);
-  expectAtMost(6, await spentOn(admin, change), commands);
-  expect(await spentOn(admin, call)).toEqual({ commands: { getex: 1 }, trips: 1 });
+  expectAtMost(6, await spentOn(pods.admin, change), commands);
+  expect(await spentOn(pods.admin, call)).toEqual({ commands: { getex: 1 }, trips: 1 });
 });
 
 test('DELETE is a look and a script, on any pod', async () => {
   const [here, elsewhere] = [await open(), await open()];
   const ended = { publish: 1, zrem: 1 };
   const endOf = async (client: RawClient, url: string) => {
-    const spent = await spentOn(admin, () => client.delete(url));
+    const spent = await spentOn(pods.admin, () => client.delete(url));
     // Nobody waits for the end of the subscription: it may be counted, or come later.
     delete spent.commands.unsubscribe;
     return spent;
   };
-  expectAtMost(5, await endOf(here, first.url), { getex: 1, ...remove, ...ended });
-  expectAtMost(6, await endOf(elsewhere, second.url), { ...read, ...remove, ...ended });
+  expectAtMost(5, await endOf(here, pods.first.url), { getex: 1, ...remove, ...ended });
+  expectAtMost(6, await endOf(elsewhere, pods.second.url), { ...read, ...remove, ...ended });
 });
 
 test('an unknown session costs one trip, a malformed id and a request that is refused for its form none', async () => {
   const ask = (sessionId: string, headers = {}) =>
-    new RawClient({ 'mcp-session-id': sessionId, ...headers }).request(first.url, 'ping');
-  expect((await spentOn(admin, () => ask('unknown'))).trips).toBe(1);
-  expect(await spentOn(admin, () => ask('x'.repeat(257)))).toEqual({ commands: {}, trips: 0 });
+    new RawClient({ 'mcp-session-id': sessionId, ...headers }).request(pods.first.url, 'ping');
+  expect((await spentOn(pods.admin, () => ask('unknown'))).trips).toBe(1);
+  expect(await spentOn(pods.admin, () => ask('x'.repeat(257)))).toEqual({ commands: {}, trips: 0 });
   const { sessionId } = await open();
-  expect((await spentOn(admin, () => ask(sessionId!, { accept: 'text/html' }))).trips).toBe(0);
-  expect((await spentOn(admin, () => ask(sessionId!, { 'content-type': 'text/plain' }))).trips).toBe(0);
+  expect((await spentOn(pods.admin, () => ask(sessionId!, { accept: 'text/html' }))).trips).toBe(0);
+  expect((await spentOn(pods.admin, () => ask(sessionId!, { 'content-type': 'text/plain' }))).trips).toBe(0);
 });
 
 function isSetLevelOf({ sessionId }: RawClient): (entry: Entry) => boolean {
@@ -155,7 +139,7 @@ function isSetLevelOf({ sessionId }: RawClient): (entry: Entry) => boolean {
 
 // Promise: L6
 test('memory mode asks Redis nothing, even where a store is given', async () => {
-  const sessionStore = new RedisSessionStore({ redis: clients[0]! });
+  const sessionStore = new RedisSessionStore({ redis: pods.clients[0]! });
   const pod = await LocalPod.start({ sessionStorageMode: 'memory', sessionStore });
   const work = async () => {
     const client = await new RawClient().open(pod.url);
@@ -163,6 +147,6 @@ test('memory mode asks Redis nothing, even where a store is given', async () => 
     await client.request(pod.url, 'logging/setLevel', { level: 'debug' });
     await client.delete(pod.url);
   };
-  expect(await spentOn(admin, work)).toEqual({ commands: {}, trips: 0 });
+  expect(await spentOn(pods.admin, work)).toEqual({ commands: {}, trips: 0 });
   await pod.stop();
 });

@@ -3,21 +3,10 @@ import { Cluster, Redis } from 'ioredis';
 import { Cluster as Cluster5, Redis as Redis5 } from 'ioredis5';
 import { RedisSessionBus } from 'mcp-sdk-anypod/server';
 import { sessionBusContract } from 'mcp-sdk-anypod/testing';
-import { startRedisCluster, type RedisCluster } from '../../support/servers/redisCluster.js';
-import { startRedisServer, type RedisServer } from '../../support/servers/redisServer.js';
+import { useRedisAndCluster } from '../../support/servers/useRedisAndCluster.js';
 import { until } from '../../support/until.js';
 
-let server: RedisServer;
-let cluster: RedisCluster;
-let admins: Redis[];
-beforeAll(async () => {
-  [server, cluster] = await Promise.all([startRedisServer(), startRedisCluster()]);
-  admins = [server, ...cluster.masters].map(({ url }) => new Redis(url));
-});
-afterAll(async () => {
-  admins.forEach(admin => admin.disconnect());
-  await Promise.all([server.stop(), cluster.stop()]);
-});
+const servers = useRedisAndCluster();
 
 interface Options {
   keyPrefix?: string;
@@ -49,11 +38,11 @@ const ignore = () => {};
 
 const kinds = {
   'Redis of ioredis 6': ({ redisOptions, ...own }: Options) =>
-    new Redis(server.url, { ...own, ...redisOptions }).on('error', ignore),
+    new Redis(servers.server.url, { ...own, ...redisOptions }).on('error', ignore),
   'Redis of ioredis 5': ({ redisOptions, ...own }: Options) =>
-    new Redis5(server.url, { ...own, ...redisOptions }).on('error', ignore),
-  'Cluster of ioredis 6': (options: Options) => new Cluster([...cluster.nodes], options).on('error', ignore),
-  'Cluster of ioredis 5': (options: Options) => new Cluster5([...cluster.nodes], options).on('error', ignore)
+    new Redis5(servers.server.url, { ...own, ...redisOptions }).on('error', ignore),
+  'Cluster of ioredis 6': (options: Options) => new Cluster([...servers.cluster.nodes], options).on('error', ignore),
+  'Cluster of ioredis 5': (options: Options) => new Cluster5([...servers.cluster.nodes], options).on('error', ignore)
 };
 
 /** Two buses over clients of their own. */
@@ -89,7 +78,7 @@ describe.each(Object.entries(kinds))('over %s', (kind, make) => {
     await Promise.all(topics.map(topic => speaker.publish(topic, 'first')));
     await until('all is heard', () => heard.length === topics.length);
 
-    for (const admin of admins) await admin.call('CLIENT', 'KILL', 'TYPE', 'pubsub');
+    for (const admin of servers.admins) await admin.call('CLIENT', 'KILL', 'TYPE', 'pubsub');
     await untilHeard(speaker, 'again', topics, topic => heard.includes(`${topic}: again`));
     await close();
   });
@@ -100,7 +89,7 @@ describe.each(Object.entries(kinds))('over %s', (kind, make) => {
     const subscribe = (topic: string) => listener.subscribe(topic, () => heard.add(topic));
     const topics = Array.from({ length: 12 }, (_, i) => `${i} in the outage`);
     await Promise.all(topics.slice(6).map(subscribe));
-    const victim = kind.startsWith('Cluster') ? cluster.masters[1]! : server;
+    const victim = kind.startsWith('Cluster') ? servers.cluster.masters[1]! : servers.server;
     await victim.kill();
     const subscribed = Promise.all(topics.slice(0, 6).map(subscribe));
     await victim.restart();
@@ -137,9 +126,9 @@ test('an error that onLog throws does not end the process or the bus', async () 
     throw new Error('of a listener');
   });
   await bus.subscribe('t', text => heard.push(text));
-  await server.kill();
+  await servers.server.kill();
   await until('the error of the connection is told', () => told > 0);
-  await server.restart();
+  await servers.server.restart();
   await untilHeard(bus, 'x', ['t'], () => heard.length > 0);
   await bus.close();
   client.disconnect();

@@ -1,20 +1,8 @@
-import { Redis } from 'ioredis';
 import { RedisSessionStore, type SessionData } from 'mcp-sdk-anypod/server';
-import { startRedisServer, type RedisServer } from '../../support/servers/redisServer.js';
+import { useRedis } from '../../support/servers/useRedis.js';
 import { until } from '../../support/until.js';
 
-let server: RedisServer;
-let redis: Redis;
-
-beforeAll(async () => {
-  server = await startRedisServer();
-  redis = new Redis(server.url, { enableAutoPipelining: true });
-});
-
-afterAll(async () => {
-  redis.disconnect();
-  await server.stop();
-});
+const redis = useRedis({ enableAutoPipelining: true });
 
 function record(sessionId: string, subscriptions: string[]): SessionData {
   const now = Date.now();
@@ -29,16 +17,16 @@ async function idsOf(store: RedisSessionStore, subscribedTo?: string): Promise<s
 }
 
 test('among 100,000 subscriptions the few to one resource are found without looking through the rest', async () => {
-  const store = new RedisSessionStore({ redis, keyPrefix: 'many:' });
+  const store = new RedisSessionStore({ redis: redis.client, keyPrefix: 'many:' });
   const uris = (session: number) => Array.from({ length: 100 }, (_, index) => `file:///${session}/${index}`);
   for (let first = 0; first < 1000; first += 50) {
     const sessions = Array.from({ length: 50 }, (_, index) => first + index);
     await Promise.all(sessions.map(each => store.storeSession(`s${each}`, record(`s${each}`, uris(each)))));
   }
   for (const id of ['s7', 's70', 's700']) await store.patchSession(id, { subscribe: 'file:///shared' });
-  await redis.config('RESETSTAT');
+  await redis.client.config('RESETSTAT');
   expect(await idsOf(store, 'file:///shared')).toEqual(['s7', 's70', 's700']);
-  const commands = [...(await redis.info('commandstats')).matchAll(/cmdstat_([^:]+):calls=(\d+)/g)]
+  const commands = [...(await redis.client.info('commandstats')).matchAll(/cmdstat_([^:]+):calls=(\d+)/g)]
     .map(([, name, calls]) => [name, Number(calls)] as const)
     .filter(([name]) => !name?.startsWith('config') && name !== 'info');
   expect(Object.fromEntries(commands)).toEqual({ zscan: 1, exists: 3 });
@@ -46,7 +34,7 @@ test('among 100,000 subscriptions the few to one resource are found without look
 });
 
 test('sessions that were deleted or have expired are in no list', async () => {
-  const store = new RedisSessionStore({ redis, keyPrefix: 'gone:', ttlSeconds: 1 });
+  const store = new RedisSessionStore({ redis: redis.client, keyPrefix: 'gone:', ttlSeconds: 1 });
   for (const id of ['deleted', 'expires', 'stays']) await store.storeSession(id, record(id, ['file:///x']));
   await store.deleteSession('deleted');
   expect(await idsOf(store, 'file:///x')).toEqual(['expires', 'stays']);
@@ -60,10 +48,10 @@ test('sessions that were deleted or have expired are in no list', async () => {
 });
 
 test('an index that is written and never read keeps no sessions that have expired', async () => {
-  const store = new RedisSessionStore({ redis, keyPrefix: 'unread:', ttlSeconds: 1 });
+  const store = new RedisSessionStore({ redis: redis.client, keyPrefix: 'unread:', ttlSeconds: 1 });
   const places = async (id: string) => {
-    const keys = (await redis.keys('unread:s*')).sort();
-    return (await Promise.all(keys.map(key => redis.zscore(key, id)))).filter(score => score !== null).length;
+    const keys = (await redis.client.keys('unread:s*')).sort();
+    return (await Promise.all(keys.map(key => redis.client.zscore(key, id)))).filter(score => score !== null).length;
   };
   await store.storeSession('first', record('first', ['file:///z']));
   expect(await places('first')).toBe(2);
@@ -73,18 +61,18 @@ test('an index that is written and never read keeps no sessions that have expire
     const ids = Array.from({ length: 5000 }, () => `later${next++}`);
     await Promise.all(ids.map(id => store.storeSession(id, record(id, []))));
     await store.patchSession(ids[0]!, { subscribe: 'file:///z' });
-    return (await places('first')) === 0 && (await redis.exists('unread:subscribed:file:///z')) === 1;
+    return (await places('first')) === 0 && (await redis.client.exists('unread:subscribed:file:///z')) === 1;
   };
   await until('the others have taken its places', othersCame, 50_000);
 });
 
 test('the keys of the indexes end with the last session in them', async () => {
-  const store = new RedisSessionStore({ redis, keyPrefix: 'ends:', ttlSeconds: 60 });
+  const store = new RedisSessionStore({ redis: redis.client, keyPrefix: 'ends:', ttlSeconds: 60 });
   await store.storeSession('one', record('one', ['file:///y']));
-  const keys = await redis.keys('ends:s*');
+  const keys = await redis.client.keys('ends:s*');
   expect(keys).toHaveLength(2);
   for (const key of keys) {
-    expect(await redis.ttl(key)).toBeGreaterThan(60);
-    expect(await redis.ttl(key)).toBeLessThanOrEqual(120);
+    expect(await redis.client.ttl(key)).toBeGreaterThan(60);
+    expect(await redis.client.ttl(key)).toBeLessThanOrEqual(120);
   }
 });

@@ -11,6 +11,7 @@ import {
 } from 'mcp-sdk-anypod/server';
 import { sessionStoreContract } from 'mcp-sdk-anypod/testing';
 import { startRedisServer, type RedisServer } from '../../support/servers/redisServer.js';
+import { twoRedisStores } from '../../support/stores/twoRedisStores.js';
 
 let server: RedisServer;
 beforeAll(async () => void (server = await startRedisServer()));
@@ -31,14 +32,7 @@ for (const [name, connect] of clients) {
     it,
     name: `RedisSessionStore on ${name}`,
     optionalMethods: ['touchSession', 'getSessionOwner', 'patchSession', 'listSessionIds'],
-    makeTwo: async ({ ttlSeconds }) => {
-      const connections = [connect(), connect()] as const;
-      return {
-        first: new RedisSessionStore({ redis: connections[0], ttlSeconds }),
-        second: new RedisSessionStore({ redis: connections[1], ttlSeconds }),
-        close: async () => connections.forEach(connection => connection.disconnect())
-      };
-    }
+    makeTwo: twoRedisStores(connect)
   });
 }
 

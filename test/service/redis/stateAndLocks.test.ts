@@ -1,27 +1,14 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { RedisSessionStore } from 'mcp-sdk-anypod/server';
-import {
-  lockContract,
-  principalContract,
-  sessionStateContract,
-  type StoreContractOptions
-} from 'mcp-sdk-anypod/testing';
+import { lockContract, principalContract, sessionStateContract } from 'mcp-sdk-anypod/testing';
 import { startRedisServer, type RedisServer } from '../../support/servers/redisServer.js';
+import { twoRedisStores } from '../../support/stores/twoRedisStores.js';
 
 let server: RedisServer;
 beforeAll(async () => void (server = await startRedisServer()));
 afterAll(() => server.stop());
 
-const makeTwo: StoreContractOptions['makeTwo'] = async ({ ttlSeconds }) => {
-  const clients = [new Redis(server.url), new Redis(server.url)] as const;
-  return {
-    first: new RedisSessionStore({ redis: clients[0], ttlSeconds }),
-    second: new RedisSessionStore({ redis: clients[1], ttlSeconds }),
-    elapse: delay,
-    close: async () => clients.forEach(client => client.disconnect())
-  };
-};
+const makeTwo = twoRedisStores(() => new Redis(server.url));
 
 lockContract({ describe, it, name: 'RedisSessionStore', makeTwo });
 sessionStateContract({ describe, it, name: 'RedisSessionStore', makeTwo });

@@ -11,28 +11,19 @@ import {
 } from 'mcp-sdk-anypod/server';
 import type { QueuedMessage } from 'mcp-sdk-upstream/experimental/tasks/interfaces.js';
 import { startRedisCluster } from '../../support/servers/redisCluster.js';
-import { startRedisServer, type RedisServer } from '../../support/servers/redisServer.js';
+import { useRedis } from '../../support/servers/useRedis.js';
 import { spentOn } from '../../support/servers/redisStats.js';
 import { until } from '../../support/until.js';
 
-let server: RedisServer;
-let client: Redis;
+const redis = useRedis();
 let prefix: string;
 let store: RedisTaskStore;
 let queue: RedisTaskMessageQueue;
 
-beforeAll(async () => {
-  server = await startRedisServer();
-  client = new Redis(server.url);
-});
-afterAll(async () => {
-  client.disconnect();
-  await server.stop();
-});
 beforeEach(() => {
   prefix = `${randomUUID()}:`;
-  store = new RedisTaskStore({ redis: client, keyPrefix: prefix, maxTtlMs: 500_000 });
-  queue = new RedisTaskMessageQueue({ redis: client, keyPrefix: prefix, ttlMs: 70_000 });
+  store = new RedisTaskStore({ redis: redis.client, keyPrefix: prefix, maxTtlMs: 500_000 });
+  queue = new RedisTaskMessageQueue({ redis: redis.client, keyPrefix: prefix, ttlMs: 70_000 });
 });
 
 const call = { method: 'tools/call', params: { name: 'secret', arguments: {} } };
@@ -46,8 +37,10 @@ const note = (data: unknown): QueuedMessage => ({
 
 /** The time to live of every key, in seconds. */
 async function timesToLive(): Promise<Record<string, number>> {
-  const keys = await client.keys(`${prefix}*`);
-  const times = keys.map(async key => [key.slice(prefix.length), Math.round((await client.pttl(key)) / 1000)] as const);
+  const keys = await redis.client.keys(`${prefix}*`);
+  const times = keys.map(
+    async key => [key.slice(prefix.length), Math.round((await redis.client.pttl(key)) / 1000)] as const
+  );
   return Object.fromEntries((await Promise.all(times)).sort());
 }
 
@@ -74,7 +67,7 @@ test('a change starts the time to live anew where the task has no limit, or ends
   const [limited, unlimited] = [(await create(100_000)).taskId, (await create(0)).taskId];
   const keys = [limited, unlimited].map(taskId => `${prefix}{s}:task:${taskId}`);
   const index = [`${prefix}{s}:tasks`, `${prefix}{s}:task-expiries`];
-  for (const key of [...keys, ...index]) await client.pexpire(key, 50_000);
+  for (const key of [...keys, ...index]) await redis.client.pexpire(key, 50_000);
   for (const taskId of [limited, unlimited]) await store.updateTaskStatus(taskId, 'input_required', undefined, 's');
   expect(Object.values(await timesToLive()).sort()).toEqual([50, 500, 500, 500]);
   await store.storeTaskResult(limited, 'completed', {}, 's');
@@ -84,15 +77,15 @@ test('a change starts the time to live anew where the task has no limit, or ends
 test('what has expired leaves the list with the next task, so that the list does not grow', async () => {
   await create(60_000);
   for (let i = 0; i < 20; i++) await create(1);
-  await until('they expire', async () => (await client.keys(`${prefix}{s}:task:*`)).length === 1);
+  await until('they expire', async () => (await redis.client.keys(`${prefix}{s}:task:*`)).length === 1);
   await create(60_000);
-  expect(await client.zcard(`${prefix}{s}:tasks`)).toBe(2);
-  expect(await client.zcard(`${prefix}{s}:task-expiries`)).toBe(2);
+  expect(await redis.client.zcard(`${prefix}{s}:tasks`)).toBe(2);
+  expect(await redis.client.zcard(`${prefix}{s}:task-expiries`)).toBe(2);
 });
 
 test('neither the request nor the id of its session is kept with a task', async () => {
   const { taskId } = await create(null, 'session');
-  expect(JSON.stringify(await client.hgetall(`${prefix}{session}:task:${taskId}`))).not.toMatch(/secret|session/);
+  expect(JSON.stringify(await redis.client.hgetall(`${prefix}{session}:task:${taskId}`))).not.toMatch(/secret|session/);
 });
 
 test('each call costs one trip, and a page of the list two', async () => {
@@ -100,7 +93,7 @@ test('each call costs one trip, and a page of the list two', async () => {
   await store.listTasks(undefined, 's');
   await store.updateTaskStatus(taskId, 'working', undefined, 's');
   await queue.enqueue(taskId, note(0), 's');
-  const admin = new Redis(server.url);
+  const admin = new Redis(redis.server.url);
   const trips = async (work: () => Promise<unknown>) => (await spentOn(admin, work)).trips;
   expect(await trips(() => create())).toBe(1);
   expect(await trips(() => store.getTask(taskId, 's'))).toBe(1);
@@ -116,7 +109,7 @@ test('each call costs one trip, and a page of the list two', async () => {
 
 test('works on when Redis has forgotten its scripts', async () => {
   const { taskId } = await create();
-  await client.script('FLUSH');
+  await redis.client.script('FLUSH');
   await store.storeTaskResult(taskId, 'completed', { ok: true }, 's');
   await queue.enqueue(taskId, note(1), 's');
   expect((await store.listTasks(undefined, 's')).tasks).toHaveLength(1);
@@ -128,8 +121,8 @@ test('a full Redis takes no more tasks, results and messages, and leaves what it
   // Something to prune must not open the door.
   await create(1);
   await queue.enqueue(taskId, note(1), 's');
-  await until('they expire', async () => (await client.keys(`${prefix}{s}:task:*`)).length === 1);
-  await client.config('SET', 'maxmemory', '1');
+  await until('they expire', async () => (await redis.client.keys(`${prefix}{s}:task:*`)).length === 1);
+  await redis.client.config('SET', 'maxmemory', '1');
   try {
     await expect(create()).rejects.toThrow('OOM');
     await expect(store.storeTaskResult(taskId, 'completed', {}, 's')).rejects.toThrow('OOM');
@@ -139,13 +132,13 @@ test('a full Redis takes no more tasks, results and messages, and leaves what it
     ]);
     expect(await queue.dequeueAll(taskId, 's')).toEqual([note(1)]);
   } finally {
-    await client.config('SET', 'maxmemory', '0');
+    await redis.client.config('SET', 'maxmemory', '0');
   }
 });
 
 test('throws where keys hold another type, and does not say that the task is missing', async () => {
   const { taskId } = await create();
-  await client.set(`${prefix}{s}:task:${taskId}`, 'a string');
+  await redis.client.set(`${prefix}{s}:task:${taskId}`, 'a string');
   await expect(store.getTask(taskId, 's')).rejects.toThrow('WRONGTYPE');
   await expect(store.getTaskResult(taskId, 's')).rejects.toThrow('WRONGTYPE');
   await expect(store.updateTaskStatus(taskId, 'working', undefined, 's')).rejects.toThrow('WRONGTYPE');
@@ -154,7 +147,7 @@ test('throws where keys hold another type, and does not say that the task is mis
 
 test('emptying a queue, for which the SDK does not wait, never rejects', async () => {
   const onLog = jest.fn();
-  const gone = new Redis(server.url, { lazyConnect: true, enableOfflineQueue: false });
+  const gone = new Redis(redis.server.url, { lazyConnect: true, enableOfflineQueue: false });
   gone.disconnect();
   queue = new RedisTaskMessageQueue({ redis: gone, onLog });
   await expect(queue.dequeue('task', 's')).rejects.toThrow();
@@ -198,7 +191,7 @@ test.each([
   [RedisTaskMessageQueue, { onLog: true }, 'onLog'],
   [RedisTaskMessageQueue, { redis: null }, 'redis']
 ] as const)('%o refuses %o by name', (Class, options, name) => {
-  const make = () => new (Class as new (options: unknown) => unknown)({ redis: client, ...options });
+  const make = () => new (Class as new (options: unknown) => unknown)({ redis: redis.client, ...options });
   expect(make).toThrow(InvalidOptionError);
   expect(make).toThrow(name);
 });
@@ -210,7 +203,7 @@ describe('two pods in one process, with one queue', () => {
   let errors: string[];
 
   beforeEach(() => {
-    sessionStore = new RedisSessionStore({ redis: client, keyPrefix: prefix });
+    sessionStore = new RedisSessionStore({ redis: redis.client, keyPrefix: prefix });
     servers = [];
     errors = [];
     const info = { name: 'local', version: '1' };
@@ -276,7 +269,7 @@ describe('two pods in one process, with one queue', () => {
     const failed = Promise.all(asked.map(question => expect(question).rejects.toThrow('Task cancelled or completed')));
     await until(
       'all is queued',
-      async () => (await client.llen(`${prefix}{${sessionId}}:task-messages:${taskId}`)) === 4
+      async () => (await redis.client.llen(`${prefix}{${sessionId}}:task-messages:${taskId}`)) === 4
     );
     expect(await queue.dequeueAll(taskId, sessionId)).toEqual([note(1)]);
     await failed;
@@ -285,10 +278,10 @@ describe('two pods in one process, with one queue', () => {
 
   test('a question that could not be queued is not waited for', async () => {
     const sessionId = await open();
-    await client.set(`${prefix}{${sessionId}}:task-messages:task`, 'no queue');
+    await redis.client.set(`${prefix}{${sessionId}}:task-messages:task`, 'no queue');
     await expect(ask(0, 'task', 'anyone?')).rejects.toThrow('WRONGTYPE');
     const instance = /^[0-9a-f]{12}/;
-    await client.del(`${prefix}{${sessionId}}:task-messages:task`);
+    await redis.client.del(`${prefix}{${sessionId}}:task-messages:task`);
     const asked = ask(0, 'task', 'now?');
     const { message } = (await until('it asks', () => queue.dequeue('task', sessionId))) as QueuedMessage & {
       type: 'request';
