@@ -5,6 +5,7 @@ import { reportTo } from '../report.js';
 import { checkBoolean, checkFunction, checkMethods, checkOptionsObject } from '../validate.js';
 import { fromBase64, toBase64Url } from './base64.js';
 import { type EncryptionKey, parseKeys, signingKey } from './keyring.js';
+import { keepSelf, throughWrappers } from '../wrappable.js';
 
 /** The options of {@link signSessionBus}. */
 export interface SignSessionBusOptions {
@@ -66,7 +67,12 @@ class SignedSessionBus implements SessionBus {
   /** Signing takes a while, and messages leave in the order in which they were published. */
   #lastSigned: Promise<unknown> = Promise.resolve();
 
+  static {
+    throughWrappers(this);
+  }
+
   constructor(bus: SessionBus, options: SignSessionBusOptions) {
+    keepSelf(this);
     this.#bus = bus;
     this.#options = options;
     this.#signers = Promise.all(parseKeys(options.keys).map(signingKey));

@@ -11,6 +11,7 @@ import type { SessionStore } from '../ports/sessionStore.js';
 import { kindOf } from '../validate.js';
 import type { LiveSessions } from './liveSessions.js';
 import { isOwnSession } from './ownSessions.js';
+import { keepSelf, throughWrappers } from '../wrappable.js';
 
 /** Tells many sessions, whichever pods hold their streams. Every method settles when all have been told, or logged to. */
 export interface Notify {
@@ -45,7 +46,12 @@ export class Notifier implements Notify {
   readonly #report: ReportError;
   #subscription: Promise<() => Promise<void>> | undefined;
 
+  static {
+    throughWrappers(this);
+  }
+
   constructor(options: ResolvedOptions, sessions: LiveSessions, report: ReportError) {
+    keepSelf(this);
     this.#options = options;
     this.#store = options.store;
     this.#sessions = sessions;

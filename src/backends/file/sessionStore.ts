@@ -29,6 +29,7 @@ import { ignore, StoreDirectory } from './storeDirectory.js';
 import { Sweeper } from './sweeper.js';
 import { type Version, VersionedFile } from './versionedFile.js';
 import { Date } from '../../timers.js';
+import { keepSelf, throughWrappers } from '../../wrappable.js';
 
 /** The options of a {@link FileSessionStore}. */
 export interface FileSessionStoreOptions {
@@ -62,8 +63,13 @@ export class FileSessionStore implements SessionStore {
   readonly #onLog: OnLog;
   #opened: Promise<Opened> | undefined;
 
+  static {
+    throughWrappers(this);
+  }
+
   /** @throws InvalidOptionError */
   constructor(options: FileSessionStoreOptions) {
+    keepSelf(this);
     checkOptionsObject('options', options);
     if (typeof options.path !== 'string' || options.path === '' || options.path.includes('\0')) {
       throw new InvalidOptionError('path', kindOf(options.path), 'the path of a directory');

@@ -3,6 +3,7 @@ import { EventCursorError } from '../../errors.js';
 import { type FollowableEventStore, partsOfStreamId } from '../../ports/eventStore.js';
 import { checkNumber, checkOptionsObject } from '../../validate.js';
 import { Date } from '../../timers.js';
+import { keepSelf, throughWrappers } from '../../wrappable.js';
 
 /** The options of an {@link InMemoryEventStore}. */
 export interface InMemoryEventStoreOptions {
@@ -33,8 +34,13 @@ export class InMemoryEventStore implements FollowableEventStore {
   readonly #open = new Map<string, Log>();
   readonly #complete = new Map<string, Log>();
 
+  static {
+    throughWrappers(this);
+  }
+
   /** @throws InvalidOptionError */
   constructor(options: InMemoryEventStoreOptions = {}) {
+    keepSelf(this);
     checkOptionsObject('options', options);
     checkNumber('maxEventsPerStream', options.maxEventsPerStream, { min: 1, integer: true });
     checkNumber('maxStreams', options.maxStreams, { min: 1, integer: true });

@@ -1,10 +1,19 @@
 import type { SessionBus } from '../../ports/sessionBus.js';
 import { TopicListeners } from '../shared/topicListeners.js';
+import { keepSelf, throughWrappers } from '../../wrappable.js';
 
 /** A bus within this process, for pods that share an `InMemorySessionStore`. */
 export class InMemorySessionBus implements SessionBus {
   readonly #listeners = new TopicListeners();
   #delivered: Promise<void> = Promise.resolve();
+
+  static {
+    throughWrappers(this);
+  }
+
+  constructor() {
+    keepSelf(this);
+  }
 
   async publish(topic: string, message: string): Promise<void> {
     // Delivered in a later turn, as by any other bus: no publisher runs inside a listener's call.

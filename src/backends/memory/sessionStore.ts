@@ -15,6 +15,7 @@ import { InMemoryLocks } from './locks.js';
 import { InMemorySessionBus } from './sessionBus.js';
 import { checkNumber, checkOptionsObject } from '../../validate.js';
 import { Date } from '../../timers.js';
+import { keepSelf, throughWrappers } from '../../wrappable.js';
 
 /** The options of an {@link InMemorySessionStore}. */
 export interface InMemorySessionStoreOptions {
@@ -53,8 +54,13 @@ export class InMemorySessionStore implements SessionStore {
   /** Deleted ids with the time of deletion, in that order. */
   readonly #tombstones = new Map<string, number>();
 
+  static {
+    throughWrappers(this);
+  }
+
   /** @throws InvalidOptionError */
   constructor(options: InMemorySessionStoreOptions = {}) {
+    keepSelf(this);
     checkOptionsObject('options', options);
     checkNumber('ttlSeconds', options.ttlSeconds, { min: 1 });
     checkNumber('maxSessions', options.maxSessions, { min: 1, integer: true });

@@ -6,6 +6,7 @@ import { Database, type PostgresOptions } from './database.js';
 import { eventSql } from './eventSql.js';
 import { Sweeper } from './sweeper.js';
 import { toText } from './text.js';
+import { keepSelf, throughWrappers } from '../../wrappable.js';
 
 /** The options of a {@link PostgresEventStore}. */
 export interface PostgresEventStoreOptions extends PostgresOptions {
@@ -34,8 +35,13 @@ export class PostgresEventStore implements FollowableEventStore {
   readonly #ttlSeconds: number;
   readonly #answeredTtlSeconds: number;
 
+  static {
+    throughWrappers(this);
+  }
+
   /** @throws InvalidOptionError */
   constructor(options: PostgresEventStoreOptions) {
+    keepSelf(this);
     this.#database = new Database({ ...options, table: undefined }, EventStoreUnavailableError);
     checkNumber('maxEventsPerStream', options.maxEventsPerStream, { min: 1, integer: true });
     checkNumber('ttlSeconds', options.ttlSeconds, { min: 1, max: 1_000_000_000, integer: true });

@@ -8,6 +8,7 @@ import { Database, type PostgresOptions } from './database.js';
 import { Listener } from './listener.js';
 import { Sweeper } from './sweeper.js';
 import type { TableNames } from './tables.js';
+import { keepSelf, throughWrappers } from '../../wrappable.js';
 
 /** The options of a {@link PostgresSessionBus}. */
 export interface PostgresSessionBusOptions extends PostgresOptions, TableNames {}
@@ -59,8 +60,13 @@ export class PostgresSessionBus implements SessionBus {
   #arrivals: Promise<void> | undefined;
   #closed = false;
 
+  static {
+    throughWrappers(this);
+  }
+
   /** @throws InvalidOptionError */
   constructor(options: PostgresSessionBusOptions) {
+    keepSelf(this);
     this.#database = new Database(options, BusUnavailableError);
     this.#sql = busSql(this.#database.tables);
     this.#sweeper = new Sweeper(this.#database, [this.#sql.sweep], 30_000);

@@ -21,6 +21,7 @@ import { sessionSql } from './sessionSql.js';
 import { Sweeper } from './sweeper.js';
 import type { TableNames } from './tables.js';
 import { fromText, toText } from './text.js';
+import { keepSelf, throughWrappers } from '../../wrappable.js';
 
 /** The options of a {@link PostgresSessionStore}. */
 export interface PostgresSessionStoreOptions extends PostgresOptions, TableNames {
@@ -49,8 +50,13 @@ export class PostgresSessionStore implements SessionStore {
   readonly #sweeper: Sweeper;
   #bus: ReturnType<typeof buses.join> | undefined;
 
+  static {
+    throughWrappers(this);
+  }
+
   /** @throws InvalidOptionError */
   constructor(options: PostgresSessionStoreOptions) {
+    keepSelf(this);
     this.#database = new Database(options, SessionStoreUnavailableError);
     checkNumber('ttlSeconds', options.ttlSeconds, { min: 1, max: 1_000_000_000, integer: true });
     this.#options = options;

@@ -8,6 +8,7 @@ import { sessionColumn, taskSql } from './taskSql.js';
 import { DEFAULT_MAX_TTL_MS } from '../../tasks/taskRules.js';
 import { LONGEST_TTL_MS } from './taskStore.js';
 import { toText } from './text.js';
+import { keepSelf, throughWrappers } from '../../wrappable.js';
 
 /** The options of a {@link PostgresTaskMessageQueue}. */
 export interface PostgresTaskMessageQueueOptions extends PostgresOptions {
@@ -29,8 +30,13 @@ export class PostgresTaskMessageQueue implements TaskMessageQueue {
   /** One message of a task at a time: two connections of the pool could store two messages in any order. */
   readonly #writers = new KeyedQueue();
 
+  static {
+    throughWrappers(this);
+  }
+
   /** @throws InvalidOptionError */
   constructor(options: PostgresTaskMessageQueueOptions) {
+    keepSelf(this);
     this.#database = new Database({ ...options, table: undefined }, Error);
     checkNumber('ttlMs', options.ttlMs, { min: 1, max: LONGEST_TTL_MS, integer: true });
     this.#sql = taskSql(this.#database.tables);

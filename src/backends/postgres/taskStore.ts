@@ -18,6 +18,7 @@ import { Sweeper } from './sweeper.js';
 import { sessionColumn, taskSql } from './taskSql.js';
 import { toText, fromText } from './text.js';
 import { Date } from '../../timers.js';
+import { keepSelf, throughWrappers } from '../../wrappable.js';
 
 /** The options of a {@link PostgresTaskStore}. */
 export interface PostgresTaskStoreOptions extends PostgresOptions {
@@ -49,8 +50,13 @@ export class PostgresTaskStore implements TaskStore {
   readonly #maxTtlMs: number;
   readonly #running = new RunningTasks();
 
+  static {
+    throughWrappers(this);
+  }
+
   /** @throws InvalidOptionError */
   constructor(options: PostgresTaskStoreOptions) {
+    keepSelf(this);
     this.#database = new Database({ ...options, table: undefined }, Error);
     checkNumber('maxTtlMs', options.maxTtlMs, { min: 1, max: LONGEST_TTL_MS, integer: true });
     this.#sql = taskSql(this.#database.tables);

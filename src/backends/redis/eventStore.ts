@@ -9,6 +9,7 @@ import type { NodeRedisClient } from './nodeRedis.js';
 import { APPEND_EVENT } from './eventScripts.js';
 import { entriesOf, type StreamEntry, textOf, textsOf } from './replies.js';
 import { SESSION_SCRIPTS } from './sessionScripts.js';
+import { keepSelf, throughWrappers } from '../../wrappable.js';
 
 /** The options of a {@link RedisEventStore}. */
 export interface RedisEventStoreOptions {
@@ -47,8 +48,13 @@ export class RedisEventStore implements FollowableEventStore {
   /** By stream, an entry that is there, or was. */
   readonly #latest = new Map<string, string>();
 
+  static {
+    throughWrappers(this);
+  }
+
   /** @throws InvalidOptionError */
   constructor(options: RedisEventStoreOptions) {
+    keepSelf(this);
     checkOptionsObject('options', options);
     checkString('keyPrefix', options.keyPrefix);
     checkNumber('maxEventsPerStream', options.maxEventsPerStream, { min: 1, integer: true });

@@ -9,6 +9,7 @@ import { DEFAULT_KEY_PREFIX } from './keys.js';
 import type { NodeRedisClient } from './nodeRedis.js';
 import { isUnsharded, Subscriber } from './subscriber.js';
 import { PUBLISH } from './busScripts.js';
+import { keepSelf, throughWrappers } from '../../wrappable.js';
 
 /** The options of a {@link RedisSessionBus}. */
 export interface RedisSessionBusOptions {
@@ -37,8 +38,13 @@ export class RedisSessionBus implements SessionBus {
   #subscriber: Subscriber | undefined;
   #sharded: boolean;
 
+  static {
+    throughWrappers(this);
+  }
+
   /** @throws InvalidOptionError */
   constructor(options: RedisSessionBusOptions) {
+    keepSelf(this);
     checkOptionsObject('options', options);
     checkString('keyPrefix', options.keyPrefix);
     checkFunction('onLog', options.onLog);

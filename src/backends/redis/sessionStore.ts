@@ -24,6 +24,7 @@ import { SESSION_SCRIPTS } from './sessionScripts.js';
 import { RedisSessionBus } from './sessionBus.js';
 import { SessionIndex } from './sessionIndex.js';
 import { Date, performance } from '../../timers.js';
+import { keepSelf, throughWrappers } from '../../wrappable.js';
 
 /** Options of {@link RedisSessionStore}. */
 export interface RedisSessionStoreOptions {
@@ -80,8 +81,13 @@ export class RedisSessionStore implements SessionStore {
   /** When this pod last refreshed the hash of a record that is in use, by `performance.now()`. */
   readonly #refreshed = new WeakMap<SessionData, number>();
 
+  static {
+    throughWrappers(this);
+  }
+
   /** @throws InvalidOptionError */
   constructor(options: RedisSessionStoreOptions) {
+    keepSelf(this);
     checkOptionsObject('options', options);
     checkString('keyPrefix', options.keyPrefix);
     checkNumber('ttlSeconds', options.ttlSeconds, { min: 1, max: 1_000_000_000, integer: true });
@@ -99,13 +105,8 @@ export class RedisSessionStore implements SessionStore {
 
   async storeSession(sessionId: string, data: SessionData): Promise<void> {
     checkSessionData(data);
-    const create = this.#onSession(
-      SESSION_SCRIPTS.create,
-      sessionId,
-      this.ttlSeconds,
-      this.#recordSeconds,
-      ...toFields(data)
-    );
+    const fields = toFields(data);
+    const create = this.#onSession(SESSION_SCRIPTS.create, sessionId, this.ttlSeconds, this.#recordSeconds, ...fields);
     const indexed = this.#indexed(this.#index.add(sessionId, data));
     if (integerOf(await create) === 0) {
       throw new SessionExistsError('A session with this id exists, or was deleted a moment ago');

@@ -9,6 +9,7 @@ import type { NodeRedisClient } from './nodeRedis.js';
 import { integerOf, textOf, textsOf } from './replies.js';
 import { ENQUEUE } from './taskScripts.js';
 import { DEFAULT_MAX_TTL_MS } from '../../tasks/taskRules.js';
+import { keepSelf, throughWrappers } from '../../wrappable.js';
 
 /** The options of a {@link RedisTaskMessageQueue}. */
 export interface RedisTaskMessageQueueOptions {
@@ -39,8 +40,13 @@ export class RedisTaskMessageQueue implements TaskMessageQueue {
   readonly #ttlMs: number;
   readonly #onLog: OnLog;
 
+  static {
+    throughWrappers(this);
+  }
+
   /** @throws InvalidOptionError */
   constructor(options: RedisTaskMessageQueueOptions) {
+    keepSelf(this);
     checkOptionsObject('options', options);
     checkString('keyPrefix', options.keyPrefix);
     checkNumber('ttlMs', options.ttlMs, { min: 1, max: Number.MAX_SAFE_INTEGER / 2, integer: true });

@@ -19,6 +19,7 @@ import type { NodeRedisClient } from './nodeRedis.js';
 import { textOf, textsOf } from './replies.js';
 import { CREATE_TASK, LIST_TASKS, UPDATE_TASK } from './taskScripts.js';
 import { Date } from '../../timers.js';
+import { keepSelf, throughWrappers } from '../../wrappable.js';
 
 /** The options of a {@link RedisTaskStore}. */
 export interface RedisTaskStoreOptions {
@@ -55,8 +56,13 @@ export class RedisTaskStore implements TaskStore {
   readonly #maxTtlMs: number;
   readonly #running = new RunningTasks();
 
+  static {
+    throughWrappers(this);
+  }
+
   /** @throws InvalidOptionError */
   constructor(options: RedisTaskStoreOptions) {
+    keepSelf(this);
     checkOptionsObject('options', options);
     checkString('keyPrefix', options.keyPrefix);
     checkNumber('maxTtlMs', options.maxTtlMs, { min: 1, max: Number.MAX_SAFE_INTEGER / 2, integer: true });
