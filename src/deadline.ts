@@ -1,12 +1,12 @@
 import { clearTimeout, setTimeout, performance } from './timers.js';
 
-/** A process that stood still finds its timers due before it has read what came meanwhile: this is to read it. */
+/** After a suspension of the process, timers run before pending data is read. This extra time allows it to be read. */
 const GRACE_MS = 20;
 
 /**
- * The result of `start()`, or a rejection with `onLate()` when it has not settled within `timeoutMs`.
- * What was started goes on; its late result is dropped.
- * @param start - may call what it is given, to say that it goes forward: then the time starts anew
+ * The result of `start()`, or a rejection with `onLate()` if it does not settle within `timeoutMs`. The started work
+ * continues; its late result is dropped.
+ * @param start - gets a function that restarts the time; it calls the function after each progress
  */
 export function withDeadline<T>(
   start: (restart: () => void) => Promise<T>,
@@ -21,7 +21,7 @@ export function withDeadline<T>(
       clearTimeout(timer);
       timer = setTimeout(() => (timer = setTimeout(() => reject(onLate()), GRACE_MS)), timeoutMs);
     };
-    // What is started may throw at once; then no timer is left behind. Without types it may also give no promise.
+    // `start` may throw synchronously, so the timer is set after it. In JavaScript it may also return no promise.
     const started = Promise.resolve(start(restart));
     restart();
     const settle = (): void => {
@@ -46,18 +46,21 @@ export function pause(ms: number): Promise<void> {
   return new Promise(resolve => setTimeout(resolve, ms));
 }
 
-/** Lets the process end although the timer is set. Timers of browsers and edge runtimes do not keep a process alive. */
+/**
+ * Lets the process exit while the timer is pending. Browsers and edge runtimes do not have this method and do not need
+ * it.
+ */
 export function unref(timer: ReturnType<typeof setTimeout>): void {
   (timer as { unref?: () => void }).unref?.();
 }
 
-/** What a call may take when its exchange has waited for long enough already: a backend that works needs less. */
+/** The timeout of a call after its exchange has used up its time. A backend that works needs less. */
 const LAST_CALL_MS = 50;
 
 /**
- * How long one exchange may wait for stores and bus, in milliseconds, for all its calls together: a backend that has stopped
- * answering costs a client this long once, not once for each call. The time that the application takes between the calls is
- * not counted, and calls that wait at the same time are counted once.
+ * How long one exchange may wait for stores and bus, in milliseconds, for all its calls together. So a backend that
+ * does not answer delays a client once, not once for each call. The time of the application between the calls is not
+ * counted. Concurrent calls are counted once.
  */
 export class WaitBudget {
   #leftMs: number;

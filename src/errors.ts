@@ -10,7 +10,7 @@ export abstract class AnypodError extends Error {
   }
 }
 
-/** An error of a backend. Its message names the reason as the `cause` has it, because logs often show messages alone. */
+/** An error of a backend. Its message includes the reason of the `cause`, because logs often show only messages. */
 abstract class BackendFailure extends AnypodError {
   constructor(message: string, options?: { cause?: unknown }) {
     const reason = reasonOf(options?.cause);
@@ -18,29 +18,32 @@ abstract class BackendFailure extends AnypodError {
   }
 }
 
-/** Names that say nothing. */
+/** Names that do not describe the error. */
 const GENERAL = new Set(['Error', 'TypeError', 'RangeError', 'SyntaxError', 'AggregateError']);
 
-/** The code, or the name, of an error. Never its text: that may quote a command, an address or a session id. */
+/** The code or the name of an error. Never its text: a text may quote a command, an address or a session id. */
 function reasonOf(cause: unknown): string | undefined {
-  // Not `instanceof Error`: it may be one of another realm.
+  // Not `instanceof Error`: the error may come from another realm.
   if (typeof cause !== 'object' || cause === null) return undefined;
   const { code, message, name, errors } = cause as Partial<AggregateError> & { code?: unknown };
   if (errors?.[0]) return reasonOf(errors[0]);
   if (typeof code === 'string' && /^[A-Z0-9_]{3,40}$/.test(code)) return code;
-  // As in `WRONGPASS invalid username-password pair`; the second is ours.
+  // The first alternative matches `WRONGPASS invalid username-password pair`. The second is a text of this package.
   const stated = /^(?:[A-Z]{4,20}(?= )|no answer within \d+ ms$)/.exec(message ?? '');
   return stated?.[0] ?? (name === undefined || GENERAL.has(name) ? undefined : name);
 }
 
-/** An option has an invalid value, or a name that is almost the name of another one. Thrown where the option is given. */
+/**
+ * An option has an invalid value, or a name that is almost the name of another option. Thrown by the call that got the
+ * option.
+ */
 export class InvalidOptionError extends AnypodError {
   readonly code = 'ANYPOD_INVALID_OPTION';
 
   /** The name of the option. */
   readonly option: string;
 
-  /** @param kind - what was given, in words; never a text itself, which may be a secret */
+  /** @param kind - the kind of the given value, in words; never a text itself, because it may be a secret */
   constructor(option: string, kind: string, allowed: string) {
     super(`Invalid option ${option}: got ${kind}, expected ${allowed}`);
     this.option = option;
@@ -52,62 +55,68 @@ export class SessionStoreUnavailableError extends BackendFailure {
   readonly code = 'ANYPOD_STORE_UNAVAILABLE';
 }
 
-/** The session's record is there and cannot be understood. It stays in the store for inspection. */
+/** The store has a record of the session, but its content is invalid. It stays in the store for inspection. */
 export class SessionRecordUnreadableError extends AnypodError {
   readonly code = 'ANYPOD_RECORD_UNREADABLE';
 }
 
-/** `storeSession` was asked to create a session that is there already, or was deleted a moment ago. */
+/** `storeSession` was called for a session that exists, or that was deleted a moment ago. */
 export class SessionExistsError extends AnypodError {
   readonly code = 'ANYPOD_SESSION_EXISTS';
 }
 
-/** The event store failed or did not answer in time; the event went out without an id. */
+/** The event store failed or did not answer in time; the event was sent without an id. */
 export class EventStoreUnavailableError extends BackendFailure {
   readonly code = 'ANYPOD_EVENT_STORE_UNAVAILABLE';
 }
 
-/** A cursor (`Last-Event-ID`) names an event that the log does not have: never written, or trimmed, or expired. */
+/**
+ * A cursor (`Last-Event-ID`) names an event that the log does not have: it was never written, was trimmed, or has
+ * expired.
+ */
 export class EventCursorError extends AnypodError {
   readonly code = 'ANYPOD_EVENT_CURSOR_UNKNOWN';
 }
 
-/** The bus between pods failed or did not answer in time, or carried something that this pod does not understand. */
+/** The bus between pods failed or did not answer in time, or carried a message that this pod cannot parse. */
 export class BusUnavailableError extends BackendFailure {
   readonly code = 'ANYPOD_BUS_UNAVAILABLE';
 }
 
-/** A message is over `maxBusMessageBytes` and was not sent to other pods. */
+/** A message exceeds `maxBusMessageBytes` and was not sent to other pods. */
 export class BusMessageTooLargeError extends AnypodError {
   readonly code = 'ANYPOD_BUS_MESSAGE_TOO_LARGE';
 }
 
-/** A client does not read its stream or answer: it was disconnected, so that not everything is held for it. */
+/** A client does not read its stream or its answer. It was disconnected, because the messages for it use memory. */
 export class SlowClientError extends AnypodError {
   readonly code = 'ANYPOD_SLOW_CLIENT';
 }
 
-/** A session was found and its server could not be brought to where the client left it, or has another name than the one that opened it. */
+/**
+ * The server of a stored session could not be recovered completely, or its name differs from the server that opened the
+ * session.
+ */
 export class SessionRecoveryError extends AnypodError {
   readonly code = 'ANYPOD_RECOVERY_FAILED';
 }
 
-/** The pod is full (`maxLiveSessions`, none idle) or on its way out, or the session's transport has closed on it. */
+/** The pod is full (`maxLiveSessions`, none idle) or is shutting down, or the session's transport was closed on it. */
 export class PodUnavailableError extends AnypodError {
   readonly code = 'ANYPOD_POD_UNAVAILABLE';
 }
 
-/** A lock was not free within `timeoutMs`. What the store said last, if it failed meanwhile, is the `cause`. */
+/** A lock was not free within `timeoutMs`. If the store failed meanwhile, its last error is the `cause`. */
 export class LockTimeoutError extends AnypodError {
   readonly code = 'ANYPOD_LOCK_TIMEOUT';
 }
 
-/** The lease of a lock ended while its holder was still at work: somebody else may hold the lock now. */
+/** The lease of a lock ended before its holder had finished: another caller may hold the lock now. */
 export class LockLostError extends AnypodError {
   readonly code = 'ANYPOD_LOCK_LOST';
 }
 
-/** The session is not there: deleted or expired meanwhile, or the transport has none. Nothing was written. */
+/** The session does not exist: it was deleted or has expired, or the transport has no session. Nothing was written. */
 export class SessionNotFoundError extends AnypodError {
   readonly code = 'ANYPOD_SESSION_NOT_FOUND';
 }
@@ -117,7 +126,7 @@ export class SessionStateTooLargeError extends AnypodError {
   readonly code = 'ANYPOD_STATE_TOO_LARGE';
 }
 
-/** A session's state changed again and again between `update` reading it and writing it. Nothing was written. */
+/** Others changed a session's state each time `update` tried to write it. Nothing was written. */
 export class SessionStateConflictError extends AnypodError {
   readonly code = 'ANYPOD_STATE_CONFLICT';
 }
@@ -127,10 +136,14 @@ export class SessionStoreUnsupportedError extends AnypodError {
   readonly code = 'ANYPOD_STORE_UNSUPPORTED';
 }
 
-/** A backend is not there to be used: not reachable, not connected, its client not installed, or its address wrong. */
+/**
+ * A backend cannot be used: it is not reachable or not connected, its client is not installed, or its address is wrong.
+ */
 export class BackendUnavailableError extends AnypodError {
   readonly code = 'ANYPOD_BACKEND_UNAVAILABLE';
-  /** Nobody answers there: it may be not yet, or no longer, and is no mistake in what was asked for. */
+  /**
+   * True if the backend does not answer: it may have to start first, or be down. False if the configuration is wrong.
+   */
   readonly unreachable: boolean;
 
   constructor(message: string, options: { cause?: unknown; unreachable?: boolean } = {}) {
@@ -139,7 +152,7 @@ export class BackendUnavailableError extends AnypodError {
   }
 }
 
-/** `migrate()` found tables that a newer release has made, or could not make them. */
+/** `migrate()` found tables of a newer release, or could not create the tables. */
 export class StoreSchemaError extends AnypodError {
   readonly code = 'ANYPOD_STORE_SCHEMA';
 }
@@ -152,7 +165,7 @@ export class UnsupportedRuntimeError extends AnypodError {
   readonly code = 'ANYPOD_UNSUPPORTED_RUNTIME';
 }
 
-/** A client session is not there, is another identity's, or has no such authorization under way. */
+/** A client session does not exist, belongs to another identity, or does not have this authorization under way. */
 export class ClientSessionNotFoundError extends AnypodError {
   readonly code = 'ANYPOD_CLIENT_SESSION_NOT_FOUND';
 }

@@ -1,11 +1,13 @@
 import { UnsupportedRuntimeError } from './errors.js';
 
-/** The versions of the SDK that the suite of this package has passed with; package.json asks for the last one. */
+/** The versions of the SDK with which the tests of this package have passed. package.json requires the last one. */
 export const SDK_VERSIONS = ['1.30.1', '1.31.0', '1.32.0', '1.32.1', '1.32.2'];
 
-/** The first of the 20 line, and of what came after it, with `process.getBuiltinModule`; package.json asks for them. */
+/**
+ * The first version of Node 20, and of the later lines, with `process.getBuiltinModule`. package.json requires them.
+ */
 export const OLDEST_NODES = ['20.16', '22.3'] as const;
-/** The first whose limits on requests are those that this package keeps. */
+/** The first version with the same limits on requests as this package. */
 const OLDEST_SDK = SDK_VERSIONS[0] as string;
 /** On `globalThis`: the folders that this package has been loaded from. */
 const LOADED_FROM = Symbol.for('mcp-sdk-anypod.loadedFrom');
@@ -16,9 +18,8 @@ type Modules = { createRequire: (path: string) => { resolve: (name: string) => s
 let checked = false;
 
 /**
- * Looks once, when the first transport or handler is made, at what it runs on and how it was installed. What it warns of
- * is a process warning, and names the remedy. Costs two small reads; where there are no files (bundles, other
- * runtimes) there is nothing to look at.
+ * Checks the runtime and the installation once, when the first transport or handler is made. Problems become process
+ * warnings that name the remedy. Costs two small reads. Without files (bundles, other runtimes) nothing is checked.
  * @throws UnsupportedRuntimeError on a Node or an SDK that is too old
  */
 export function checkInstallation(): void {
@@ -54,8 +55,7 @@ function isAtLeast(version: string, oldest: string): boolean {
 }
 
 /**
- * The package's folder, with `/` on Windows too. A stack is the one thing that names a module's own file both in ESM and
- * in CommonJS.
+ * The package's folder, with `/` on Windows too. Only a stack names a module's own file both in ESM and in CommonJS.
  */
 export function packageFolder(stack: string | undefined): string | undefined {
   const match = /(file:\/\/)?((?:\/|[A-Za-z]:[\\/])[^\n]*)[\\/](?:dist[\\/](?:esm|cjs)|src)[\\/]installation\./.exec(
@@ -63,12 +63,12 @@ export function packageFolder(stack: string | undefined): string | undefined {
   );
   if (match?.[2] === undefined) return undefined;
   const isUrl = match[1] !== undefined;
-  // decodeURI would leave %23 and the like as they are.
+  // decodeURI would not decode %23 and similar sequences.
   const path = isUrl ? decodeURIComponent(match[2]).replace(/^\/(?=[A-Za-z]:)/, '') : match[2];
   return /^[A-Za-z]:/.test(path) ? path.replaceAll('\\', '/') : path;
 }
 
-/** The ESM and the CommonJS build of one installation are one copy, as the SDK's are. Warns of a second copy. */
+/** Warns of a second copy. The ESM and the CommonJS build of one installation count as one copy, as with the SDK. */
 function isFirstFrom(folder: string): boolean {
   const registry = globalThis as { [LOADED_FROM]?: string[] };
   const folders = (registry[LOADED_FROM] ??= []);
@@ -77,8 +77,8 @@ function isFirstFrom(folder: string): boolean {
   if (folders.length === 2) {
     warn(
       'ANYPOD_TWO_COPIES',
-      `Two copies of mcp-sdk-anypod are loaded, and classes of one are not those of the other: ${folders.join(' and ')}. ` +
-        'Have one installed, by an override for mcp-sdk-anypod or @modelcontextprotocol/sdk'
+      `Two copies of mcp-sdk-anypod are loaded, and their classes differ: ${folders.join(' and ')}. ` +
+        'Install only one, with an override for mcp-sdk-anypod or @modelcontextprotocol/sdk'
     );
   }
   return true;
@@ -94,7 +94,7 @@ function warnOfOtherSdk(version: string): void {
 }
 
 function sdkVersion(folder: string): string | undefined {
-  // Not there in some other runtimes, in whose way imports of node: would be.
+  // Some other runtimes do not have it. An import of node: would fail in them.
   const { getBuiltinModule } = process as { getBuiltinModule?: (this: void, name: string) => unknown };
   if (getBuiltinModule === undefined) return undefined;
   const { createRequire } = getBuiltinModule('node:module') as Modules;
@@ -104,7 +104,7 @@ function sdkVersion(folder: string): string | undefined {
     const path = module.replace(/dist[\\/]cjs[\\/]types\.js$/, 'package.json');
     return (JSON.parse(readFileSync(path, 'utf8')) as { version?: string }).version;
   } catch {
-    // No files to look at.
+    // There are no files.
     return undefined;
   }
 }

@@ -5,8 +5,8 @@ import { performance } from './timers.js';
 export type ReportError = (error: Error) => void;
 
 /**
- * Reports an error to the application. An error that its callback throws is dropped: nobody is left to report it to, and
- * it must neither cost a client its answer nor end the process.
+ * Reports an error to the application. An error that its callback throws is dropped: it cannot be reported, and it must
+ * not end the process or lose a client's answer.
  */
 export function reportTo(onerror: ReportError | undefined, error: Error): void {
   try {
@@ -17,10 +17,12 @@ export function reportTo(onerror: ReportError | undefined, error: Error): void {
 }
 
 const REPEAT_AFTER_MS = 60_000;
-/** When each kind of error was last a warning, by `performance.now()`. The kinds are few: codes of this package. */
+/**
+ * When a warning of each kind was last emitted, by `performance.now()`. There are few kinds: the codes of this package.
+ */
 const warned = new Map<string, number>();
 
-/** What an application without `onerror` gets: a warning for errors of this package. A client's mistakes are none of them. */
+/** The default of `onerror`: a warning for errors of this package. Mistakes of clients are not such errors. */
 export function warnOf(error: Error): void {
   if (error instanceof AnypodError) emitErrorWarning(error, error.code);
 }
@@ -31,7 +33,7 @@ export function emitErrorWarning(error: Error, kind: string): void {
   const last = warned.get(kind);
   if (last !== undefined && now - last < REPEAT_AFTER_MS) return;
   warned.set(kind, now);
-  // Not every runtime has it.
+  // Some runtimes do not have it.
   globalThis.process?.emitWarning?.(`${kind}: ${error?.message}. Pass onerror to createMcpHandler to receive errors.`, {
     type: 'AnypodWarning'
   });

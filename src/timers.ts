@@ -1,11 +1,11 @@
 /*
- * The timers and clocks of the whole package, as they were when it was loaded. Every file of src imports them from here
- * under the names of the globals, for two reasons:
- * - an application's tests may fake the globals (`jest.useFakeTimers()`), and requests must be answered all the same;
+ * The timers and clocks of the whole package, saved when it is loaded. Every file of src imports them from here under
+ * the names of the globals, for two reasons:
+ * - an application's tests may fake the globals (`jest.useFakeTimers()`), and requests must still be answered;
  * - a simulation can replace them all at once, with `replaceTimers`.
  */
 
-/** The timers and clocks of the package: what `replaceTimers` can replace. */
+/** The timers and clocks that `replaceTimers` can replace. */
 export interface Timers {
   setTimeout: typeof globalThis.setTimeout;
   clearTimeout: typeof globalThis.clearTimeout;
@@ -23,18 +23,18 @@ const loaded: Timers = {
   clearTimeout: globalThis.clearTimeout,
   setInterval: globalThis.setInterval,
   clearInterval: globalThis.clearInterval,
-  // Not every runtime has it.
+  // Some runtimes do not have it.
   setImmediate: globalThis.setImmediate ?? later(globalThis.setTimeout),
   Date: globalThis.Date,
   performance: { now: globalThis.performance.now.bind(globalThis.performance) }
 };
 
-// Bindings, and not the properties of one object: browsers and workerd refuse `timers.setTimeout()` as a method call.
+// Bindings, not properties of one object: browsers and workerd refuse `timers.setTimeout()` as a method call.
 export let { setTimeout, clearTimeout, setInterval, clearInterval, setImmediate, Date, performance } = loaded;
 
 /**
- * Replaces timers and clocks of the package; what is not given stays as it is. For simulations and tests.
- * @returns a function that puts back what was there before
+ * Replaces the given timers and clocks of the package. For simulations and tests.
+ * @returns a function that restores the previous ones
  */
 export function replaceTimers(replacements: Partial<Timers>): () => void {
   const before: Timers = { setTimeout, clearTimeout, setInterval, clearInterval, setImmediate, Date, performance };

@@ -17,8 +17,8 @@ export function checkOptionsObject(name: string, value: unknown): void {
 }
 
 /**
- * Refuses an option whose name is almost the name of a known one: without types it would be ignored silently. Other
- * unknown names pass, because options are often spread from an object that serves more than one purpose.
+ * Refuses an option whose name is almost the name of a known one: in JavaScript it would be ignored silently. Other
+ * unknown names are accepted, because options are often spread from an object with more than one purpose.
  */
 export function checkOptionNames(options: object, known: Readonly<Record<string, true>>): void {
   for (const name of Object.keys(options)) {
@@ -53,8 +53,8 @@ export function checkOneOf(option: string, value: unknown, allowed: readonly str
 }
 
 /**
- * Checks for an object that has these methods: this is how an injected store or client is recognised.
- * @param expected - what it should be, in words
+ * Checks that the value is an object with these methods. Injected stores and clients are recognised by their methods.
+ * @param expected - the expected value, in words
  */
 export function checkMethods(
   option: string,
@@ -72,7 +72,7 @@ export function checkMethods(
   }
 }
 
-/** A number of milliseconds, seconds or things within bounds that a timer or a counter can hold. */
+/** Checks a number of milliseconds, seconds or items. The bounds are those of timers and counters. */
 export function checkNumber(
   option: string,
   value: unknown,
@@ -92,7 +92,7 @@ function isPromise(value: unknown): boolean {
 }
 
 const MAX_TYPING_MISTAKES = 2;
-/** In shorter names two mistakes may make another word. */
+/** In a shorter name, two mistakes may result in another word. */
 const MIN_LENGTH = 6;
 
 function isSimilar(name: string, known: string): boolean {
@@ -105,7 +105,7 @@ function simplified(name: string): string {
   return name.toLowerCase().replace(/[_-]/g, '');
 }
 
-/** How many letters must be added, removed or replaced to make one text the other (Levenshtein). */
+/** The number of letters to add, remove or replace to turn one text into the other (Levenshtein distance). */
 function editDistance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, column) => column);
   for (let i = 1; i <= a.length; i++) {

@@ -2,7 +2,7 @@ import { SlowClientError } from '../errors.js';
 import { unref } from '../deadline.js';
 import { clearTimeout, setTimeout } from '../timers.js';
 
-/** Writers wait on it until the client has read what it was sent. */
+/** Writers wait for it until the client has read the sent data. */
 export interface Room {
   readonly promise: Promise<void>;
   readonly resolve: () => void;
@@ -14,18 +14,21 @@ export function awaitedRoom(): Room {
   return { promise, resolve };
 }
 
-/** What is left unread of a complete answer is not watched up to this size. */
+/** Up to this size, the unread rest of a complete answer is not watched. */
 const MAX_UNWATCHED_BYTES = 64 * 1024;
-/** How long a client may take to read the rest of a complete answer, and what it must read a millisecond beyond that. */
+/**
+ * How long a client may take to read the rest of a complete answer, and how much it must read per millisecond after
+ * that.
+ */
 const UNREAD_MS = 30_000;
 const BYTES_PER_MS = 128;
 
 /**
- * Watches a client that has been sent its whole answer. No next message shows that it does not read, so what it leaves
- * unread would be held for as long as its connection lives.
- * @param bytes - what it has not read yet
- * @param cut - disconnects it
- * @returns calls the watch off; undefined if there is nothing to watch
+ * Watches a client after its whole answer was sent. No later write can detect that it does not read, so the unread data
+ * would be kept until its connection ends.
+ * @param bytes - the number of unread bytes
+ * @param cut - disconnects the client
+ * @returns a function that ends the watch; undefined if there is nothing to watch
  */
 export function limitUnread(bytes: number, cut: (reason: SlowClientError) => void): (() => void) | undefined {
   if (!(bytes > MAX_UNWATCHED_BYTES)) return undefined;

@@ -8,12 +8,13 @@ import { checkInstallation } from '../installation.js';
 import type { SessionStorageMode } from '../ports/sessionStore.js';
 
 /**
- * Where a transport has its engine. A property and not a `#private` field: instrumentation libraries wrap transports with
- * `new Proxy(transport, …)` or `Object.create(transport)`, and such an object has no private fields of the transport.
+ * The key of a transport's engine. A property, not a `#private` field: instrumentation libraries wrap transports with
+ * `new Proxy(transport, …)` or `Object.create(transport)`, and such an object does not have the private fields of the
+ * transport.
  */
 const ENGINE = Symbol('engine');
 
-/** The engine behind a transport, for the adapters and the pod's host. Not exported from the package. */
+/** The engine of a transport, for the adapters and the session host. Not exported from the package. */
 export let engineOf: (transport: HttpServerTransport) => Engine;
 
 /** The members that both public transports share: everything except `handleRequest`. */
@@ -28,7 +29,7 @@ export abstract class HttpServerTransport implements Transport {
    * @throws InvalidOptionError if an option has an invalid value
    * @throws UnsupportedRuntimeError on a Node that is too old
    */
-  // The pod's host hands in options that it has resolved once for all its sessions.
+  // The session host passes options that it has resolved once for all its sessions.
   constructor(options: TransportOptions = {}) {
     checkInstallation();
     const resolved = options instanceof ResolvedOptions ? options : new ResolvedOptions(options);
@@ -37,11 +38,14 @@ export abstract class HttpServerTransport implements Transport {
       // A handler on the same store must not close the bus that this transport uses.
       resolved.retainBus();
     }
-    // Not enumerable: what logs or copies a transport does not meet the sessions of the engine.
+    // Not enumerable, so that logging or copying a transport does not reach the sessions of the engine.
     Object.defineProperty(this, ENGINE, { value: new Engine(resolved) });
   }
 
-  /** The session that this transport serves: set by `initialize`, or by the first request of a recovered session. */
+  /**
+   * The id of the session that this transport serves. Set by `initialize`, or by the first request of a recovered
+   * session.
+   */
   get sessionId(): string | undefined {
     return this[ENGINE].servedSessionId;
   }
@@ -84,27 +88,28 @@ export abstract class HttpServerTransport implements Transport {
     this[ENGINE].onmessage = handler;
   }
 
-  /** Called by `connect`. @throws Error when called twice */
+  /** Called by `connect`. @throws Error if called twice */
   start(): Promise<void> {
     return this[ENGINE].start();
   }
 
-  /** Ends all streams and forgets the session on this pod. In external mode the session itself lives on. */
+  /** Ends all streams and forgets the session on this pod. In external mode the session stays in the store. */
   close(): Promise<void> {
     return this[ENGINE].close();
   }
 
   /**
-   * Ends the session for every pod, as a client's DELETE does but without `onsessionclosed`.
-   * @throws SessionStoreUnavailableError when the store did not confirm; the session then lives on
+   * Ends the session for every pod, as a client's DELETE does, but does not call `onsessionclosed`.
+   * @throws SessionStoreUnavailableError if the store did not confirm; the session then continues
    */
   terminateSession(): Promise<void> {
     return this[ENGINE].terminate();
   }
 
   /**
-   * Called by `connect` of servers of version 2 of the SDK, and by no others.
-   * @throws UnsupportedRuntimeError always. Such a server would look served, and its scope checks would not be enforced
+   * Only servers of version 2 of the SDK call this, in `connect`.
+   * @throws UnsupportedRuntimeError always. Such a server would seem to work, but its scope checks would not be
+   *   enforced
    */
   setSupportedProtocolVersions(): never {
     throw new UnsupportedRuntimeError(
@@ -113,12 +118,12 @@ export abstract class HttpServerTransport implements Transport {
     );
   }
 
-  /** @throws Error when the message answers, or relates to, a request that is not open */
+  /** @throws Error if the message answers, or relates to, a request that is not open */
   send(message: JSONRPCMessage, options?: TransportSendOptions): Promise<void> {
     return this[ENGINE].send(message, options);
   }
 
-  /** Closes the stream of a request so that the client polls: it resumes after the retry interval. */
+  /** Closes the stream of a request so that the client polls: the client resumes after the retry interval. */
   closeSSEStream(requestId: RequestId): void {
     this[ENGINE].closeSSEStream(requestId);
   }

@@ -4,7 +4,7 @@ import type { ReportError } from '../report.js';
 import { setImmediate } from '../timers.js';
 import { awaitedRoom, limitUnread, type Room } from './backpressure.js';
 
-/** What the sink needs of the exchange that it answers. */
+/** The parts of an exchange that its sink needs. */
 export interface NodeAnswer {
   readonly req: IncomingMessage;
   readonly res: ServerResponse;
@@ -14,11 +14,12 @@ export interface NodeAnswer {
 }
 
 /**
- * An event stream on a `ServerResponse`. It is held back until the end of the turn of the event loop in which the engine
- * has replied: an answer that is complete by then goes out as one write with its length, anything else is streamed.
+ * An event stream on a `ServerResponse`. It is held back until the end of the turn of the event loop in which the
+ * engine replies. An answer that is complete by then is sent as one write with its length. Any other answer is
+ * streamed.
  *
- * The response belongs to the host, whose middleware may wrap, patch or end it at any time. So nothing relies on what its
- * methods return, and what they throw is reported and ends the stream.
+ * The response belongs to the host, whose middleware may wrap, patch or end it at any time. So nothing relies on the
+ * return values of its methods. If they throw, the error is reported and the stream ends.
  */
 export class NodeEventSink implements EventSink {
   writer: StreamWriter | undefined;
@@ -35,8 +36,8 @@ export class NodeEventSink implements EventSink {
   }
 
   /**
-   * Sends the head and what has been written so far. Resolves after either side has ended the stream.
-   * @throws Error if the response cannot be sent, because somebody else has sent one
+   * Sends the head and the events written so far. Resolves after either side has ended the stream.
+   * @throws Error if other code has already sent a response
    */
   async open(status: number, headers: Record<string, string>): Promise<void> {
     await endOfTurn();
@@ -50,7 +51,7 @@ export class NodeEventSink implements EventSink {
     if (!this.#isEnded()) await new Promise<void>(resolve => (this.#oncomplete = resolve));
   }
 
-  /** Ends a stream that nobody reads, or will read. */
+  /** Ends a stream without a reader. */
   discard(): void {
     if (this.#state === 'ended') return;
     this.#state = 'ended';
@@ -70,7 +71,7 @@ export class NodeEventSink implements EventSink {
       this.#held += text;
       if (this.#held.length < this.#res.writableHighWaterMark) return;
     } else {
-      // A wrapper may return nothing: then there is no `drain` to wait for.
+      // A wrapper may return undefined: then no `drain` follows.
       if (this.#send(text) !== false || this.#isEnded()) return;
       if (!this.#room) this.#res.once('drain', () => this.#makeRoom());
     }
@@ -116,7 +117,7 @@ export class NodeEventSink implements EventSink {
   }
 
   #stream(status: number, headers: Record<string, string>): void {
-    // There would be no `close` to listen for.
+    // No `close` event would follow.
     if (this.#hasNoReader()) return this.discard();
     writeHead(this.#answer, status, headers);
     this.#res.on('close', () => this.discard());
@@ -136,7 +137,7 @@ export class NodeEventSink implements EventSink {
 
   /** @returns what `write` of the response returned; undefined if the stream is over */
   #send(chunk: string | Buffer, encoding: BufferEncoding = 'utf8'): unknown {
-    // Somebody else has ended the response, a time-out middleware for example. Writing would be an error event.
+    // Other code has ended the response, for example a time-out middleware. A write would emit an error event.
     if (this.#res.writableEnded) return this.discard();
     try {
       const written: unknown = this.#res.write(chunk, encoding);
@@ -147,7 +148,7 @@ export class NodeEventSink implements EventSink {
     }
   }
 
-  /** The client has left. A response that somebody else has completed is closed as well, and that is an error. */
+  /** Whether the client has left. A response that other code has completed is also closed, but that is an error. */
   #hasNoReader(): boolean {
     return this.#answer.gone && !this.#res.headersSent;
   }
@@ -179,7 +180,7 @@ export function writeHead(
   res.writeHead(status, headers);
 }
 
-/** Disconnects a client that does not read the answer that it has been sent. */
+/** Disconnects a client that does not read its answer. */
 export function limitUnreadAnswer({ res, report }: Pick<NodeAnswer, 'res' | 'report'>): void {
   const callOff = limitUnread(res.writableLength, problem => {
     report(problem);
@@ -189,16 +190,16 @@ export function limitUnreadAnswer({ res, report }: Pick<NodeAnswer, 'res' | 'rep
 }
 
 /**
- * Settles when the event loop has gone through everything that was there to be read. Answers that are ready in the same
- * turn are so written one right after the other, which costs the system far less than one at a time.
+ * Settles after the event loop has processed all data that was ready to read. So answers of the same turn are written
+ * directly one after the other, and that costs the system far less.
  */
 export function endOfTurn(): Promise<void> {
   return new Promise(resolve => setImmediate(resolve));
 }
 
 /**
- * What to write first, as Latin-1: Node sends the headers in the encoding of a first chunk that is text, and
- * those of HTTP are Latin-1. A text that is as long in UTF-8 as in characters is ASCII, and the same in both.
+ * The first chunk to write. If it is text, Node sends the headers in its encoding, and HTTP headers are Latin-1. A text
+ * whose UTF-8 length equals its number of characters is ASCII: its bytes are the same in both encodings.
  */
 export function firstChunk(text: string, utf8Length: number): string | Buffer {
   return utf8Length === text.length ? text : Buffer.from(text);

@@ -16,13 +16,13 @@ import {
 } from './nodeEventSink.js';
 import { clearTimeout, setTimeout } from '../timers.js';
 
-/** How long an answered client may go on sending a body that nobody reads. */
+/** How long a client may continue to send its body after the answer. */
 const UNREAD_BODY_MS = 500;
 
 const BODY_WAS_READ =
   'The body of the request had been read before: pass the parsed body as the third argument of handleRequest or handler.node';
 
-/** Node keeps the first of these where a header is repeated; the Fetch standard joins them all. */
+/** If one of these headers is repeated, Node keeps the first value. The Fetch standard joins all values. */
 const FIRST_WINS = new Set(['content-type', 'host']);
 
 type Request = IncomingMessage & { auth?: AuthInfo; body?: unknown; rawBody?: unknown; stream?: ServerHttp2Stream };
@@ -42,7 +42,7 @@ export class NodeExchange implements Exchange, RequestSource, NodeAnswer {
     this.report = report;
   }
 
-  /** Given by the caller, or left by a middleware that has read the stream. */
+  /** Passed by the caller, or set by a middleware that has read the stream. */
   get parsedBody(): unknown {
     if (this.#parsedBody !== undefined || !this.req.readableEnded) return this.#parsedBody;
     return isText(this.req.body) ? undefined : this.req.body;
@@ -61,7 +61,7 @@ export class NodeExchange implements Exchange, RequestSource, NodeAnswer {
   }
 
   get gone(): boolean {
-    // A response of HTTP/2 has no `destroyed`.
+    // An HTTP/2 response does not have `destroyed`.
     return this.res.destroyed || this.req.aborted || this.req.stream?.destroyed === true;
   }
 
@@ -77,7 +77,7 @@ export class NodeExchange implements Exchange, RequestSource, NodeAnswer {
     const value = this.req.headers[name];
     if (value === undefined) return null;
     if (typeof value !== 'string' || FIRST_WINS.has(name)) return joinedHeader(this.req, name);
-    // Joined by Node with an empty one at the end.
+    // Node joins repeated values. If the last value is empty, a space remains.
     return value.endsWith(' ') ? value.trimEnd() : value;
   }
 
@@ -89,7 +89,7 @@ export class NodeExchange implements Exchange, RequestSource, NodeAnswer {
     return (this.#sink = new NodeEventSink(this));
   }
 
-  /** Ends a stream that was opened and is not the reply: nobody will read it. */
+  /** Ends the opened stream if it is not the reply. */
   discardUnless(reply: Reply | undefined): void {
     if (this.#sink && reply?.body !== this.#sink) this.#sink.discard();
   }
@@ -98,7 +98,7 @@ export class NodeExchange implements Exchange, RequestSource, NodeAnswer {
 /** Lets the engine answer, and writes its reply. Resolves after the response is complete. */
 export async function answerExchange(exchange: NodeExchange, handle: () => Promise<Reply>): Promise<void> {
   const { req, res, report } = exchange;
-  // Without a listener, an error event of either would end the process.
+  // Without a listener, an error event would end the process.
   res.on('error', report);
   if (req.httpVersionMajor >= 2) req.on('error', report);
   try {
@@ -111,7 +111,7 @@ export async function answerExchange(exchange: NodeExchange, handle: () => Promi
       sendBody(exchange, reply.status, reply.headers, reply.body as string | null);
     }
   } catch (error) {
-    // Somebody else has sent a response (a time-out middleware, say), or the headers cannot be sent.
+    // Other code has sent a response (for example a time-out middleware), or the headers are invalid.
     report(error as Error);
     if (!res.writableEnded) res.destroy();
   } finally {
@@ -144,13 +144,13 @@ function sendBody(exchange: NodeExchange, status: number, headers: Record<string
   limitUnreadAnswer(exchange);
 }
 
-/** Node reads and drops what is left of an answered request's body: for a while, not for ever. */
+/** After the answer, Node reads and drops the rest of the request's body. This limits the time for it. */
 function limitUnreadBody(req: Request): void {
   const timer = setTimeout(() => {
     if (req.complete) return;
-    // The connection of HTTP/2 carries other requests, too.
+    // An HTTP/2 connection carries other requests as well.
     if (req.httpVersionMajor >= 2) req.stream?.close();
-    // Where no socket is behind it (in tests, say), there is nothing to cut.
+    // Without a real socket (for example in tests) there is nothing to close.
     else (req.socket as Partial<Socket>).destroySoon?.();
   }, UNREAD_BODY_MS);
   timer.unref();
@@ -159,7 +159,7 @@ function limitUnreadBody(req: Request): void {
 
 function readBody(req: Request, maxBytes: number, report: ReportError): Promise<BodyRead> {
   if (Number(req.headers['content-length']) > maxBytes) return Promise.resolve({ tooLarge: true });
-  // Serverless hosts read the body themselves and leave it here.
+  // Serverless hosts read the body and put it here.
   if (Buffer.isBuffer(req.rawBody)) return Promise.resolve(decoded([req.rawBody], maxBytes));
   if (req.readableEnded) {
     if (isText(req.body)) return Promise.resolve(decoded([Buffer.from(req.body)], maxBytes));
@@ -168,7 +168,8 @@ function readBody(req: Request, maxBytes: number, report: ReportError): Promise<
   }
 
   return new Promise((resolve, reject) => {
-    // The listeners stay, because taking them away costs more; all that they hold is let go once this is settled.
+    // The listeners stay, because removing them costs more. The data that they hold is released when the promise
+    // settles.
     let body: { chunks: Buffer[]; bytes: number; resolve: typeof resolve; reject: typeof reject } | undefined;
     body = { chunks: [], bytes: 0, resolve, reject };
     const settle = (how: (settled: NonNullable<typeof body>) => void): void => {
@@ -189,7 +190,7 @@ function readBody(req: Request, maxBytes: number, report: ReportError): Promise<
   });
 }
 
-/** A body that a middleware has read and not parsed. */
+/** Whether a middleware has read the body but not parsed it. */
 function isText(body: unknown): body is string | Uint8Array {
   return typeof body === 'string' || body instanceof Uint8Array;
 }
@@ -221,12 +222,12 @@ function fetchHeaders(req: IncomingMessage): Headers {
 }
 
 const OCTET = '(?:25[0-5]|2[0-4]\\d|1\\d\\d|[1-9]?\\d)';
-/** Names whose last label is no number, and IPv4 addresses: hosts that need no parser to be known as valid. */
+/** Names whose last label is not a number, and IPv4 addresses: these hosts are valid without parsing. */
 const COMMON_HOST = new RegExp(
   `^(?:(?!.*xn--)(?:[a-z0-9_-]+\\.)*[a-z][a-z0-9_-]*|(?:${OCTET}\\.){3}${OCTET})(?::[1-5]?\\d{1,4})?$`
 );
 const COMMON_PATH = /^\/[\w\-/]*$/;
-/** The SDK takes a host of these characters at its word: it need not be how the URL spells it (`127.1`). */
+/** The SDK accepts any host of these characters, even if the URL parser changes its spelling (`127.1`). */
 const PLAIN_HOST = /^[a-z0-9_.-]+(?::\d{4,5})?$/;
 
 function isCommonTarget(req: IncomingMessage): boolean {
@@ -243,7 +244,7 @@ function isValidTarget(req: IncomingMessage): boolean {
   }
 }
 
-/** @throws TypeError where host and path make no URL, or one with another host */
+/** @throws TypeError if host and path do not form a URL, or form one with another host */
 function absoluteUrl(req: IncomingMessage): URL {
   const target = req.url ?? '';
   if (target.split('?', 1)[0]?.includes('\\')) throw new TypeError('Backslash in the request path');

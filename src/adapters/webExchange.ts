@@ -27,7 +27,7 @@ export class WebExchange implements Exchange, RequestSource {
   }
 
   get gone(): boolean {
-    // Some runtimes have no signal.
+    // In some runtimes a request has no signal.
     return (this.#request.signal as AbortSignal | null)?.aborted ?? false;
   }
 
@@ -51,13 +51,13 @@ export class WebExchange implements Exchange, RequestSource {
     return (this.#sink = new WebEventSink());
   }
 
-  /** Ends a stream that was opened and is not the reply: nobody will read it. */
+  /** Ends the opened stream if it is not the reply. */
   discardUnless(reply: Reply | undefined): void {
     if (this.#sink && reply?.body !== this.#sink) this.#sink.discard();
   }
 }
 
-/** Lets the engine answer, and gives its reply as a `Response`. Rejects if `handle` does. */
+/** Lets the engine answer, and returns its reply as a `Response`. Rejects if `handle` does. */
 export async function respond(exchange: WebExchange, handle: () => Promise<Reply>): Promise<Response> {
   let reply: Reply | undefined;
   try {
@@ -72,7 +72,7 @@ function toResponse({ status, headers, body }: Reply): Response {
   return new Response(body.open(), { status, headers });
 }
 
-/** Bytes that may wait for the reader before writers are asked to wait. */
+/** How many unread bytes may wait before writers have to wait. */
 const HIGH_WATER_MARK_BYTES = 64 * 1024;
 const encoder = new TextEncoder();
 
@@ -108,7 +108,7 @@ class WebEventSink implements EventSink {
   write(text: string): void | Promise<void> {
     if (this.#ended) return;
     this.#controller.enqueue(encoder.encode(text));
-    // In some runtimes the client's cancel runs inside `enqueue`; after it nobody makes room.
+    // In some runtimes `enqueue` runs the client's cancel callback. After that no data is read.
     if (this.#isEnded() || (this.#controller.desiredSize ?? 1) > 0) return;
     this.#room ??= awaitedRoom();
     return this.#room.promise;
@@ -129,14 +129,14 @@ class WebEventSink implements EventSink {
     this.#controller.error(reason);
   }
 
-  /** Lets go of what the client has not read, unless it has read everything. */
+  /** Drops the unread data, if there is any. */
   #release(problem: Error): void {
     if (this.#controller.desiredSize === 0) return;
     this.writer?.unread?.(problem);
     this.#controller.error(problem);
   }
 
-  /** Ends a stream that nobody will read. */
+  /** Ends a stream without a reader. */
   discard(): void {
     if (this.#ended) return;
     this.#ended = true;
@@ -155,8 +155,8 @@ class WebEventSink implements EventSink {
 }
 
 /**
- * Reads the body's text. A body whose declared length is over the limit is not read; reading stops when the limit is passed.
- * Rejects if the stream does.
+ * Reads the body's text. If the declared length exceeds the limit, the body is not read. Reading stops when the limit
+ * is exceeded. Rejects if the stream does.
  */
 export async function readRequestBody({ headers, body }: Request, maxBytes: number): Promise<BodyRead> {
   if (Number(headers.get('content-length')) > maxBytes) return { tooLarge: true };
@@ -173,7 +173,7 @@ export async function readRequestBody({ headers, body }: Request, maxBytes: numb
       texts.push(decoder.decode(chunk.value, { stream: true }));
     }
   } finally {
-    // The caller decides what happens to the rest.
+    // The caller decides about the rest of the body.
     reader.releaseLock();
   }
   texts.push(decoder.decode());

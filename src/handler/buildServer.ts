@@ -8,7 +8,7 @@ import type { ReportError } from '../report.js';
 import type { ConnectableServer, ServerFactory } from './serverFactory.js';
 import { SharedJsonSchemaValidator } from './sharedValidator.js';
 
-/** Builds a server for a session, connected to a transport of its own. */
+/** Builds a server for a session and connects it to a new transport. */
 export class ServerBuilder {
   readonly #factory: ServerFactory;
   readonly #options: ResolvedOptions;
@@ -22,8 +22,8 @@ export class ServerBuilder {
   }
 
   /**
-   * @param sessionId - of a session that is recovered; undefined for a new one
-   * @throws InvalidOptionError if the factory returns no server, and what the factory throws
+   * @param sessionId - the id of a recovered session; undefined for a new session
+   * @throws InvalidOptionError if the factory does not return a server. Errors of the factory are passed on
    */
   async build(
     exchange: Exchange,

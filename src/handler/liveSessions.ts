@@ -21,14 +21,14 @@ export interface LiveSessionsOptions {
 const MAX_SWEEP_INTERVAL_MS = 30_000;
 
 /**
- * The sessions that are live on this pod, least recently used first. It forgets sessions (they live on in the
- * store, if there is one) and never ends one.
+ * The sessions that are live on this pod, least recently used first. It forgets sessions, but never ends one: a session
+ * in a store stays there.
  */
 export class LiveSessions {
   readonly #options: LiveSessionsOptions;
   readonly #sessions = new Map<string, LiveSession>();
   #sweeper: ReturnType<typeof setInterval> | undefined;
-  /** Servers that are being built and have no place in the map yet. */
+  /** Servers that are being built and are not in the map yet. */
   #reserved = 0;
 
   constructor(options: LiveSessionsOptions) {
@@ -43,12 +43,12 @@ export class LiveSessions {
     yield* this.#sessions.values();
   }
 
-  /** Looks a session up without using it. */
+  /** Returns a session and does not count this as use. */
   peek(sessionId: string): LiveSession | undefined {
     return this.#sessions.get(sessionId);
   }
 
-  /** Looks a session up to serve an exchange of it. */
+  /** Returns a session to serve an exchange. Counts as use. */
   use(sessionId: string): LiveSession | undefined {
     const session = this.#sessions.get(sessionId);
     if (!session) return undefined;
@@ -59,8 +59,8 @@ export class LiveSessions {
   }
 
   /**
-   * Reserves room for one more session, forgetting the least recently used idle one where the pod is full.
-   * @returns whether there is room; then call {@link release} when the session has been added, or was not to be
+   * Reserves room for one more session. If the pod is full, the least recently used idle session is forgotten.
+   * @returns whether there is room; then call {@link release} after the session was added or building it failed
    */
   reserve(): boolean {
     if (this.#sessions.size + this.#reserved >= this.#options.maxLiveSessions && !this.#forgetOneIdle()) return false;
@@ -85,7 +85,7 @@ export class LiveSessions {
     return session;
   }
 
-  /** Closes every session's server, and with it its transport. */
+  /** Closes the server and the transport of every session. */
   async close(): Promise<void> {
     clearInterval(this.#sweeper);
     await Promise.all([...this.#sessions.values()].map(session => closeServer(session.server, this.#options.report)));
@@ -102,7 +102,7 @@ export class LiveSessions {
   #sweep(): void {
     const idleSince = performance.now() - this.#options.idleTimeoutMs;
     for (const [sessionId, session] of [...this.#sessions]) {
-      // A session begins to be idle when its last stream or request has ended, as far as this look can tell.
+      // The idle time starts at the last check that found an open stream or request.
       if (session.engine.busy) this.use(sessionId);
       else if (session.lastUsed <= idleSince) this.#forget(sessionId, session);
     }

@@ -19,22 +19,22 @@ import type { ServerFactory } from './serverFactory.js';
 import { SessionHost } from './sessionHost.js';
 import { PrincipalSessions } from './principalSessions.js';
 
-/** The options of `createMcpHandler`: those of a transport, and those of a pod that holds many sessions. */
+/** The options of `createMcpHandler`: the options of a transport, and options for many sessions on one pod. */
 export interface McpHandlerOptions extends TransportOptions, OpeningLimitOptions {
   /**
-   * Milliseconds after which a session without an attached stream, and with nothing in flight, is forgotten on this
-   * pod. In external mode its next request recovers it; in memory mode it ends. 0 means never.
+   * Milliseconds after which this pod forgets a session without an attached stream or an open request. In external mode
+   * its next request recovers it; in memory mode it ends. 0 means never.
    * @default 300000 (5 minutes) in external mode, 3600000 (1 hour) in memory mode
    */
   idleTimeoutMs?: number;
   /**
-   * Sessions live on this pod at most. Over it the least recently used idle one is forgotten; where none is idle,
-   * what needs another is answered 503.
+   * Maximum number of live sessions on this pod. If one more is needed, the least recently used idle session is
+   * forgotten. If no session is idle, the request is answered 503.
    * @default 10000
    */
   maxLiveSessions?: number;
   /**
-   * Called with every error that is not thrown to a caller. An error that it throws itself is dropped.
+   * Called with every error that is not thrown to a caller. Errors that the callback throws are dropped.
    * @default `process.emitWarning`, at most once a minute for each kind, for errors of this package and of the server
    * factory; a client's mistakes are not reported
    */
@@ -44,20 +44,21 @@ export interface McpHandlerOptions extends TransportOptions, OpeningLimitOptions
 /** How `handler.close` shuts a pod down. */
 export interface CloseOptions {
   /**
-   * How long the pod goes on serving new requests, in milliseconds: longer than the balancer takes to see that `ready`
-   * is false.
-   * @default 0: new requests are turned away at once
+   * How long the pod continues to serve new requests, in milliseconds. Use more time than the balancer needs to detect
+   * that `ready` is false.
+   * @default 0: new requests are answered 503 at once
    */
   delayMs?: number;
   /** How long requests in flight may take to finish after that, in milliseconds. @default 10000 */
   drainMs?: number;
 }
 
-/** Serves MCP sessions on this pod. Its methods may be passed around unbound. */
+/** Serves MCP sessions on this pod. Its methods do not need `this`. */
 export interface McpHandler {
   /**
    * For Node: `http.createServer(handler.node)`, `app.all('/mcp', (req, res) => handler.node(req, res, req.body))`.
-   * @param parsedBody - the body where a middleware has parsed it; a function (Express's `next`) stands for `req.body`
+   * @param parsedBody - the body, if a middleware has parsed it. If it is a function (Express's `next`), `req.body` is
+   *   used
    * @returns when the response is complete
    */
   readonly node: (
@@ -69,28 +70,30 @@ export interface McpHandler {
    * Answers one request, for web-standard frameworks and runtimes.
    * @param request - its body must not have been read, unless `options.parsedBody` is given
    * @param options - `parsedBody`: the body, if a framework has parsed it; `authInfo`: the result of authentication
-   * @returns the response. It does not wait for the end of a stream, which is the response's body
-   * @throws Error what a callback of the application throws, `onsessioninitialized` for example
+   * @returns the response. It does not wait for the end of a stream: the stream is the response's body
+   * @throws Error if a callback of the application throws, for example `onsessioninitialized`
    */
   readonly fetch: (request: Request, options?: HandleRequestOptions) => Promise<Response>;
-  /** Ends a session for every pod. @throws SessionStoreUnavailableError when the store did not confirm */
+  /** Ends a session for every pod. @throws SessionStoreUnavailableError if the store did not confirm */
   readonly terminateSession: (sessionId: string) => Promise<void>;
   /**
-   * The ids of a principal's sessions, one after the other: what the client of a session knows as a secret.
-   * @param principal - as `principalOf` names it (by default `JSON.stringify([issuer, subject])`), or auth info to name
-   * @throws SessionStoreUnsupportedError in memory mode, and where the store has no `listSessionIds`
+   * The ids of a principal's sessions, one after the other. Treat each id as a secret.
+   * @param principal - a result of `principalOf` (by default `JSON.stringify([issuer, subject])`), or the auth info for
+   *   it
+   * @throws SessionStoreUnsupportedError in memory mode, and if the store does not have `listSessionIds`
    * @throws SessionStoreUnavailableError
    */
   readonly listSessions: (principal: string | AuthInfo) => AsyncIterable<string>;
   /**
-   * Ends every session of a principal for every pod, as `terminateSession` does. One that is opened meanwhile may stay:
-   * withdraw the principal's credentials first.
-   * @returns how many have been ended
-   * @throws as `listSessions` does; where some could not be ended, when all others have been
+   * Ends every session of a principal for every pod, as `terminateSession` does. A session that is opened meanwhile may
+   * stay: revoke the principal's credentials first.
+   * @returns how many sessions were ended
+   * @throws the errors of `listSessions`. If some sessions could not be ended, it throws after all others were ended
    */
   readonly revokeSessions: (principal: string | AuthInfo) => Promise<number>;
   /**
-   * Runs `fn` while nobody else does so for the same session, on any pod: see `withLock`. In memory mode, on this handler.
+   * Runs `fn` while no other caller runs one for the same session on any pod: see `withLock`. In memory mode, on this
+   * handler.
    */
   readonly withLock: <T>(
     sessionId: string,
@@ -98,20 +101,20 @@ export interface McpHandler {
     options?: LockOptions
   ) => Promise<T>;
   /**
-   * Shuts this pod down without a failed request. In external mode other pods go on with its sessions. In this order:
+   * Shuts this pod down without a failed request. In external mode other pods take over its sessions. In this order:
    *
-   * 1. For `delayMs` it serves everything as before, while `ready` is false and every reply has `Connection: close`.
+   * 1. For `delayMs` it still serves all requests. `ready` is false, and every reply has `Connection: close`.
    * 2. It answers new requests with 503, closes the streams that clients can resume on another pod, and lets requests
    *    in flight finish for at most `drainMs`.
-   * 3. It forgets every session here.
+   * 3. It forgets all sessions of this pod.
    *
    * A second call waits for the first; its options have no effect.
    * @throws InvalidOptionError
    */
   readonly close: (options?: CloseOptions) => Promise<void>;
-  /** False from the moment when `close` is called: for the readiness probe of a balancer. */
+  /** False after `close` was called. For the readiness probe of a balancer. */
   readonly ready: boolean;
-  /** Tells many sessions, from any one pod. */
+  /** Sends notifications to many sessions, from any pod. */
   readonly notify: Notify;
   /** How many sessions are live on this pod. */
   readonly liveSessions: number;
@@ -132,9 +135,9 @@ const DEFAULT_IDLE_TIMEOUT_MS = { external: 300_000, memory: 3_600_000 };
 const DEFAULT_DRAIN_MS = 10_000;
 
 /**
- * One live server and transport per session on this pod: opened by `initialize`, recovered from the store when the
- * session began elsewhere, forgotten when idle. Authentication belongs in front of it: nothing is looked up or
- * recovered for a request that the framework has turned away.
+ * Keeps one live server and transport per session on this pod. `initialize` opens a session; a session that began on
+ * another pod is recovered from the store; an idle session is forgotten. Authenticate requests before they reach the
+ * handler: a request that the framework has refused then costs no look-up and no recovery.
  * @throws InvalidOptionError
  * @throws UnsupportedRuntimeError on a Node that is too old
  */
@@ -206,7 +209,7 @@ export function createMcpHandler(serverFactory: ServerFactory, options: McpHandl
   };
 }
 
-/** Without `onerror`: a factory that fails must not do so silently. */
+/** Used without `onerror`: the failure of a factory becomes a warning. */
 function warningFactory(factory: ServerFactory): ServerFactory {
   return async context => {
     try {

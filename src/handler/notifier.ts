@@ -13,7 +13,10 @@ import type { LiveSessions } from './liveSessions.js';
 import { isOwnSession } from './ownSessions.js';
 import { keepSelf, throughWrappers } from '../wrappable.js';
 
-/** Tells many sessions, whichever pods hold their streams. Every method settles when all have been told, or logged to. */
+/**
+ * Sends notifications to many sessions, on any pods. Every method settles after the notification was sent or logged for
+ * all sessions.
+ */
 export interface Notify {
   /** `notifications/tools/list_changed` to every session. */
   toolsChanged(): Promise<void>;
@@ -24,20 +27,21 @@ export interface Notify {
   /** `notifications/resources/updated` to the sessions subscribed to the resource. */
   resourceUpdated(uri: string): Promise<void>;
   /**
-   * Any notification of a server, to these sessions or, without `sessions`, to all.
-   * @throws InvalidOptionError where it is no notification
-   * @throws BusUnavailableError where one message tells all pods, and the bus did not take it
-   * @throws BusMessageTooLargeError where one message tells all pods, and is over `maxBusMessageBytes`
+   * Sends any server notification to these sessions or, without `sessions`, to all.
+   * @throws InvalidOptionError if it is not a notification
+   * @throws BusUnavailableError if one message goes to all pods and the bus did not take it
+   * @throws BusMessageTooLargeError if one message goes to all pods and exceeds `maxBusMessageBytes`
    */
   send(notification: ServerNotification, options?: { sessions?: readonly string[] }): Promise<void>;
 }
 
-/** Sessions that are told at the same time. */
+/** How many sessions are notified concurrently. */
 const CONCURRENCY = 100;
 
 /**
- * Reaches sessions on their standalone streams. With an event store each session's log gets the notification, so the
- * sessions are looked up one by one; without one only who is attached can be reached, and one message tells all pods.
+ * Reaches sessions on their standalone streams. With an event store, each session's log gets the notification, so the
+ * sessions are looked up one by one. Without one, only attached clients can be reached, and one message goes to all
+ * pods.
  */
 export class Notifier implements Notify {
   readonly #options: ResolvedOptions;
@@ -95,7 +99,7 @@ export class Notifier implements Notify {
     }
   }
 
-  /** Listens for what other pods tell all sessions; called when the first session is live here. */
+  /** Listens for notifications from other pods to all sessions. Called when the first session is live here. */
   listen(): void {
     const { bus } = this.#options;
     if (!bus || this.#subscription) return;
@@ -106,13 +110,13 @@ export class Notifier implements Notify {
     });
   }
 
-  /** Waits no longer than a call may take: a pod can leave while the bus is away. */
+  /** Waits at most for the timeout of one call, so a pod can shut down while the bus is unavailable. */
   async close(): Promise<void> {
     const subscribed = this.#subscription?.catch(() => undefined);
     if (subscribed) await askBus('unsubscribe', this.#options, async () => (await subscribed)?.()).catch(this.#report);
   }
 
-  /** Logs and routes the notification for each session as its own server would. */
+  /** Logs and routes the notification for each session as the session's server does. */
   async #tellEach(sessionIds: readonly string[], message: JSONRPCMessage): Promise<void> {
     const waiting = [...new Set(sessionIds)];
     const tell = async (): Promise<void> => {
@@ -128,7 +132,8 @@ export class Notifier implements Notify {
     if (!engine) {
       if (this.#options.mode === 'memory') return;
       if (!(await isOwnSession(sessionId, this.#options).catch(this.#report))) return;
-      // Speaks for a session that is not live here: it logs, and publishes to whoever has the client attached.
+      // This engine acts for a session that is not live here: it logs, and publishes to the pod with the attached
+      // client.
       engine = new Engine(this.#options);
       engine.onerror = this.#report;
       engine.sessionId = sessionId;
@@ -137,12 +142,12 @@ export class Notifier implements Notify {
     await telling?.catch(this.#report);
   }
 
-  /** One message for all pods: each tells the clients that are attached to it. */
+  /** Publishes one message for all pods. Each pod sends it to the clients that are attached to it. */
   async #tellAttached(message: JSONRPCMessage, subscribedTo?: string): Promise<void> {
     const { bus } = this.#options;
     if (!bus) return this.#tellAttachedHere(message, subscribedTo);
     this.listen();
-    // This pod hears itself, as the others do.
+    // This pod also receives its own message.
     await askBus('subscribe', this.#options, async () => this.#subscription);
     const { namespace } = this.#options;
     const broadcast: BusMessage = { v: BUS_VERSION, from: '', type: 'broadcast', message, subscribedTo, namespace };

@@ -10,12 +10,12 @@ import type { ReportError } from '../report.js';
 import { performance } from '../timers.js';
 import { checkFunction, checkNumber, checkOptionsObject } from '../validate.js';
 
-/** Limits of how many sessions clients may open. */
+/** Limits on the number of sessions that clients may open. */
 export interface OpeningLimitOptions {
   /**
-   * How many sessions one principal (`principalOf`) may have at a time, on all pods together. One more is answered 429 with
-   * `Retry-After`. Costs an opening one look at the index of the principal's sessions; openings on several pods at the same
-   * moment may exceed it by the number of pods. A client without a principal is not limited. Needs a session store with
+   * How many sessions one principal (`principalOf`) may have at a time, on all pods together. One more is answered 429
+   * with `Retry-After`. Each opening reads the index of the principal's sessions. Concurrent openings on several pods
+   * may exceed the limit by the number of pods. A client without a principal is not limited. Needs a session store with
    * `listSessionIds`.
    * @default no limit
    */
@@ -24,32 +24,32 @@ export interface OpeningLimitOptions {
   openRateLimit?: OpenRateLimit;
 }
 
-/** A limit on how often a client may open a session, counted by each pod for itself. */
+/** A limit on how often a client may open a session, counted by each pod separately. */
 export interface OpenRateLimit {
   /** How many sessions each key may open within `windowMs`. */
   limit: number;
   /** The length of the window in milliseconds; it begins with a key's first opening. @default 60000 */
   windowMs?: number;
   /**
-   * Names who is counted, by a header that your proxy sets, for example. Undefined: not limited.
+   * Returns the key for counting, for example from a header that your proxy sets. Undefined: not limited.
    * @default the principal; all clients without one are counted together
    */
   keyOf?: (request: { authInfo: AuthInfo | undefined; requestInfo: RequestInfo }) => string | undefined;
 }
 
 const DEFAULT_WINDOW_MS = 60_000;
-/** Keys that are counted at a time; beyond that the one whose window began first is forgotten. */
+/** How many keys are counted at a time. Beyond it, the key with the oldest window is forgotten. */
 const MAX_KEYS = 10_000;
-/** How long a client with too many sessions is told to wait: nobody knows when one of them ends. */
+/** The `Retry-After` for a client with too many sessions. The end of its sessions is not known. */
 const RETRY_SESSIONS_SECONDS = 60;
 
-/** Refuses the openings of sessions that are over a limit. */
+/** Refuses to open sessions that exceed a limit. */
 export class OpeningLimits {
   readonly #maxSessions: number | undefined;
   readonly #rate: OpenRateLimit | undefined;
   readonly #options: ResolvedOptions;
   readonly #report: ReportError;
-  /** Openings under way here, by principal: the index may not have them yet. */
+  /** Openings under way on this pod, by principal: the index may not contain them yet. */
   readonly #pending = new Map<string, number>();
   readonly #windows = new Map<string, { count: number; endsAt: number }>();
 
@@ -61,7 +61,7 @@ export class OpeningLimits {
       throw new InvalidOptionError(
         'maxSessionsPerPrincipal',
         'a limit',
-        'a sessionStore with listSessionIds beside it'
+        'a sessionStore with listSessionIds as well'
       );
     }
     if (openRateLimit !== undefined) {
@@ -79,7 +79,7 @@ export class OpeningLimits {
     this.#report = report;
   }
 
-  /** @returns the reply to an opening over a limit, or what to call when the opening is done */
+  /** @returns the reply if the opening exceeds a limit, otherwise a function to call after the opening */
   async begin(exchange: Exchange): Promise<Reply | (() => void)> {
     try {
       const retrySeconds = this.#rate && this.#overRate(exchange, this.#rate);
@@ -91,7 +91,7 @@ export class OpeningLimits {
     }
   }
 
-  /** @returns undefined, or after how many seconds the client may try again */
+  /** @returns undefined, or the number of seconds after which the client may try again */
   #overRate(exchange: Exchange, { limit, windowMs = DEFAULT_WINDOW_MS, keyOf }: OpenRateLimit): number | undefined {
     const { authInfo, requestInfo } = exchange;
     const key = keyOf ? keyOf({ authInfo, requestInfo }) : (principalOf(exchange, this.#options) ?? '');
@@ -100,7 +100,7 @@ export class OpeningLimits {
     let window = this.#windows.get(key);
     if (!window || window.endsAt <= now) {
       window = { count: 0, endsAt: now + windowMs };
-      // Moved to the end: the map is in the order in which windows began.
+      // Moved to the end: the map is ordered by the start of the windows.
       this.#windows.delete(key);
       this.#windows.set(key, window);
       if (this.#windows.size > MAX_KEYS) this.#windows.delete(this.#windows.keys().next().value as string);
@@ -128,7 +128,7 @@ export class OpeningLimits {
     return this.#refuse(`There are ${max} sessions already`, RETRY_SESSIONS_SECONDS);
   }
 
-  /** How many sessions a principal has; stops counting at `max`. */
+  /** Counts the sessions of a principal, up to `max`. */
   async #count(principal: string, max: number): Promise<number> {
     const { store, storeTimeoutMs } = this.#options;
     const count = async (): Promise<number> => {

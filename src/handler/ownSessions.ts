@@ -2,8 +2,8 @@ import type { ResolvedOptions } from '../engine/options.js';
 import { isInNamespace } from '../engine/session/principal.js';
 
 /**
- * Whether a session that is not live on this pod may be this server's: an index, or the application, may name a session
- * of another server on the same store. Asks the store only if the server has a `namespace`.
+ * Whether a session that is not live on this pod may belong to this server: an index or the application may name a
+ * session of another server on the same store. Asks the store only if the server has a `namespace`.
  * @throws SessionStoreUnavailableError
  */
 export async function isOwnSession(

@@ -5,10 +5,10 @@ import { isInNamespace } from '../engine/session/principal.js';
 import { InvalidOptionError, SessionStoreUnavailableError, SessionStoreUnsupportedError } from '../errors.js';
 import { kindOf } from '../validate.js';
 
-/** Sessions that are looked at, or ended, at the same time. */
+/** How many sessions are read or ended concurrently. */
 const CONCURRENCY = 50;
 
-/** The sessions of a principal, on whichever pods they are live. */
+/** The sessions of a principal, on all pods. */
 export class PrincipalSessions {
   readonly #options: ResolvedOptions;
   readonly #terminate: (sessionId: string) => Promise<void>;
@@ -52,7 +52,7 @@ export class PrincipalSessions {
       for (let i = 0; i < batch.value.length; i += CONCURRENCY) {
         const sessionIds = batch.value.slice(i, i + CONCURRENCY);
         const records = await Promise.all(sessionIds.map(sessionId => storeAccess.read(sessionId)));
-        // The index is only a hint: the record says whose the session is, also where an id is another's by now.
+        // The index is only a hint. The record decides to whom the session belongs: an id may have a new owner.
         yield sessionIds.filter((_, index) => {
           const record = records[index];
           const owner = record?.metadata?.mcp;

@@ -4,9 +4,9 @@ import { InvalidOptionError } from '../errors.js';
 import { kindOf } from '../validate.js';
 
 /**
- * Lets the clients of an `McpServer` subscribe to resources, which it has no handler for. The transport keeps what they
- * subscribe to with the session, and `handler.notify.resourceUpdated(uri)` reaches them from any pod.
- * Call it before the server is connected.
+ * Lets the clients of an `McpServer` subscribe to resources: it does not have handlers for that. The transport keeps
+ * the subscriptions with the session, and `handler.notify.resourceUpdated(uri)` reaches them from any pod. Call it
+ * before the server is connected.
  * @throws InvalidOptionError
  */
 export function enableResourceSubscriptions(mcpServer: McpServer): void {

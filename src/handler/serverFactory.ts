@@ -4,7 +4,7 @@ import type { RequestInfo } from 'mcp-sdk-upstream/types.js';
 import type { jsonSchemaValidator } from 'mcp-sdk-upstream/validation/types.js';
 import type { ReportError } from '../report.js';
 
-/** What a server factory makes: `McpServer`, `Server`, or anything else that speaks to a transport. */
+/** The result of a server factory: `McpServer`, `Server`, or another object that connects to a transport. */
 export interface ConnectableServer {
   /** Connects the server to the transport of its session. */
   connect(transport: Transport): Promise<void>;
@@ -12,24 +12,26 @@ export interface ConnectableServer {
   close(): Promise<void>;
 }
 
-/** What a server factory is told of the session that it makes a server for. */
+/** Information for a server factory about the session of the new server. */
 export interface ServerContext {
-  /** Whether the session began elsewhere, or earlier, and is being rebuilt on this pod. */
+  /** Whether the session exists already and is being recovered on this pod. */
   readonly recovering: boolean;
-  /** Of the session that is being rebuilt; a new session has no id yet. */
+  /** The id of the recovered session. Undefined for a new session: it does not have an id yet. */
   readonly sessionId: string | undefined;
-  /** Of the request that made this server necessary. */
+  /** The auth info of the request that needs this server. */
   readonly authInfo: AuthInfo | undefined;
-  /** Headers and URL of the request that made this server necessary. */
+  /** Headers and URL of the request that needs this server. */
   readonly requestInfo: RequestInfo;
   /**
-   * Shared by all servers of this pod, for the option of that name of `McpServer` and `Server`. Without it each makes a
-   * validator of its own, which takes most of the time that it takes to make a server.
+   * One validator for all servers of this pod: pass it as the option of the same name to `McpServer` or `Server`.
+   * Without it each server makes its own validator, and that is most of the cost of a server.
    */
   readonly jsonSchemaValidator: jsonSchemaValidator;
 }
 
-/** Makes the server of one session, not connected yet: called once per session on each pod that serves it. */
+/**
+ * Makes the server of one session and does not connect it. Called once per session on each pod that serves the session.
+ */
 export type ServerFactory = (context: ServerContext) => ConnectableServer | Promise<ConnectableServer>;
 
 /** Closes a server; an error is reported. */

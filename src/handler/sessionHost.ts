@@ -29,7 +29,7 @@ import type { OpeningLimits } from './openingLimits.js';
 import { isOwnSession } from './ownSessions.js';
 import { performance, setTimeout } from '../timers.js';
 
-/** How often a draining pod looks whether its requests have finished. */
+/** How often a draining pod checks whether its requests have finished. */
 const DRAIN_POLL_MS = 20;
 
 /** Finds, opens and recovers the session of each exchange, and lets its engine answer. */
@@ -40,16 +40,16 @@ export class SessionHost implements LookupHost {
   readonly #notifier: Notifier;
   readonly #openings: OpeningLimits;
   readonly report: ReportError;
-  /** Recoveries under way: whoever asks for the same session waits for the same one. */
+  /** Recoveries under way. Concurrent requests of one session wait for the same recovery. */
   readonly #recoveries = new Map<string, Promise<LiveSession | Reply>>();
   readonly #releaseBus: () => Promise<void>;
-  /** Settles when the adapter has written the answers that it has got. */
+  /** Settles after the adapter has written the answers it has received. */
   readonly #answersWritten: () => Promise<void>;
   #exchanges = 0;
   #closing: Promise<void> | undefined;
-  /** Whether new work is turned away: some time after the pod has begun to close. */
+  /** Whether new work is refused. Set some time after `close` was called. */
   #draining = false;
-  /** Whether the sessions here have been closed: nothing may begin any more. */
+  /** Whether the sessions of this pod were closed. No work may begin then. */
   #left = false;
 
   constructor(
@@ -113,7 +113,8 @@ export class SessionHost implements LookupHost {
     if (admitted.kind === 'opens') return this.#open(exchange, intake, admitted);
 
     const live = this.#sessions.use(sessionId);
-    // Recovered here meanwhile, and changed: the record may lack the change, so the session itself is looked up again.
+    // If the session was recovered and changed here meanwhile, the record may lack the change. So it is looked up
+    // again.
     const isOutdated = live !== known && live?.engine.stored?.ownChanges;
     if (live) return live.engine.serve(exchange, intake, isOutdated ? undefined : admitted);
     if (intake.kind === 'delete') return this.#terminate(sessionId, exchange);
@@ -138,7 +139,7 @@ export class SessionHost implements LookupHost {
     return isOpen ? refuse(this.report, 400, INVALID_REQUEST, 'Invalid Request: Server already initialized') : admitted;
   }
 
-  /** Ends a session that is not live here: that needs no server. */
+  /** Ends a session that is not live here, without building a server. */
   async #terminate(sessionId: string, exchange: Exchange): Promise<Reply> {
     const { options, report } = this;
     const otherPods = otherPodsOf(sessionId, options, report);
@@ -168,7 +169,7 @@ export class SessionHost implements LookupHost {
       const { engine, server } = built;
       const reply = await engine.serve(exchange, intake, admitted);
       const isOpen = reply.status === 200 && !this.#left;
-      // Added before the reply leaves, so that the client's next request finds it.
+      // Add it before the reply is sent, so that the client's next request finds it.
       if (isOpen && engine.sessionId !== undefined && !engine.closed) {
         this.#sessions.add(engine.sessionId, engine, server);
         return reply;
@@ -197,7 +198,7 @@ export class SessionHost implements LookupHost {
       const built = await this.#build(exchange, sessionId);
       if (isReply(built)) return built;
       const session = this.#sessions.add(sessionId, built.engine, built.server);
-      // Nobody serves it yet, so it looks idle: it stays until those who wait for it have begun.
+      // It has no requests yet, so it looks idle. Keep it until the waiting requests have begun.
       const release = built.engine.retain();
       setTimeout(release, 0);
       return session;
@@ -224,11 +225,11 @@ export class SessionHost implements LookupHost {
     }
   }
 
-  /** Serves as before until the balancer has noticed, then finishes what is in flight, then closes. */
+  /** Serves new requests for `delayMs`, then finishes the open requests, then closes. */
   async #leave(delayMs: number, drainMs: number): Promise<void> {
     if (delayMs > 0) await pause(delayMs);
     this.#draining = true;
-    // Not Date.now(): a clock that is set meanwhile must not cut requests off, or hold the pod up.
+    // Not Date.now(): a change of the system clock must not cut off requests or delay the shutdown.
     const deadline = performance.now() + drainMs;
     for (const { engine } of this.#sessions) engine.handOver();
     while (this.#inFlight() > 0 && performance.now() < deadline) {
@@ -248,7 +249,7 @@ export class SessionHost implements LookupHost {
     return count;
   }
 
-  /** While the pod drains, its open requests still get what their clients send for them. */
+  /** While the pod drains, its open requests still receive the messages of their clients. */
   #finishesWork(exchange: Exchange, intake: Intake): boolean {
     const sessionId = exchange.header('mcp-session-id');
     const live = sessionId ? this.#sessions.peek(sessionId) : undefined;
@@ -264,7 +265,7 @@ export class SessionHost implements LookupHost {
     return serviceUnavailable(message);
   }
 
-  /** A client must not send its next request to a pod that shuts down, on the connection that it has open. */
+  /** Makes the client close its connection, so that its next request goes to another pod. */
   #sendingAway(reply: Reply): Reply {
     return this.#closing ? { ...reply, headers: { ...reply.headers, connection: 'close' } } : reply;
   }

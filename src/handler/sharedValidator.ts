@@ -1,20 +1,20 @@
 import { AjvJsonSchemaValidator } from 'mcp-sdk-upstream/validation/ajv-provider.js';
 import type { JsonSchemaType, JsonSchemaValidator, jsonSchemaValidator } from 'mcp-sdk-upstream/validation/types.js';
 
-/** Compiled schemas kept at most; a server that makes schemas up as it goes must not fill the pod's memory. */
+/** Maximum number of compiled schemas: a server that generates schemas must not fill the pod's memory. */
 const MAX_SCHEMAS = 200;
 
 /**
- * A JSON Schema validator for all servers of a pod: making one is most of what it takes to make a server, and each
- * schema is compiled once for all. Servers cannot see each other's schemas through it: a schema is known by its text
- * alone, and one that names itself (`$id`) is compiled by itself.
+ * A JSON Schema validator for all servers of a pod. Making a validator is most of the cost of making a server, and each
+ * schema is compiled once. Servers cannot see each other's schemas: a schema is identified only by its text, and a
+ * schema with a name (`$id`) is compiled separately.
  */
 export class SharedJsonSchemaValidator implements jsonSchemaValidator {
-  /** Made when it is needed: most servers never validate anything. */
+  /** Made on first use: most servers never validate anything. */
   #compiler: AjvJsonSchemaValidator | undefined;
   readonly #validators = new Map<string, JsonSchemaValidator<unknown>>();
 
-  /** @throws what Ajv throws where the schema cannot be compiled */
+  /** @throws Ajv's error if the schema cannot be compiled */
   getValidator<T>(schema: JsonSchemaType): JsonSchemaValidator<T> {
     const text = JSON.stringify(schema);
     let validator = this.#validators.get(text);
@@ -26,7 +26,7 @@ export class SharedJsonSchemaValidator implements jsonSchemaValidator {
   }
 
   #compile(text: string): JsonSchemaValidator<unknown> {
-    // A compiler keeps what it has compiled, so both go together.
+    // A compiler keeps its compiled schemas, so both are dropped together.
     if (this.#validators.size >= MAX_SCHEMAS) {
       this.#validators.clear();
       this.#compiler = undefined;
@@ -34,10 +34,10 @@ export class SharedJsonSchemaValidator implements jsonSchemaValidator {
     const isNamed = text.includes('"$id"');
     const compiler = isNamed ? new AjvJsonSchemaValidator() : (this.#compiler ??= new AjvJsonSchemaValidator());
     try {
-      // A copy, because the compiler knows schemas by identity, and the caller may change its own.
+      // A copy, because the compiler identifies schemas by object, and the caller may change its object.
       return compiler.getValidator(JSON.parse(text) as JsonSchemaType);
     } catch (error) {
-      // It keeps what it could not compile as well.
+      // A compiler also keeps schemas that it could not compile.
       if (compiler === this.#compiler) this.#compiler = undefined;
       throw error;
     }

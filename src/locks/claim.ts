@@ -8,7 +8,7 @@ import { performance } from '../timers.js';
 /** How long the store may take to answer if the caller does not wait for the lock (`timeoutMs: 0`). */
 const ONE_QUESTION_MS = 2000;
 
-/** One attempt to get a lock: from the place in the queue to the lease. */
+/** One attempt to get a lock: it enters the queue and ends with the lease. */
 export class Claim {
   readonly #terms: Terms;
   readonly #contenders: Contenders;

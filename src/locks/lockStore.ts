@@ -6,11 +6,11 @@ export const LOCK_METHODS = ['acquireLock', 'renewLock', 'releaseLock'] as const
 /** The part of a session store that keeps locks: all that `withLock` needs. */
 export type LockStore = Required<Pick<SessionStore, (typeof LOCK_METHODS)[number]>>;
 
-/** Whose lock it is, and on which terms. */
+/** The session, the token and the lease time of a lock. */
 export interface Terms {
   readonly store: LockStore;
   readonly sessionId: string;
-  /** Names this attempt at the store; nobody can guess it. */
+  /** Identifies this attempt in the store. It cannot be guessed. */
   readonly token: string;
   readonly leaseMs: number;
 }

@@ -1,17 +1,17 @@
 import type { JSONRPCErrorResponse, JSONRPCRequest } from 'mcp-sdk-upstream/types.js';
 
-/** A session's server in this process, as those need it who keep tasks and their messages. */
+/** A session's server in this process, for task stores and queues of task messages. */
 export interface SessionServer {
   /** Whether it still serves the session. */
   readonly live: boolean;
   /**
-   * Sends a request of this server by a way of the caller's, under the id that its client will see. The answer is
-   * awaited from before it is sent on, unless `send` fails.
+   * Sends a request of this server with the caller's `send`, under the id that the client will see. The server waits
+   * for the answer before `send` is called. If `send` fails, it stops waiting.
    */
   sendBy(request: JSONRPCRequest, send: (addressed: JSONRPCRequest) => Promise<void>): Promise<void>;
   /**
-   * Gives a failure to the server that asked, here or on another pod. What cannot be done is reported, not thrown.
-   * @returns false where the id names no server
+   * Sends a failure to the server that made the request, here or on another pod. Errors are reported, not thrown.
+   * @returns false if the id does not name a server
    */
   fail(response: JSONRPCErrorResponse): Promise<boolean>;
   /** Keeps the server live on this pod until the returned function is called. */
@@ -19,8 +19,8 @@ export interface SessionServer {
 }
 
 /**
- * The server that spoke last for each session that other pods share. A process has one server of a session, unless it
- * is several pods in one.
+ * The server that was registered last for each session in external mode. A process has one server per session, unless
+ * it runs several pods.
  */
 const servers = new Map<string, SessionServer>();
 

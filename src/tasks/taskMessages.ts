@@ -3,13 +3,13 @@ import { ErrorCode } from 'mcp-sdk-upstream/types.js';
 import { sessionServer } from './liveServers.js';
 
 /*
- * What a queue of task messages does so that any pod may deliver them. A server knows its requests by ids that it counts
- * up from 0, and waits for the answer in its own process. Whoever asks for the task's result delivers a queued request,
- * maybe on another pod. So a request is queued under the id that names its server, and goes on the wire as it was
- * queued; the client's answer is routed by that id, like every other.
+ * Allows any pod to deliver the messages of a task queue. A server counts the ids of its requests from 0, and waits for
+ * the answer in its own process. The pod that is asked for the task's result delivers a queued request, and it may be
+ * another pod. So a request is queued with an id that names its server, and is sent to the client unchanged. The
+ * client's answer is routed by that id, like every other answer.
  */
 
-/** Puts a message into a queue; call it in the step in which the SDK queues the message. */
+/** Adds a message to a queue. Call it synchronously when the SDK queues the message. */
 export async function pushMessage(
   message: QueuedMessage,
   sessionId: string | undefined,
@@ -21,7 +21,7 @@ export async function pushMessage(
 }
 
 /**
- * Fails the requests among messages that were taken from a queue and will not be delivered, at the servers that asked.
+ * Sends errors to the servers whose requests were removed from a queue without delivery.
  * @returns the other messages
  */
 export async function failRequests(messages: QueuedMessage[], sessionId: string | undefined): Promise<QueuedMessage[]> {
@@ -29,7 +29,7 @@ export async function failRequests(messages: QueuedMessage[], sessionId: string 
   if (!server) return messages;
   const others: QueuedMessage[] = [];
   for (const message of messages) {
-    // As the SDK fails the requests that it finds in a queue of its own.
+    // The SDK uses the same error for its own queue.
     const error = { code: ErrorCode.InternalError, message: 'Task cancelled or completed' };
     const failed = message.type === 'request' && (await server.fail({ jsonrpc: '2.0', id: message.message.id, error }));
     if (!failed) others.push(message);

@@ -3,14 +3,14 @@ import type { Task } from 'mcp-sdk-upstream/types.js';
 import { Date } from '../timers.js';
 
 /*
- * What task stores do alike, whatever keeps the tasks. Defaults and error texts are those of the SDK's own store in
- * memory: its server puts them into answers.
+ * Rules that all task stores share. Defaults and error texts are those of the SDK's store in memory, because the SDK's
+ * server sends them to clients.
  */
 
 export const DEFAULT_MAX_TTL_MS = 86_400_000;
 const DEFAULT_POLL_INTERVAL_MS = 1000;
 
-/** What of a task never changes. */
+/** The fields of a task that never change. */
 export type FixedFields = Pick<Task, 'ttl' | 'createdAt' | 'pollInterval'>;
 
 /** One page of a session's tasks. */
@@ -25,11 +25,11 @@ export interface TaskPage {
 export interface NewTask {
   readonly task: Task;
   readonly fixed: FixedFields;
-  /** How long it is kept, from now and anew from its end. */
+  /** How long it is kept: from now, and again from its end. */
   readonly lifetimeMs: number;
 }
 
-/** @param maxTtlMs - a task that asks for more gets this; one without limit (`ttl` is null, or 0) is kept so long */
+/** @param maxTtlMs - the maximum lifetime. It also applies to a task without a limit (`ttl` is null or 0) */
 export function newTask({ ttl, pollInterval }: CreateTaskOptions, maxTtlMs: number): NewTask {
   const taskId = globalThis.crypto.randomUUID().replaceAll('-', '');
   const createdAt = new Date().toISOString();

@@ -45,7 +45,7 @@ describe('the warning about the installation', () => {
 
   test('names two copies, where they are and the remedy, in one line', async () => {
     const message = expect.stringMatching(
-      /^Two copies of mcp-sdk-anypod .*node_modules\/@modelcontextprotocol\/sdk and .*node_modules\/mcp-sdk-anypod\. Have one installed, by an override.*$/
+      /^Two copies of mcp-sdk-anypod .*node_modules\/@modelcontextprotocol\/sdk and .*node_modules\/mcp-sdk-anypod\. Install only one, with an override.*$/
     ) as string;
     expect(await said([SDK, 'mcp-sdk-anypod'])).toEqual([{ code: 'ANYPOD_TWO_COPIES', message }]);
   });
