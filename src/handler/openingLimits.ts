@@ -58,11 +58,7 @@ export class OpeningLimits {
     const { maxSessionsPerPrincipal, openRateLimit } = limits;
     checkNumber('maxSessionsPerPrincipal', maxSessionsPerPrincipal, { min: 1, integer: true });
     if (maxSessionsPerPrincipal !== undefined && !options.store?.listSessionIds) {
-      throw new InvalidOptionError(
-        'maxSessionsPerPrincipal',
-        'a limit',
-        'a sessionStore with listSessionIds as well'
-      );
+      throw new InvalidOptionError('maxSessionsPerPrincipal', 'a limit', 'a sessionStore with listSessionIds as well');
     }
     if (openRateLimit !== undefined) {
       checkOptionsObject('openRateLimit', openRateLimit);
