@@ -1,5 +1,3 @@
-import { once } from 'node:events';
-import type { AddressInfo } from 'node:net';
 import { parseArgs } from 'node:util';
 import express from 'express';
 import { Redis } from 'ioredis';
@@ -10,6 +8,7 @@ import {
   type StreamableHTTPServerTransportOptions
 } from 'mcp-sdk-anypod/server';
 import { Journal, ProbeServer } from '../support/pods/probeServer.js';
+import { runPod } from '../support/pods/runPod.js';
 import { handWired } from './handWired.js';
 
 /**
@@ -21,7 +20,6 @@ const { values: flags } = parseArgs({ options: { redis: { type: 'string', defaul
 const journal = new Journal();
 const redis = new Redis(flags.redis);
 const app = express();
-app.get('/journal', (_req, res) => void res.json(journal.entries));
 for (const log of ['log', 'plain'] as const) {
   for (const standaloneStream of ['takeover', 'reject'] as const) {
     const options: StreamableHTTPServerTransportOptions = {
@@ -35,6 +33,4 @@ for (const log of ['log', 'plain'] as const) {
     app.all(`/hand/${log}/${standaloneStream}`, express.json(), handWired(journal, options));
   }
 }
-const listener = app.listen(0, '127.0.0.1');
-await once(listener, 'listening');
-console.log(`listening ${(listener.address() as AddressInfo).port}`);
+await runPod(app, { journal: () => journal.entries });

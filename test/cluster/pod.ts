@@ -1,5 +1,3 @@
-import { once } from 'node:events';
-import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import express, { type RequestHandler } from 'express';
@@ -15,6 +13,7 @@ import {
   type SessionStore
 } from 'mcp-sdk-anypod/server';
 import { Journal, ProbeServer } from '../support/pods/probeServer.js';
+import { runPod } from '../support/pods/runPod.js';
 import { nodeListener } from '../support/servers/nodeListener.js';
 import { MapSessionStore } from '../support/stores/mapSessionStore.js';
 import { PostgresStores } from '../support/servers/postgresStores.js';
@@ -77,10 +76,7 @@ app.all(
 );
 app.all('/hand', express.json(), handWired(journal, { sessionStore: shared }));
 
-const listener = app.listen(Number(flags.port), '127.0.0.1');
-await once(listener, 'listening');
-console.log(`listening ${(listener.address() as AddressInfo).port}`);
-process.once('SIGTERM', () => void leave());
+await runPod(app, { port: flags.port, leave });
 
 function host(kind: 'McpServer' | 'Server', options: McpHandlerOptions, buildMs = 0): McpHandler {
   const factory = async ({ recovering }: ServerContext) => {
@@ -97,8 +93,6 @@ function serveNode(handler: McpHandler): RequestHandler {
 /** As a rolling deploy would have it: no new work, what is under way may finish, then the process ends by itself. */
 async function leave(): Promise<void> {
   await Promise.all(Object.values(hosts).map(handler => handler.close()));
-  listener.close();
-  listener.closeAllConnections();
   redis?.disconnect();
   await postgres?.close();
   busRedis?.disconnect();

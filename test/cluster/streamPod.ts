@@ -1,6 +1,4 @@
-import { once } from 'node:events';
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
@@ -15,6 +13,7 @@ import {
   RedisSessionStore
 } from 'mcp-sdk-anypod/server';
 import { z } from 'zod';
+import { runPod } from '../support/pods/runPod.js';
 import { PostgresStores } from '../support/servers/postgresStores.js';
 
 /**
@@ -45,13 +44,12 @@ const handler = createMcpHandler(makeServer, {
   retryInterval: 100,
   onerror: error => console.error(error)
 });
-const listener = createServer((req, res) => {
+await runPod(serve, { leave });
+
+function serve(req: IncomingMessage, res: ServerResponse): void {
   const method = /^\/notify\/(\w+)$/.exec(req.url ?? '')?.[1];
   void (method === undefined ? handler.node(req, res) : notify(method as keyof Notify, req, res));
-}).listen(0, '127.0.0.1');
-await once(listener, 'listening');
-console.log(`listening ${(listener.address() as AddressInfo).port}`);
-process.once('SIGTERM', () => void leave());
+}
 
 function makeServer(): McpServer {
   const server = new McpServer({ name: 'streams', version: '1' }, { capabilities: { logging: {} } });
@@ -93,11 +91,10 @@ async function notify(method: keyof Notify, req: IncomingMessage, res: ServerRes
   }
 }
 
-async function leave(): Promise<void> {
+async function leave(server: Server): Promise<void> {
   const drained = handler.close({ drainMs: Number(flags.drain) });
-  listener.close();
+  server.close();
   await drained;
-  listener.closeAllConnections();
   redis.disconnect();
   await postgres?.close();
 }

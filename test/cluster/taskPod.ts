@@ -1,6 +1,3 @@
-import { once } from 'node:events';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { parseArgs } from 'node:util';
 import { Redis } from 'ioredis';
 import {
@@ -12,6 +9,7 @@ import {
 } from 'mcp-sdk-anypod/server';
 import type { CreateTaskRequestHandlerExtra } from 'mcp-sdk-upstream/experimental/tasks/interfaces.js';
 import { z } from 'zod';
+import { runPod } from '../support/pods/runPod.js';
 import { PostgresStores } from '../support/servers/postgresStores.js';
 
 /**
@@ -39,14 +37,13 @@ const handler = createMcpHandler(makeServer, {
   idleTimeoutMs: flags['forget-after'] === undefined ? undefined : Number(flags['forget-after']),
   onerror: error => journal.push(`onerror: ${error.message}`)
 });
-const listener = createServer((req, res) => {
-  if (req.url === '/journal') res.end(JSON.stringify({ journal, liveSessions: handler.liveSessions }));
-  else if (req.url === '/go') res.end(goOn());
-  else void handler.node(req, res);
-}).listen(0, '127.0.0.1');
-await once(listener, 'listening');
-console.log(`listening ${(listener.address() as AddressInfo).port}`);
-process.once('SIGTERM', () => void leave());
+await runPod(
+  (req, res) => {
+    if (req.url === '/go') res.end(goOn());
+    else void handler.node(req, res);
+  },
+  { journal: () => ({ journal, liveSessions: handler.liveSessions }), leave }
+);
 
 type Work = (taskId: string, text: string, extra: CreateTaskRequestHandlerExtra) => Promise<string>;
 
@@ -130,8 +127,6 @@ async function perform(
 
 async function leave(): Promise<void> {
   await handler.close({ drainMs: 30_000 });
-  listener.close();
-  listener.closeAllConnections();
   redis.disconnect();
   await postgres?.close();
 }

@@ -1,5 +1,3 @@
-import { once } from 'node:events';
-import type { AddressInfo } from 'node:net';
 import { parseArgs } from 'node:util';
 import express, { type Request, type RequestHandler, type Response } from 'express';
 import { Redis } from 'ioredis';
@@ -15,6 +13,7 @@ import { UnauthorizedError } from 'mcp-sdk-upstream/client/auth.js';
 import { Client } from 'mcp-sdk-upstream/client/index.js';
 import { StreamableHTTPClientTransport } from 'mcp-sdk-upstream/client/streamableHttp.js';
 import type { CallToolResult } from 'mcp-sdk-upstream/types.js';
+import { runPod } from '../support/pods/runPod.js';
 
 /**
  * A pod of a web application that connects its users to MCP servers. The user is who `x-user` names. `POST /sessions`
@@ -61,9 +60,7 @@ app.get(
   })
 );
 
-const listener = app.listen(0, '127.0.0.1');
-await once(listener, 'listening');
-console.log(`listening ${(listener.address() as AddressInfo).port}`);
+await runPod(app);
 
 async function connect(session: ClientSession, options: ClientSessionOAuthOptions) {
   const authProvider = await sessions.oauthProvider(session.identity, session.sessionId, {

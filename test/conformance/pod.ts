@@ -1,7 +1,6 @@
-import { once } from 'node:events';
-import type { AddressInfo } from 'node:net';
 import { parseArgs } from 'node:util';
 import { createMcpExpressApp } from 'mcp-sdk-upstream/server/express.js';
+import { runPod } from '../support/pods/runPod.js';
 import type { Endpoint } from './endpoint.js';
 import { createEverythingServer } from './everythingServer.js';
 import { stockEndpoint } from './stockEndpoint.js';
@@ -23,11 +22,13 @@ const endpoint = await createEndpoint();
 // The SDK's own app: it refuses foreign Host headers, as DNS rebinding would bring them, before it reads a body.
 const app = createMcpExpressApp();
 app.all('/mcp', (req, res) => endpoint.handle(req, res, req.body));
-const listener = app.listen(Number(flags.port), '127.0.0.1');
-await once(listener, 'listening');
-console.log(`listening ${(listener.address() as AddressInfo).port}`);
-
-process.once('SIGTERM', () => void stop());
+await runPod(app, {
+  port: flags.port,
+  leave: server => {
+    server.close();
+    return endpoint.close();
+  }
+});
 
 async function createEndpoint(): Promise<Endpoint> {
   const createServer = () => createEverythingServer({ answerTimeoutMs });
@@ -36,13 +37,4 @@ async function createEndpoint(): Promise<Endpoint> {
   const { anypodEndpoint } = await import('./anypodEndpoint.js');
   const { redis, postgres } = flags;
   return anypodEndpoint(createServer, { redis, keyPrefix: flags['key-prefix'], postgres });
-}
-
-/** Leaves nothing open: the process ends by itself. */
-async function stop(): Promise<void> {
-  const closed = once(listener, 'close');
-  listener.close();
-  await endpoint.close();
-  listener.closeAllConnections();
-  await closed;
 }

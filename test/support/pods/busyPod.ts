@@ -1,7 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { once } from 'node:events';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { Server } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { Redis } from 'ioredis';
@@ -14,6 +12,7 @@ import {
 } from 'mcp-sdk-anypod/server';
 import { z } from 'zod';
 import { ask, makeProgress } from './askingTools.js';
+import { runPod } from './runPod.js';
 
 /**
  * A pod whose tools take their time and say for whom they did what: every answer, question and notification carries
@@ -60,15 +59,15 @@ const handler = createMcpHandler(makeServer, {
     if (token !== undefined && error instanceof EventStoreUnavailableError) console.log(`unlogged ${token}`);
   }
 });
-const listener = createServer((req, res) => {
-  if (req.url === '/ready') res.writeHead(handler.ready ? 200 : 503).end();
-  else void handler.node(req, res);
-}).listen(Number(flags.port), '127.0.0.1');
+const server = await runPod(
+  (req, res) => {
+    if (req.url === '/ready') res.writeHead(handler.ready ? 200 : 503).end();
+    else void handler.node(req, res);
+  },
+  { port: flags.port, leave }
+);
 // An idle connection is its client's to close: Node would do so after 5 s, maybe while the next request is on its way.
-listener.keepAliveTimeout = 60_000;
-await once(listener, 'listening');
-console.log(`listening ${(listener.address() as AddressInfo).port}`);
-process.once('SIGTERM', () => void leave());
+server.keepAliveTimeout = 60_000;
 
 function makeServer(): McpServer {
   const server = new McpServer({ name: 'busy', version: '1' }, { capabilities: { logging: {} } });
@@ -124,13 +123,11 @@ function makeServer(): McpServer {
 }
 
 /** As a rolling deploy would have it: what is under way may finish, then the process ends by itself. */
-async function leave(): Promise<void> {
+async function leave(server: Server): Promise<void> {
   const delayMs = Number(flags.delay);
   const drained = handler.close({ delayMs, drainMs: Number(flags.drain) });
   // With a delay the balancer still sends requests here.
-  if (delayMs === 0) listener.close();
+  if (delayMs === 0) server.close();
   await drained;
-  if (delayMs > 0) listener.close();
-  listener.closeAllConnections();
   redis.disconnect();
 }

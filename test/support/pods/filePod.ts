@@ -1,8 +1,7 @@
 /** A pod over a FileSessionStore: `filePod.ts <port> <path>` */
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { createMcpHandler, FileSessionStore } from 'mcp-sdk-anypod/server';
 import { McpServer } from 'mcp-sdk-upstream/server/mcp.js';
+import { runPod } from './runPod.js';
 
 const [port, path] = process.argv.slice(2) as [string, string];
 
@@ -17,5 +16,4 @@ const handler = createMcpHandler(
   { sessionStore: new FileSessionStore({ path }), onerror: error => console.error(error) }
 );
 
-const server = createServer((req, res) => void handler.node(req, res));
-server.listen(Number(port), '127.0.0.1', () => console.log(`listening ${(server.address() as AddressInfo).port}`));
+await runPod((req, res) => void handler.node(req, res), { port });

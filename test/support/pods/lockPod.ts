@@ -1,10 +1,8 @@
-import { once } from 'node:events';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { Redis } from 'ioredis';
 import { RedisSessionStore, withLock } from 'mcp-sdk-anypod/server';
+import { runPod } from './runPod.js';
 
 /**
  * A process that locks what it is told to. `/contend` lets so many contend, each of which notes in Redis when it is in;
@@ -24,7 +22,7 @@ const store = new RedisSessionStore({ redis });
 const seen: Seen = { holding: false, aborted: false };
 let letGo: () => void = () => {};
 
-const listener = createServer((req, res) => {
+await runPod((req, res) => {
   const url = new URL(req.url ?? '/', 'http://pod');
   const sessionId = url.searchParams.get('session') ?? '';
   const leaseMs = Number(url.searchParams.get('lease') ?? 10_000);
@@ -43,9 +41,7 @@ const listener = createServer((req, res) => {
     default:
       return answer(seen);
   }
-}).listen(0, '127.0.0.1');
-await once(listener, 'listening');
-console.log(`listening ${(listener.address() as AddressInfo).port}`);
+});
 
 async function contend(sessionId: string, count: number): Promise<number[]> {
   const enter = (index: number) =>
