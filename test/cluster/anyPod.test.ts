@@ -48,7 +48,7 @@ test.each([
   }
 });
 
-test.each([2, 3])('with the store taken away the same conversation fails on %i pods', async podCount => {
+test.each([2, 3])('a conversation without a shared store fails on %i pods', async podCount => {
   await expect(converse('alone', podCount)).rejects.toMatchObject({ code: 404 });
 });
 
@@ -65,7 +65,7 @@ test.each([
   expect(replayed).toMatchObject({ again: true, params: { protocolVersion: negotiated, clientInfo: { name: 'raw' } } });
 });
 
-test('the web-standard side serves a session that was opened over Node, and the other way round', async () => {
+test("the Node and the web-standard handler serve each other's sessions", async () => {
   const overNode = await new RawClient().open(`${cluster.first.origin}/mcp`);
   expect(await overNode.callTool(`${cluster.second.origin}/fetch`, 'echo', { text: 'a' })).toBe('a');
   expect(await overNode.callTool(`${cluster.second.origin}/mcp`, 'echo', { text: 'b' })).toBe('b');

@@ -108,7 +108,7 @@ describe.each([
     expect((await call(cluster.second, sessionId)).texts).toEqual([session?.tokens?.access_token]);
   });
 
-  test('registers and authorizes anew when the authorization server has forgotten it', async () => {
+  test('registers and authorizes again if the authorization server has forgotten the client', async () => {
     const sessionId = await authorized();
     await fetch(`${server.origin}/forget-clients`, { method: 'POST' });
     const begun = await Promise.all([cluster.first, cluster.second].map(pod => call(pod, sessionId)));

@@ -15,7 +15,7 @@ function comeBack(pod: Pod, client: RawClient, lastEventId: string, version = cl
   return EventStream.open(urlOf(pod), { headers });
 }
 
-test('a client that comes back after an error, which ended its stream, is told that nothing follows', async () => {
+test('a client that resumes a stream after its final error is answered 204', async () => {
   const client = await new RawClient().open(urlOf(cluster.first));
   const { stream } = await client.follow(urlOf(cluster.first), 'no/such/method');
   await stream.untilEnded();
@@ -23,7 +23,7 @@ test('a client that comes back after an error, which ended its stream, is told t
   for (const pod of cluster.pods) expect((await comeBack(pod, client, stream.lastEventId!)).status).toBe(204);
 });
 
-test('so is one whose request was answered because its pod is gone', async () => {
+test('a client that resumes again after the error about a killed pod is answered 204', async () => {
   const doomed = await cluster.addExtraPod();
   const client = await new RawClient().open(urlOf(doomed));
   const { stream } = await client.followTool(urlOf(doomed), 'work', { token: 'x', ms: 60_000 });
@@ -51,7 +51,7 @@ test('a resumed stream begins with its cursor, for clients that understand an ev
   expect(again.messages[0]?.result).toBeDefined();
 });
 
-test("the SDK's client, which comes back after every error, comes back once, and its standalone stream is left in peace", async () => {
+test("the SDK's client resumes once after each error and keeps its standalone stream", async () => {
   const gets: [string | null, number][] = [];
   const watched: typeof fetch = async (input, init) => {
     const response = await fetch(input, init);

@@ -15,7 +15,7 @@ const cluster = useCluster(2, {
 const tell = (pod: Pod, method: string, ...args: unknown[]) =>
   fetch(`${pod.origin}/notify/${method}`, { method: 'POST', body: JSON.stringify(args) });
 
-test('sessions work on every pod, are told of their resources, and outlive the rotation of the key pod by pod', async () => {
+test('encrypted sessions work on every pod, get resource updates, and survive a key rotation pod by pod', async () => {
   const session = await StreamSession.open(cluster.proxy);
   const other = await StreamSession.open(cluster.proxy);
   for (let request = 0; request < 4; request++) {

@@ -80,7 +80,7 @@ test('a session with an open stream, or with a slow request, is not idle', async
   await until('both have been forgotten', areForgotten);
 });
 
-test('a session lives on past its time to live while its client holds a stream, and only then', async () => {
+test('a session outlives its time to live only while its client holds a stream', async () => {
   const holding = await new RawClient().open(`${cluster.first.origin}/brief`);
   const idle = await new RawClient().open(`${cluster.first.origin}/brief`);
   const stream = await holding.stream(`${cluster.first.origin}/brief`);
@@ -95,7 +95,7 @@ test('a session lives on past its time to live while its client holds a stream, 
   expect(await holding.callTool(`${cluster.third.origin}/brief`, 'echo', { text: 'dead' })).toBe(404);
 });
 
-test('a stream whose session was ended on another pod is closed when its pod next looks', async () => {
+test('a stream is closed after its pod next reads a session that another pod ended', async () => {
   const client = await new RawClient().open(`${cluster.first.origin}/brief`);
   const stream = await client.stream(`${cluster.first.origin}/brief`);
   expect((await client.delete(`${cluster.second.origin}/brief`)).status).toBe(200);

@@ -18,7 +18,7 @@ describe.each([
 ])('%s', (_, flags) => {
   const cluster = useCluster(3, { script: 'test/cluster/streamPod.ts', flags });
 
-  test('what one pod tells all sessions reaches each on its stream, once, whichever pod holds it', async () => {
+  test('a notification to all sessions reaches each stream once, whichever pod holds the stream', async () => {
     const sessions = await Promise.all([0, 1, 2, 0, 1].map(index => StreamSession.open(cluster.pods[index] as Pod)));
     // Each client listens on another pod than the one that opened its session.
     const streams = await Promise.all(
@@ -40,7 +40,7 @@ describe.each([
     }
   });
 
-  test('a resource that is updated is told to its subscribers alone, and not after they unsubscribe', async () => {
+  test('a resource update reaches only subscribers, and none after they unsubscribe', async () => {
     const [subscriber, former, other] = await Promise.all(cluster.pods.map(pod => StreamSession.open(pod)));
     const sessions = [subscriber, former, other] as StreamSession[];
     await subscriber?.request(cluster.second, 'resources/subscribe', { uri: URI });
@@ -65,7 +65,7 @@ describe.each([
     streams.forEach(stream => stream.drop());
   });
 
-  test('what is no notification is refused', async () => {
+  test('notify refuses a message that is not a notification', async () => {
     await expect(notify(cluster.first, 'send', { params: {} })).rejects.toThrow('notification');
     await expect(notify(cluster.first, 'send', { method: 'x' }, { sessions: 'all' })).rejects.toThrow('sessions');
     await expect(notify(cluster.first, 'resourceUpdated', 7)).rejects.toThrow('uri');
@@ -73,7 +73,7 @@ describe.each([
 
   if (flags.length > 0) return;
 
-  test('a session that is live nowhere finds in its log what it was told', async () => {
+  test('a session that is live on no pod finds its notifications in its log', async () => {
     const session = await StreamSession.open(cluster.first);
     const first = await session.listen(cluster.first);
     await notify(cluster.second, 'send', { method: 'notifications/tools/list_changed' }, { sessions: [session.id] });

@@ -17,7 +17,7 @@ async function untilCalled(pod: Pod, client: RawClient, tool: string): Promise<v
 }
 
 // Promise: F8
-test('a pod is killed in the middle of a request: the next request goes on elsewhere', async () => {
+test('after a pod is killed during a request, the next request succeeds on another pod', async () => {
   const [first, second] = cluster.pods as [Pod, Pod];
   const client = await new RawClient().open(`${first.origin}/mcp`);
   const cut = expect(client.callTool(`${first.origin}/mcp`, 'slow', { ms: 60_000 })).rejects.toThrow();
@@ -27,7 +27,7 @@ test('a pod is killed in the middle of a request: the next request goes on elsew
   expect(await client.callTool(`${second.origin}/mcp`, 'echo', { text: 'on it goes' })).toBe('on it goes');
 });
 
-test('all pods are killed and others take their place: the client notices nothing', async () => {
+test('a client notices nothing if all pods are killed and replaced', async () => {
   const client = new Client({ name: 'survivor', version: '1' }, { capabilities: { roots: {} } });
   const transport = new StreamableHTTPClientTransport(new URL(`${cluster.proxy.origin}/mcp`));
   await client.connect(transport);
@@ -48,7 +48,7 @@ test('all pods are killed and others take their place: the client notices nothin
   await client.close();
 });
 
-test('a pod is told to leave while it works: it answers what it has begun and turns away the rest', async () => {
+test('a pod that gets SIGTERM answers the requests it has begun and refuses new ones', async () => {
   const [first, second] = cluster.pods as [Pod, Pod];
   const client = await new RawClient().open(`${first.origin}/mcp`);
   const stream = await client.stream(`${first.origin}/mcp`);

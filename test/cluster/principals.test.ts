@@ -11,7 +11,7 @@ function as(user: string | undefined, sessionId: string, token = 'token'): RawCl
 }
 
 // Promise: F5
-test('to a stranger a session is as good as unknown, on every pod and by every method', async () => {
+test('another principal gets the reply for an unknown session, on every pod and for every method', async () => {
   const alice = await new RawClient({ 'x-user': 'alice' }).open(`${cluster.first.origin}/mcp`);
   const made = await serversMadeOn(cluster.second);
   for (const pod of [cluster.first, cluster.second]) {
@@ -55,7 +55,7 @@ test('a session that was opened without a login is found by its id alone', async
   );
 });
 
-test('transports that are wired by hand keep strangers out as well', async () => {
+test('transports that are wired by hand refuse other principals', async () => {
   const alice = await new RawClient({ 'x-user': 'alice' }).open(`${cluster.first.origin}/hand`);
   for (const pod of [cluster.first, cluster.second]) {
     const answer = await as('mallory', alice.sessionId!).request(`${pod.origin}/hand`, 'tools/list');

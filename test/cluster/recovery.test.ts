@@ -20,7 +20,7 @@ test.each(['mcp', 'slow', 'hand'])('/%s: 20 first requests at once make one serv
   expect(journal.filter(({ name }) => name === 'initialize')).toHaveLength(1);
 });
 
-test('a recovering server is told of the handshake as if its client had made it there, with a mark', async () => {
+test('a recovering server gets the handshake as its client sent it, marked as replayed', async () => {
   const client = await new RawClient().open(`${cluster.first.origin}/mcp`);
   await client.callTool(`${cluster.second.origin}/mcp`, 'echo', { text: 'x' });
   const steps = (await journalOf(cluster.second, client.sessionId)).map(({ what, name, again }) => ({

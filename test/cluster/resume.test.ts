@@ -9,7 +9,7 @@ const steps = (stream: EventStream) => stream.messages.flatMap(({ params }) => (
 const answers = (stream: EventStream) => stream.messages.filter(({ result, error }) => result ?? error);
 const upTo = (count: number) => Array.from({ length: count }, (_, index) => index + 1);
 
-test('a request goes on on another pod: replay, then live, no gap, no duplicate, and the stream ends with the response', async () => {
+test('a request stream resumes on another pod without gap or duplicate and ends with the response', async () => {
   const [a, b] = cluster.pods as [Pod, Pod];
   const session = await Session.open(a);
   const first = await session.call(a, 'count', { steps: 20, everyMs: 30 });
@@ -53,7 +53,7 @@ test('an answer that was given while nobody was attached is read from the log of
   }
 });
 
-test('a tool that makes its client poll is polled on any pod', async () => {
+test('a client can poll any pod for a tool that closed its stream', async () => {
   const [a, b] = cluster.pods as [Pod, Pod];
   const session = await Session.open(a);
   const first = await session.call(a, 'count', { steps: 6, everyMs: 40, poll: true });
@@ -128,7 +128,7 @@ test('a client whose cursor has expired gets its GET stream from now on, and a c
   third.drop();
 });
 
-test('what is said while a client reconnects for the first time waits in the log', async () => {
+test('messages sent while a client reconnects for the first time wait in the log', async () => {
   const [a, b, c] = cluster.pods as [Pod, Pod, Pod];
   const session = await Session.open(a);
   const first = await session.listen(a);
@@ -142,7 +142,7 @@ test('what is said while a client reconnects for the first time waits in the log
   second.drop();
 });
 
-test('what three pods say at once on the GET stream comes in one order, whichever pod holds the stream, with no gap', async () => {
+test('messages that three pods send at once on the GET stream arrive in one order without a gap', async () => {
   const session = await Session.open(cluster.pods[0] as Pod);
   const streams = [await session.listen(cluster.pods[0] as Pod)];
   const shouting = await Promise.all(
@@ -172,11 +172,11 @@ test('what three pods say at once on the GET stream comes in one order, whicheve
   streams.at(-1)?.drop();
 });
 
-describe('when the pod that runs a request', () => {
+describe('if the pod that runs a request', () => {
   const error = { code: -32000, message: 'The server that ran this request is gone' };
 
   // Promise: F8
-  test('is killed while the client is away, the client is told soon after it has come back', async () => {
+  test('is killed while the client is away, the client gets an error soon after it resumes', async () => {
     const owner = await cluster.addExtraPod();
     const session = await Session.open(owner);
     const first = await session.call(owner, 'count', { steps: 100, everyMs: 50 });
@@ -191,7 +191,7 @@ describe('when the pod that runs a request', () => {
     expect(answers(third)).toEqual([{ jsonrpc: '2.0', id: 1, error }]);
   });
 
-  test('is killed while the client listens on another, the client is told within the lease', async () => {
+  test('is killed while the client listens on another pod, the client gets an error within the lease', async () => {
     const owner = await cluster.addExtraPod();
     const session = await Session.open(owner);
     const first = await session.call(owner, 'count', { steps: 100, everyMs: 50 });
@@ -206,7 +206,7 @@ describe('when the pod that runs a request', () => {
     expect(seen).toEqual(upTo(seen.length));
   });
 
-  test('only paused for longer than its lease, it does no harm when it comes back', async () => {
+  test('is paused for longer than its lease, no answer arrives twice', async () => {
     const owner = await cluster.addExtraPod();
     const session = await Session.open(owner);
     const first = await session.call(owner, 'count', { steps: 8, everyMs: 100 });
@@ -225,7 +225,7 @@ describe('when the pod that runs a request', () => {
     expect(answers(third)).toEqual([{ jsonrpc: '2.0', id: 1, error }]);
   });
 
-  test('drains, its clients get their answers from other pods and nothing is lost', async () => {
+  test('drains, its clients get every answer from other pods', async () => {
     const owner = await cluster.addExtraPod();
     const session = await Session.open(owner);
     const first = await session.call(owner, 'count', { steps: 20, everyMs: 50 });

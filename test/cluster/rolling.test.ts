@@ -24,7 +24,7 @@ describe.each([
   const hasLog = flags.length === 0;
   const cluster = useCluster(3, { script: 'test/support/pods/busyPod.ts', flags, backend: 'redis' });
 
-  test('every pod is replaced under load: whatever clients have called is answered, once', async () => {
+  test('every call is answered once while every pod is replaced under load', async () => {
     const spread = new Spread(cluster.pods.map(pod => pod.port));
     const clients = await Promise.all(
       Array.from({ length: CLIENTS }, (_, i) =>

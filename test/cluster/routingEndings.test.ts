@@ -65,13 +65,13 @@ test.each([0, 1, 2])('the application on pod %i of three ends a session on all p
 });
 
 // Promise: F1
-test('a session that has expired ends on each pod that holds it when that pod next looks', async () => {
+test('an expired session ends on each pod after that pod next reads the session', async () => {
   const { client, expectAllEnded } = await openBusy('brief');
   expect(await cluster.backend.expire('brief', client.sessionId)).toBe(true);
   await expectAllEnded();
 });
 
-test('two sessions on the same pods: the end of one is not the end of the other', async () => {
+test('ending one of two sessions on the same pods leaves the other open', async () => {
   const ending = await openBusy('mcp');
   const staying = await openBusy('mcp');
   await ending.client.delete(`${cluster.third.origin}/mcp`);

@@ -58,7 +58,7 @@ async function untilBothListen(client: RawClient): Promise<void> {
 }
 
 // Promise: F7
-test('an answer that no pod can be handed is answered 503, and taken when the bus is back', async () => {
+test('an answer that cannot be routed gets 503, and is accepted after the bus has recovered', async () => {
   const { client, call, question } = await openAsking();
   const since = (await journalOf(second)).length;
   toBus.cut();
@@ -86,7 +86,7 @@ test('an answer that no pod can be handed is answered 503, and taken when the bu
 });
 
 // Promise: F7
-test('a session that is opened or recovered while the bus is down is served, and heard of when it is back', async () => {
+test('a session that is opened while the bus is down is served, and other pods hear of it after the bus has recovered', async () => {
   toBus.cut();
   const client = await new RawClient().open(mcp(first), { capabilities: CAPABILITIES });
   expect(await client.callTool(mcp(second), 'echo', { text: 'x' })).toBe('x');
@@ -104,7 +104,7 @@ test('a session that is opened or recovered while the bus is down is served, and
 });
 
 // Promise: L3
-test('with the store down an answer gets 503 and never 404, on the pod that asks as well', async () => {
+test('an answer gets 503 and never 404 while the store is down, even on the pod that asked', async () => {
   const { client, call, question } = await openAsking();
   toStore.cut();
   for (const pod of [first, second]) {
@@ -121,7 +121,7 @@ test('with the store down an answer gets 503 and never 404, on the pod that asks
 });
 
 // Promise: F7
-test('subscriptions that the bus has dropped come back by themselves', async () => {
+test('subscriptions that the bus has dropped are restored without a request', async () => {
   const { client, call, question } = await openAsking();
   const stream = await client.stream(mcp(first));
   for (let round = 0; round < 3; round++) {
@@ -146,7 +146,7 @@ test("the bus's Redis is killed and another takes its place, empty: sessions go 
   expect((await answerOf(call))[0]!.result?.content).toEqual({ answer: 'well' });
 });
 
-test('a store without a bus: what needs no other pod works, and what does is reported', async () => {
+test('a store without a bus serves requests of one pod and reports messages for other pods', async () => {
   const path = 'five';
   const [one, two] = [`${first.origin}/${path}`, `${second.origin}/${path}`];
   const { client, call, question } = await openAsking(path);

@@ -39,7 +39,7 @@ async function openOnBoth() {
 
 const notAsked = 'Error: Dropped a response of the client to a request that is not open';
 
-test('answers to what no server has asked are dropped and reported, wherever they come to', async () => {
+test('answers to questions that no server asked are dropped and reported on every pod', async () => {
   const { client, questions, finish } = await openOnBoth();
   const [here, elsewhere] = questions.map(instanceIn);
   const badlyFormed = ['', ' ', ':0', '0', 0, 7, -1, here, `${here}:`, `${here}:x`, `${here}:null`, `${here}:[0]`];
@@ -143,7 +143,7 @@ test.each([
   await finish();
 });
 
-test('well-formed messages about what is not there change nothing', async () => {
+test('well-formed messages about unknown requests change nothing', async () => {
   const { client, finish } = await openOnBoth();
   const stream = await client.stream(mcp(cluster.second));
   const streamId = `${client.sessionId}:abcdefabcdef..x`;
@@ -178,7 +178,7 @@ test('well-formed messages about what is not there change nothing', async () => 
   await finish();
 });
 
-test('what is said about a session that is nowhere is heard by nobody', async () => {
+test('a message about a session that is live on no pod reaches no pod', async () => {
   const { finish } = await openOnBoth();
   const since = [(await journalOf(cluster.first)).length, (await journalOf(cluster.second)).length] as const;
   for (const text of ['x', JSON.stringify({ v: 1, from, type: 'ended' })]) {

@@ -93,22 +93,26 @@ test("the progress of a client's request comes on its own stream, on every pod",
   await client.leave();
 });
 
-test.each(['mcp', 'low', 'hand'])('/%s: what changes at the client reaches each live pod once', async path => {
-  const client = await openOnAll(path);
-  const rounds = 12;
-  for (let i = 0; i < rounds; i++) {
-    const url = `${cluster.pods[i % 3]!.origin}/${path}`;
-    expect((await client.notify(url, 'notifications/roots/list_changed')).status).toBe(202);
+test.each(['mcp', 'low', 'hand'])(
+  '/%s: a notification of the client about a change reaches each live pod once',
+  async path => {
+    const client = await openOnAll(path);
+    const rounds = 12;
+    for (let i = 0; i < rounds; i++) {
+      const url = `${cluster.pods[i % 3]!.origin}/${path}`;
+      expect((await client.notify(url, 'notifications/roots/list_changed')).status).toBe(202);
+    }
+    // What a pod says arrives in order: behind the last of these nothing comes.
+    for (const pod of cluster.pods)
+      await client.notify(`${pod.origin}/${path}`, `notifications/last`, { of: pod.port });
+    for (const pod of cluster.pods) {
+      await until('the last has come', async () => (await count(pod, client.sessionId, 'notifications/last')) === 3);
+      expect(await count(pod, client.sessionId, 'notifications/roots/list_changed')).toBe(rounds);
+    }
   }
-  // What a pod says arrives in order: behind the last of these nothing comes.
-  for (const pod of cluster.pods) await client.notify(`${pod.origin}/${path}`, `notifications/last`, { of: pod.port });
-  for (const pod of cluster.pods) {
-    await until('the last has come', async () => (await count(pod, client.sessionId, 'notifications/last')) === 3);
-    expect(await count(pod, client.sessionId, 'notifications/roots/list_changed')).toBe(rounds);
-  }
-});
+);
 
-test('what changes at the client reaches a pod that has just learned of the session once as well', async () => {
+test('a notification of the client reaches a pod that has just recovered the session once', async () => {
   const client = await new RawClient().open(mcp(cluster.first));
   expect((await client.notify(mcp(cluster.second), 'notifications/roots/list_changed')).status).toBe(202);
   await client.notify(mcp(cluster.second), 'notifications/last');
@@ -119,7 +123,7 @@ test('what changes at the client reaches a pod that has just learned of the sess
   expect(await count(cluster.third, client.sessionId, 'notifications/roots/list_changed')).toBe(0);
 });
 
-test('the end of the handshake reaches every live pod once, wherever the client finishes it', async () => {
+test('the end of the handshake reaches every live pod once, whichever pod receives it', async () => {
   for (const finishing of cluster.pods) {
     const client = new RawClient();
     await client.initialize(mcp(cluster.first));

@@ -78,7 +78,7 @@ describe.each(['6', '5'])('with ioredis %s', version => {
     await client.leave();
   });
 
-  test('what a session says goes through one master alone, and the sessions are spread over all', async () => {
+  test('messages of a session go through one master, and sessions are spread over all masters', async () => {
     const clients = await openMany();
     await Promise.all(clients.map(expectRouted));
     const listening = await Promise.all(clients.map(listeningTo));

@@ -16,7 +16,7 @@ test.each([
   ['mcp', 3],
   ['low', 3],
   ['hand', 2]
-])('/%s: whatever %i pods ask at once is answered, and no answer crosses', async (path, podCount) => {
+])('/%s: questions that %i pods ask at once each get their own answer', async (path, podCount) => {
   cluster.proxy.setPods(cluster.pods.slice(0, podCount).map(pod => pod.port));
   const client = await AnsweringClient.connect(`${cluster.proxy.origin}/${path}`);
   const calls = QUESTIONS.flatMap(kind =>
@@ -65,7 +65,7 @@ test('a refusal of the client is routed like an answer', async () => {
   expect(await answerOf(call)).toEqual([expect.objectContaining({ error: 'MCP error -1: not today' })]);
 });
 
-test('one batch of answers is for several pods', async () => {
+test('answers in one batch reach several pods', async () => {
   const client = await new RawClient().open(mcp(cluster.first), {
     capabilities: CAPABILITIES,
     protocolVersion: '2025-03-26'
@@ -139,7 +139,7 @@ async function progressSeenOn(pod: Pod, client: RawClient): Promise<unknown[]> {
 test.each([
   ['its own signal', { abortAfterMs: 100 }, /abort|timeout/i],
   ['the time limit of the request', { timeoutMs: 100 }, /-32001: Request timed out/]
-])('a question that its server takes back by %s is taken back under the id on the wire', async (_how, args, error) => {
+])('a question that its server cancels by %s is cancelled under its id on the wire', async (_how, args, error) => {
   cluster.proxy.setPods(cluster.pods.map(pod => pod.port));
   const client = await AnsweringClient.connect(`${cluster.proxy.origin}/mcp`);
   client.ignored = 'ignored';
@@ -156,7 +156,7 @@ test.each([
   await client.leave();
 });
 
-test('an answer that comes twice, or too late, is given once and otherwise reported', async () => {
+test('a repeated or late answer is reported and not delivered again', async () => {
   const client = await open(mcp(cluster.first));
   const since = (await journalOf(cluster.first)).length;
   const call = await client.followTool(mcp(cluster.first), 'ask', { text: 'x', timeoutMs: 400, count: 1 });

@@ -19,23 +19,26 @@ const say = (pod: Pod, client: RawClient, what: string, ...texts: string[]) =>
 
 const heardOn = ({ messages }: OpenStream) => messages.map(({ params }) => String(params?.data));
 
-test.each(['mcp', 'hand'])('/%s: what any pod says arrives on the one stream, in its order, once', async path => {
-  const client = await openOnAll(path);
-  for (const holder of cluster.pods) {
-    const stream = await client.stream(`${holder.origin}/${path}`);
-    const texts = cluster.pods.map((_, index) => Array.from({ length: 40 }, (__, i) => `${index}/${i}`));
-    await Promise.all(cluster.pods.map((pod, index) => say(pod, client, 'info', ...texts[index]!)));
-    await until('all has arrived', () => stream.messages.length >= texts.flat().length);
-    for (const [index, said] of texts.entries()) {
-      expect(heardOn(stream).filter(text => text.startsWith(`${index}/`))).toEqual(said);
+test.each(['mcp', 'hand'])(
+  '/%s: notifications from every pod arrive on the one stream once and in order',
+  async path => {
+    const client = await openOnAll(path);
+    for (const holder of cluster.pods) {
+      const stream = await client.stream(`${holder.origin}/${path}`);
+      const texts = cluster.pods.map((_, index) => Array.from({ length: 40 }, (__, i) => `${index}/${i}`));
+      await Promise.all(cluster.pods.map((pod, index) => say(pod, client, 'info', ...texts[index]!)));
+      await until('all has arrived', () => stream.messages.length >= texts.flat().length);
+      for (const [index, said] of texts.entries()) {
+        expect(heardOn(stream).filter(text => text.startsWith(`${index}/`))).toEqual(said);
+      }
+      expect(stream.messages).toHaveLength(texts.flat().length);
+      stream.close();
+      await stream.ended;
     }
-    expect(stream.messages).toHaveLength(texts.flat().length);
-    stream.close();
-    await stream.ended;
   }
-});
+);
 
-test('log messages, list changes and resource updates all arrive, as they were said', async () => {
+test('log messages, list changes and resource updates arrive unchanged', async () => {
   const client = await openOnAll('low');
   const stream = await client.stream(`${cluster.first.origin}/low`);
   await say(cluster.second, client, 'tools', '');
@@ -87,34 +90,37 @@ test('a notification that is sent before the GET comes is dropped, and a later o
   newer.close();
 });
 
-test.each(['mcp', 'low'])('/%s: a log level filters what other pods say, without an exchange there', async path => {
-  const client = await openOnAll(path);
-  const stream = await client.stream(`${cluster.third.origin}/${path}`);
-  const before = (await journalOf(cluster.second, client.sessionId)).length;
-  for (const [pod, level, passes] of [
-    [cluster.first, 'error', false],
-    [cluster.third, 'info', true],
-    [cluster.first, 'critical', false]
-  ] as const) {
-    await client.request(`${pod.origin}/${path}`, 'logging/setLevel', { level });
-    // The pods hear of it at the same time as the client, or a moment later.
-    await until('it is in effect', async () => {
-      const since = stream.messages.length;
-      await say(cluster.second, client, 'warning', 'perhaps');
-      await say(cluster.second, client, 'emergency', 'always');
-      const heard = await until('it has arrived', () => {
-        const texts = heardOn(stream).slice(since);
-        return texts.includes('always') && texts;
+test.each(['mcp', 'low'])(
+  '/%s: a log level filters the messages of other pods without an exchange there',
+  async path => {
+    const client = await openOnAll(path);
+    const stream = await client.stream(`${cluster.third.origin}/${path}`);
+    const before = (await journalOf(cluster.second, client.sessionId)).length;
+    for (const [pod, level, passes] of [
+      [cluster.first, 'error', false],
+      [cluster.third, 'info', true],
+      [cluster.first, 'critical', false]
+    ] as const) {
+      await client.request(`${pod.origin}/${path}`, 'logging/setLevel', { level });
+      // The pods hear of it at the same time as the client, or a moment later.
+      await until('it is in effect', async () => {
+        const since = stream.messages.length;
+        await say(cluster.second, client, 'warning', 'perhaps');
+        await say(cluster.second, client, 'emergency', 'always');
+        const heard = await until('it has arrived', () => {
+          const texts = heardOn(stream).slice(since);
+          return texts.includes('always') && texts;
+        });
+        return heard.includes('perhaps') === passes;
       });
-      return heard.includes('perhaps') === passes;
-    });
+    }
+    const exchanges = (await journalOf(cluster.second, client.sessionId))
+      .slice(before)
+      .filter(({ what }) => what === 'message');
+    expect(exchanges.map(({ name, again }) => [name, again])).toEqual(Array(3).fill(['logging/setLevel', true]));
+    stream.close();
   }
-  const exchanges = (await journalOf(cluster.second, client.sessionId))
-    .slice(before)
-    .filter(({ what }) => what === 'message');
-  expect(exchanges.map(({ name, again }) => [name, again])).toEqual(Array(3).fill(['logging/setLevel', true]));
-  stream.close();
-});
+);
 
 test('a newer stream takes over from an older one, on whichever pods they are', async () => {
   const client = await openOnAll();
@@ -131,7 +137,7 @@ test('a newer stream takes over from an older one, on whichever pods they are', 
   older.close();
 });
 
-test('of streams that are opened on several pods at once one remains', async () => {
+test('one stream remains if a client opens streams on several pods at once', async () => {
   const client = await openOnAll();
   for (let round = 0; round < 10; round++) {
     const streams = await Promise.all(cluster.pods.map(pod => client.stream(`${pod.origin}/mcp`)));
@@ -146,7 +152,7 @@ test('of streams that are opened on several pods at once one remains', async () 
   }
 });
 
-test("with 'reject' a second stream is answered 409 by every pod, as long as there is a first", async () => {
+test("with 'reject' every pod answers a second stream with 409 while the first is open", async () => {
   const client = await openOnAll('reject');
   let stream = await client.stream(`${cluster.first.origin}/reject`);
   for (const holder of [cluster.second, cluster.third, cluster.first]) {

@@ -18,7 +18,7 @@ async function stateOn(pod: Pod, client: RawClient, op: Op, value?: unknown, pat
 }
 
 test.each(['mcp', 'low', 'fetch', 'hand'])(
-  '/%s: the updates by calls of an SDK client that three pods serve add up, none is lost',
+  '/%s: no update of an SDK client that three pods serve is lost',
   async path => {
     const client = new Client({ name: 'counts', version: '1' });
     const transport = new StreamableHTTPClientTransport(new URL(`${cluster.proxy.origin}/${path}`));
@@ -36,7 +36,7 @@ test.each(['mcp', 'low', 'fetch', 'hand'])(
   }
 );
 
-test('the state of a session is the same on every pod, apart from that of others, and gone with DELETE', async () => {
+test('the state of a session is equal on every pod, separate from other sessions, and deleted with the session', async () => {
   const [one, other] = [
     await new RawClient().open(`${cluster.first.origin}/mcp`),
     await new RawClient().open(`${cluster.first.origin}/mcp`)
@@ -57,7 +57,7 @@ test('the state of a session is the same on every pod, apart from that of others
   expect(await stateOn(cluster.first, other, 'get')).toBe('other');
 });
 
-test("revoking a principal's sessions on one pod ends those that are live on another, streams and all", async () => {
+test("revoking a principal's sessions on one pod ends its live sessions and streams on another", async () => {
   const principal = JSON.stringify(['https://issuer.test', 'mallory']);
   const url = (pod: Pod) => `${pod.origin}/mcp`;
   const open = (pod: Pod, user: string) => new RawClient({ 'x-user': user }).open(url(pod));

@@ -48,7 +48,7 @@ async function look(pod: Pod): Promise<{ journal: string[]; liveSessions: number
   return (await (await fetch(`${pod.origin}/journal`)).json()) as { journal: string[]; liveSessions: number };
 }
 
-test('a task that began on one pod is told of, listed and awaited on the others', async () => {
+test('a task that began on one pod is reported, listed and awaited on the others', async () => {
   const client = await open(cluster.first);
   const standalone = await client.stream(at(cluster.third));
   const taskId = await begin(client, cluster.first, 'work');
@@ -95,7 +95,7 @@ test('pages of a list may be read from pod to pod', async () => {
   expect(cursor).toBeUndefined();
 });
 
-test('what a task has to say is delivered in order by the pod that is asked for the result', async () => {
+test('messages of a task are delivered in order by the pod that the client asks for the result', async () => {
   const client = await open(cluster.first);
   const taskId = await begin(client, cluster.first, 'tell');
   const followed = await resultOn(client, cluster.second, taskId);
@@ -136,7 +136,7 @@ test('tasks of one session ask from every pod at once, and each gets its own ans
   expect(ends).toEqual(texts.map((text, i) => `accept {"answer":"to ${text}"} on ${cluster.pods[i % 3]!.pid}`));
 });
 
-test('the client of the SDK, behind a round robin, calls a tool that asks', async () => {
+test("a task can question the SDK's client through a round robin", async () => {
   const client = new Client({ name: 'asked', version: '1' }, { capabilities: { elicitation: {} } });
   client.setRequestHandler(ElicitRequestSchema, ({ params }) => ({
     action: 'accept',
@@ -183,7 +183,7 @@ test('a task that is cancelled on another pod is cancelled everywhere, and its o
   }
 });
 
-test('the tasks of a session are not there for another, on any pod', async () => {
+test('no pod shows the tasks of a session to another session', async () => {
   const [mine, other] = [await open(cluster.first), await open(cluster.second)];
   const taskId = await begin(mine, cluster.first, 'ask', 'secret?');
   await until('it asks', async () => (await statusOf(mine, cluster.third, taskId)) === 'input_required');
@@ -222,7 +222,7 @@ test('a task keeps its server live on its pod, however long the client is elsewh
   await forgetful.stop('SIGKILL');
 });
 
-test('a pod that is told to leave finishes its tasks first', async () => {
+test('a pod that gets SIGTERM finishes its tasks first', async () => {
   const leaving = await cluster.addExtraPod();
   const client = await open(leaving);
   const work = await begin(client, leaving, 'work');
@@ -237,7 +237,7 @@ test('a pod that is told to leave finishes its tasks first', async () => {
   expect(await left).toBe(0);
 });
 
-test('a pod is killed in the middle of a task: the task stays as it was until its time to live is over, and then is gone', async () => {
+test('a task whose pod is killed keeps its status until its time to live ends', async () => {
   const victim = await cluster.addExtraPod();
   const client = await open(victim);
   const began = performance.now();

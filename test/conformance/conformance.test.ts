@@ -26,7 +26,7 @@ describe.each<[SuiteLine, scenarios: number, withoutSession: string[]]>([
   let stock: SuiteResults;
   beforeAll(async () => void (stock = await runAgainst(line, 1, '--impl', 'stock')));
 
-  test('the stock SDK in one process passes all scenarios but the one that is beyond its McpServer', () => {
+  test('the stock SDK in one process passes all scenarios but one, which McpServer cannot pass', () => {
     expect(stock.size).toBe(scenarios);
     const failed = [...stock.keys()].filter(scenario => !passed(stock).includes(scenario));
     expect(failed).toEqual([beyondTheSdk]);
@@ -49,12 +49,12 @@ describe.each<[SuiteLine, scenarios: number, withoutSession: string[]]>([
     }
   });
 
-  test('three pods in turn do so with their sessions in Postgres', async () => {
+  test('three pods in turn with their sessions in Postgres do what one stock process does', async () => {
     const results = await runAgainst(line, 3, '--impl', 'anypod', '--postgres', postgres.url);
     expect(differences(results, stock)).toEqual([]);
   });
 
-  test('three stock processes in turn pass nothing but what opens no session', async () => {
+  test('three stock processes in turn pass only the scenarios that open no session', async () => {
     const results = await runAgainst(line, 3, '--impl', 'stock');
     expect(passed(results)).toEqual(withoutSession);
   });

@@ -88,7 +88,7 @@ const REPEATS = 5;
 const count = (stream: EventStream, text: string) =>
   stream.messages.filter(({ params }) => params?.data === text).length;
 
-test('a pod whose subscription was refused asks again, and learns what it has missed', async () => {
+test('a pod whose subscription was refused subscribes again and catches up', async () => {
   const client = await new RawClient().open(first.url);
   sessionBus.refuses = true;
   expect(await client.callTool(second.url, 'echo', { text: 'x' })).toBe('x');
@@ -115,7 +115,7 @@ test('the notifications of a batch wait together for a bus that does not answer,
   expect(heard()).toEqual(steps);
 });
 
-test('an event that its pod could not tell of comes late where the log cannot be read meanwhile, and is not passed over', async () => {
+test('an event that was not announced arrives late, but is not lost, if the log cannot be read meanwhile', async () => {
   const client = await new RawClient().open(first.url);
   const stream = await listen(first, client);
   const log = async (text: string) => expect(await client.callTool(second.url, 'log', { text })).toBe('logged');
@@ -133,7 +133,7 @@ test('an event that its pod could not tell of comes late where the log cannot be
   stream.drop();
 });
 
-test('however many events come while the log cannot be read, each is delivered once', async () => {
+test('each of many events that arrive while the log cannot be read is delivered once', async () => {
   const client = await new RawClient().open(first.url);
   const stream = await listen(first, client);
   eventStore.fails = true;
@@ -147,7 +147,7 @@ test('however many events come while the log cannot be read, each is delivered o
   stream.drop();
 });
 
-test('a replay that stands still is answered with an error, and nothing of it is lost', async () => {
+test('a replay that stalls is answered with an error and loses no event', async () => {
   const client = await new RawClient().open(first.url);
   const stream = await listen(first, client);
   expect(await client.callTool(first.url, 'log', { text: 'x' })).toBe('logged');
@@ -165,7 +165,7 @@ test('a replay that stands still is answered with an error, and nothing of it is
   resumed.drop();
 });
 
-test('a replay that comes too late, of a store that does not wait for what it sends, harms nobody', async () => {
+test('a late replay of a store that does not await its sends causes no unhandled rejection', async () => {
   const unhandled: unknown[] = [];
   const note = (reason: unknown) => void unhandled.push(reason);
   process.on('unhandledRejection', note);

@@ -76,7 +76,7 @@ const outages = [
 
 describe.each(outages)('while Redis $name', ({ begin, end, empties = false }) => {
   // Promise: L3, F3
-  test('every request is told to come back, in good time, and nothing is lost by it', async () => {
+  test('every request gets 503 in time and no session is lost', async () => {
     const [live, elsewhere, ended] = [await open(), await open(), await open()];
     const stranger = new RawClient({ 'mcp-session-id': 'unknown' });
     const newcomer = new RawClient();
@@ -134,7 +134,7 @@ describe.each(outages)('while Redis $name', ({ begin, end, empties = false }) =>
   });
 
   // Promise: L7
-  test('a tool that was called before it gives its answer', async () => {
+  test('a tool that was called before the outage answers', async () => {
     const client = await open();
     const calls = pods.first.count('tool');
     const slow = client.request(pods.first.url, 'tools/call', { name: 'slow', arguments: { ms: 300 } });
@@ -153,7 +153,7 @@ describe('while Redis is full', () => {
   const empty = () => pods.admin.config('SET', 'maxmemory', '0');
 
   // Promise: L4, F3
-  test('open sessions go on, everywhere; none is opened, and none ends', async () => {
+  test('open sessions are served on every pod, and no session can be opened', async () => {
     const client = await open();
     const halfOpen = new RawClient();
     await halfOpen.initialize(pods.first.url);
@@ -170,14 +170,14 @@ describe('while Redis is full', () => {
     expect(await echo(pods.second, halfOpen)).toBe('x');
   });
 
-  test('a session can be ended', async () => {
+  test('a session can be deleted', async () => {
     const client = await open();
     await fill();
     expect((await client.delete(pods.second.url)).status).toBe(200);
     expect(await echo(pods.first, client)).toBe(404);
   });
 
-  test('what the server has accepted is answered, and stored as soon as there is room', async () => {
+  test('a change that the server accepted is answered, and stored after Redis has room', async () => {
     const client = await open();
     await echo(pods.second, client);
     await fill();
@@ -203,7 +203,7 @@ describe('while Redis is full', () => {
   });
 });
 
-test('a log level is answered when the store dies between the look and the write', async () => {
+test('logging/setLevel is answered if the store dies between the read and the write', async () => {
   const client = await open();
   // The pod has looked when the server sees the message.
   const level = client.request(pods.first.url, 'logging/setLevel', { level: 'error' });
@@ -220,7 +220,7 @@ test('a log level is answered when the store dies between the look and the write
 });
 
 // Fails: what could not be stored is tried again before each next request, one change after the other.
-test('a store that takes no changes holds no request up for longer than one of them', async () => {
+test('a store that accepts no changes delays a request by one change at most', async () => {
   const sessionStore = new InMemorySessionStore();
   const pod = await LocalPod.start({ sessionStore, storeTimeoutMs: 50 });
   try {
@@ -237,7 +237,7 @@ test('a store that takes no changes holds no request up for longer than one of t
 });
 
 // Promise: L7, F6
-test('an event store that does not answer holds an answer up once, not once for each event before it', async () => {
+test('an event store that does not answer delays an answer once, not once for each event', async () => {
   const never = () => new Promise<never>(() => {});
   const eventStore = { storeEvent: never, replayEventsAfter: never };
   const pod = await LocalPod.start({ sessionStore: new InMemorySessionStore(), eventStore, storeTimeoutMs: 150 });
@@ -253,7 +253,7 @@ test('an event store that does not answer holds an answer up once, not once for 
 });
 
 // Promise: F4
-test('a record that cannot be read is a matter for its operators: 503, a report without the id, the record kept', async () => {
+test('an unreadable record is answered 503, reported without its id, and kept', async () => {
   const client = await open();
   await pods.admin.hset(`{${client.sessionId}}:record`, 'm', '{"mcp": garbage');
   const made = pods.second.count('factory');
@@ -274,7 +274,7 @@ test('a record that cannot be read is a matter for its operators: 503, a report 
   expect(await pods.admin.hget(`{${client.sessionId}}:record`, 'm')).toBe('{"mcp": garbage');
 });
 
-test('a transport that is wired by hand says so too, and opens or recovers once the store is back', async () => {
+test('a transport that is wired by hand answers 503 while the store is down, and serves after the outage', async () => {
   const sessionStore = new RedisSessionStore({ redis: pods.clients[0]!, keyPrefix: '' });
   const start = async () => {
     const transport = new StreamableHTTPServerTransport({ sessionStore, storeTimeoutMs });
@@ -316,7 +316,7 @@ test('a stream stays open through an outage, and its session stays in the store'
   redis.disconnect();
 });
 
-test('no report of all these faults names a session', () => {
+test('no error report about a Redis outage contains a session id', () => {
   const sessionIds = pods.first.journal.entries.flatMap(({ sessionId }) => sessionId ?? []);
   const reports = [...pods.first.errors, ...pods.second.errors].join('\n');
   expect(reports.length).toBeGreaterThan(0);

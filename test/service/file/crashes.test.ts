@@ -70,7 +70,7 @@ class Writer {
   }
 }
 
-test('a writer that is killed at any moment loses nothing that was acknowledged, and leaves a store that works', async () => {
+test('a writer killed at any moment loses no acknowledged write and leaves a working store', async () => {
   await create('shared');
   const began = Date.now();
   const acknowledged: string[] = [];
@@ -129,7 +129,7 @@ test('four processes that write at once lose none of their changes, and count no
   expect((await store.getState('shared'))?.value).toBe('100');
 });
 
-test('a directory that it may not write is refused, with what to do', async () => {
+test('a directory without write permission is refused with a remedy', async () => {
   await chmod(path, 0o555);
   // Who is root may write anywhere.
   const writer = new Writer('open', '', '', process.getuid?.() === 0 ? { uid: 65534 } : {});

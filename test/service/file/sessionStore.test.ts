@@ -90,7 +90,7 @@ describe('FileSessionStore', () => {
     return (await readdir(`${path}/sessions/${name}`)).sort().map(file => `${path}/sessions/${name}/${file}`);
   }
 
-  test('keeps one readable file for each session, for nobody else to read, under a name that tells nothing', async () => {
+  test('keeps one file for each session, readable by its owner alone, under a name that reveals nothing', async () => {
     path = `${path}/made/for/it`;
     store = new FileSessionStore({ path });
     for (const id of ['../../escape', 'CON', 'a']) await create(id);
@@ -138,7 +138,7 @@ describe('FileSessionStore', () => {
     }
   );
 
-  test('a client whose record cannot be read is told 503 and not 404', async () => {
+  test('a client whose record cannot be read gets 503 and not 404', async () => {
     const pod = await LocalPod.start({ sessionStore: store });
     const client = await new RawClient().open(pod.url);
     const [file] = (await filesOf()) as [string];
@@ -149,7 +149,7 @@ describe('FileSessionStore', () => {
     await pod.stop();
   });
 
-  test('a record of a newer version of the package is left as it is, and says that this one is to be upgraded', async () => {
+  test('a record of a newer package version is kept, and the error asks for an upgrade', async () => {
     await create('a');
     const [file] = (await filesOf()) as [string];
     const newer = (await readFile(file, 'utf8')).replace('"format": 1', '"format": 2');
@@ -158,7 +158,7 @@ describe('FileSessionStore', () => {
     expect(await readFile(file, 'utf8')).toBe(newer);
   });
 
-  test('a path that cannot be a store is refused with what can be done', async () => {
+  test('a path that cannot be a store is refused with a remedy', async () => {
     await writeFile(`${path}/file`, '');
     await mkdir(`${path}/newer`);
     await writeFile(`${path}/newer/anypod-sessions.json`, '{"format":2}');
@@ -176,7 +176,7 @@ describe('FileSessionStore', () => {
     }
   });
 
-  test('no session is missing because the whole directory is', async () => {
+  test('a missing directory is an error, and does not make its sessions missing', async () => {
     await create('a');
     await rm(path, { recursive: true });
     await expect(store.getSession('a')).rejects.toThrow('put the directory back');
@@ -184,7 +184,7 @@ describe('FileSessionStore', () => {
     await expect(create('b')).rejects.toThrow('put the directory back');
   });
 
-  test('what has expired is removed as others are created, and what waits for inspection is not', async () => {
+  test('creating sessions removes expired ones, but not records kept for inspection', async () => {
     for (const id of ['expired', 'deleted', 'unreadable', 'alive']) await create(id);
     await store.putState('expired', 'kept with it');
     await store.deleteSession('deleted');
@@ -207,7 +207,7 @@ describe('FileSessionStore', () => {
     expect(await store.getState('expired')).toEqual({ value: null, version: 0 });
   });
 
-  test("a session goes on after its pod was killed and started again: the SDK's own client notices nothing", async () => {
+  test("the SDK's client notices nothing if its pod is killed and started again", async () => {
     const pod = await startPod('test/support/pods/filePod.ts', ['0', path]);
     const client = await connect(pod.origin);
     expect(await client.call('whoami')).toBe(`Ada on ${pod.pid}`);

@@ -83,7 +83,7 @@ test.each([
   expect(calls).toEqual(['getSessionOwner']);
 });
 
-test('with encryption, a foreign session and a missing one are as much work', async () => {
+test('with encryption, a foreign session costs as much work as a missing one', async () => {
   const store = encryptSessionStore(new InMemorySessionStore(), { keys });
   const [first, second] = [podOn(store), podOn(store)];
   const { sessionId } = await ask(first, 'ada', { method: 'initialize', with: largeParams });
@@ -99,7 +99,7 @@ test('with encryption, a foreign session and a missing one are as much work', as
   expect(work).toEqual([1, 1]);
 });
 
-test('Redis sends a fraction of a large record to tell whose it is', async () => {
+test('Redis sends only a fraction of a large record for its owner', async () => {
   const redis = new Redis(server.url);
   stopAfterTest(() => void redis.disconnect());
   const store = new RedisSessionStore({ redis });

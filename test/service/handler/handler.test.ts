@@ -29,7 +29,7 @@ describe('maxLiveSessions', () => {
     expect(pod.handler.liveSessions).toBe(2);
   });
 
-  test('where none is idle, whatever needs another is told to come back', async () => {
+  test('a request for one more session gets 503 if no session is idle', async () => {
     const pod = await startPodForTest({ sessionStore: new InMemorySessionStore(), maxLiveSessions: 2 });
     const idle = await new RawClient().open(pod.url);
     const streaming = await new RawClient().open(pod.url);
@@ -51,7 +51,7 @@ describe('maxLiveSessions', () => {
   });
 
   // Promise: L8
-  test('a crowd that arrives at once does not get past the limit', async () => {
+  test('many clients that arrive at once do not exceed the limit', async () => {
     const pod = await startPodForTest({ sessionStore: new InMemorySessionStore(), maxLiveSessions: 5 });
     const clients = await Promise.all(Array.from({ length: 30 }, () => new RawClient().initialize(pod.url)));
     expect(new Set(clients.map(({ status }) => status))).toEqual(new Set([200]));
@@ -87,7 +87,7 @@ describe('idleTimeoutMs', () => {
     expect(await echo(pod, client)).toBe('x');
   });
 
-  test('0 means never', async () => {
+  test('a session never becomes idle if idleTimeoutMs is 0', async () => {
     const pod = await startPodForTest({ idleTimeoutMs: 0 });
     const client = await new RawClient().open(pod.url);
     await delay(50);
@@ -96,7 +96,7 @@ describe('idleTimeoutMs', () => {
 });
 
 describe('close', () => {
-  test('lets what is in flight finish, turns new work away, and leaves the sessions to other pods', async () => {
+  test('finishes requests in progress, refuses new ones, and leaves the sessions to other pods', async () => {
     const sessionStore = new InMemorySessionStore();
     const [leaving, staying] = [await startPodForTest({ sessionStore }), await startPodForTest({ sessionStore })];
     const client = await new RawClient().open(leaving.url);
@@ -141,7 +141,7 @@ describe('close', () => {
     expect(await slow).not.toBe('done');
   });
 
-  test('who waits for a JSON answer longer than drainMs is not told that the session is gone', async () => {
+  test('a client that waits for a JSON answer longer than drainMs does not get 404', async () => {
     const sessionStore = new InMemorySessionStore();
     const [leaving, staying] = [
       await startPodForTest({ sessionStore, enableJsonResponse: true }),
@@ -156,7 +156,7 @@ describe('close', () => {
     expect(await echo(staying, client)).toBe('x');
   });
 
-  test('what is still being built when drainMs is over is not begun', async () => {
+  test('a server that is still being built after drainMs is not started', async () => {
     const journal = new Journal();
     let building = 0;
     let goOn = (): void => {};
@@ -185,7 +185,7 @@ describe('close', () => {
     expect(await echo(staying, client)).toBe('x');
   });
 
-  test('who opens a session for longer than drainMs is told to come back, and nothing is left of it', async () => {
+  test('an opening that takes longer than drainMs gets 503 and leaves no session', async () => {
     const sessionStore = new InMemorySessionStore();
     const pod = await startPodForTest({ sessionStore });
     const created: string[] = [];
@@ -228,7 +228,7 @@ describe('close', () => {
     expect(pod.handler.ready).toBe(false);
   });
 
-  test('waits for a request in flight though the clock of the machine is set forward', async () => {
+  test('waits for a request in progress even if the clock is set forward', async () => {
     const pod = await startPodForTest();
     const client = await new RawClient().open(pod.url);
     const slow = client.callTool(pod.url, 'slow', { ms: 300 });
@@ -242,7 +242,7 @@ describe('close', () => {
     expect(await slow).toBe('done');
   });
 
-  test('may be called again, at any time, and then waits for the same end', async () => {
+  test('may be called again at any time, and waits for the end of the first call', async () => {
     const pod = await startPodForTest();
     await new RawClient().open(pod.url);
     const [one, two] = [pod.handler.close(), pod.handler.close({ drainMs: 0 })];
@@ -268,7 +268,7 @@ describe('the server factory', () => {
       'makes a server that does not connect',
       () => ({ connect: () => Promise.reject(new Error('the password is hunter2')), close: async () => {} })
     ]
-  ])('that %s is reported; the client learns that something failed, and no more', async (_how, factory) => {
+  ])('that %s is reported, and the client gets an error without details', async (_how, factory) => {
     const { handler, journal, url } = await startWith(factory);
     const answer = await new RawClient().initialize(url);
     expect([answer.status, answer.messages[0]?.error]).toEqual([500, { code: -32603, message: 'Internal error' }]);
@@ -293,7 +293,7 @@ describe('the server factory', () => {
     expect(handler.liveSessions).toBe(1);
   });
 
-  test('that is slow is called once for all who wait for the same session', async () => {
+  test('that is slow is called once for all concurrent requests of a session', async () => {
     let calls = 0;
     const { url, sessionStore } = await startWith(async () => {
       calls++;
@@ -307,7 +307,7 @@ describe('the server factory', () => {
     expect(calls).toBe(1);
   });
 
-  test('is told who asks, and whether the session is a new one', async () => {
+  test('gets the auth info of the request and whether the session is new', async () => {
     const contexts: unknown[] = [];
     const { url, sessionStore } = await startWith(({ recovering, authInfo, requestInfo }) => {
       contexts.push({ recovering, authInfo, asked: requestInfo.headers['x-asked'] });
@@ -344,7 +344,7 @@ test.each([
 });
 
 // Promise: L4
-test('a DELETE that meets a recovery on another pod ends what is being recovered', async () => {
+test('a DELETE during a recovery on another pod ends the recovered session', async () => {
   const sessionStore = new InMemorySessionStore();
   const journal = new Journal();
   let building = false;
@@ -371,8 +371,8 @@ test('a DELETE that meets a recovery on another pod ends what is being recovered
   expect(slow.liveSessions).toBe(0);
 });
 
-describe('a DELETE of which not all pods learn', () => {
-  test('ends what they hold when the client repeats it, though there is nothing left to delete', async () => {
+describe('a DELETE that does not reach all pods', () => {
+  test('ends the session on every pod if the client repeats the DELETE', async () => {
     const sessionStore = new InMemorySessionStore();
     const [first, second] = [await startPodForTest({ sessionStore }), await startPodForTest({ sessionStore })];
     const client = await new RawClient().open(first.url);
@@ -384,7 +384,7 @@ describe('a DELETE of which not all pods learn', () => {
     await until('nothing is left of it', () => first.handler.liveSessions + second.handler.liveSessions === 0);
   });
 
-  test('ends what they hold where the store has deleted and could not say so', async () => {
+  test('ends the session on every pod if the store deleted it but failed to answer', async () => {
     const sessionStore = new InMemorySessionStore();
     const [first, second] = [await startPodForTest({ sessionStore }), await startPodForTest({ sessionStore })];
     const client = await new RawClient().open(first.url);
@@ -399,7 +399,7 @@ describe('a DELETE of which not all pods learn', () => {
     await until('the other pod has let it go', () => second.handler.liveSessions === 0);
   });
 
-  test('says nothing to them of an id that no session has', async () => {
+  test('publishes nothing about an id that no session has', async () => {
     const sessionStore = new InMemorySessionStore();
     const sessionBus = sessionStore.createBus();
     const topics: string[] = [];
@@ -440,7 +440,7 @@ describe('two DELETEs of one session at once', () => {
     return { pods, client, closed, statuses: answers.map(({ status }) => status).sort() };
   }
 
-  test.each([1, 2])('one of them ends the session and the other is answered 404 (pods: %i)', async podCount => {
+  test.each([1, 2])('one DELETE ends the session and the other is answered 404 (pods: %i)', async podCount => {
     const { pods, closed, statuses } = await deleteTwice(remove => remove(), podCount);
     expect(statuses).toEqual([200, 404]);
     expect(closed()).toBe(1);
@@ -480,7 +480,7 @@ test("with 'reject' a stream that is held on one pod is not resumed on another",
   });
 });
 
-test("with 'reject', of a GET and a resume that come at once one is refused", async () => {
+test("with 'reject', either a GET or a concurrent resume is refused", async () => {
   const sessionStore = new InMemorySessionStore();
   const pod = await startPodForTest({ sessionStore, eventStore: new InMemoryEventStore(), standaloneStream: 'reject' });
   const client = await new RawClient().open(pod.url);
@@ -499,7 +499,7 @@ test("with 'reject', of a GET and a resume that come at once one is refused", as
 });
 
 // Promise: F4
-test('a record that a newer version has written is refused in words, and kept', async () => {
+test('a record that a newer version has written is refused with an explanation, and kept', async () => {
   const sessionStore = new InMemorySessionStore();
   const pod = await startPodForTest({ sessionStore });
   const data = {
@@ -527,7 +527,7 @@ test('terminateSession ends a session for every pod', async () => {
   expect(first.handler.liveSessions + second.handler.liveSessions).toBe(0);
 });
 
-test('an id of a form that no session has ends nothing, and no store is asked for it', async () => {
+test('a malformed id ends no session and costs no call to the store', async () => {
   const sessionStore = new InMemorySessionStore();
   const asked: string[] = [];
   const pod = await startPodForTest({
@@ -540,7 +540,7 @@ test('an id of a form that no session has ends nothing, and no store is asked fo
   expect(asked).toEqual([]);
 });
 
-test('in memory mode those who have subscribed to a resource are told of it, as long as they are', async () => {
+test('in memory mode subscribers get resource updates until they unsubscribe', async () => {
   const pod = await startPodForTest();
   const [one, two] = [await new RawClient().open(pod.url), await new RawClient().open(pod.url)];
   const streams = [await one.stream(pod.url), await two.stream(pod.url)];
@@ -577,7 +577,7 @@ test('in memory mode the handler serves and ends sessions without a store', asyn
   expect(pod.count('onsessionclosed')).toBe(1);
 });
 
-test('a body that a framework has parsed is taken, whatever the framework puts in its place', async () => {
+test('a body that a framework has parsed is used, whatever the framework leaves in the request', async () => {
   const handler = createMcpHandler(() => new ProbeServer(new Journal(), 'Server'));
   const next = () => {};
   const { origin, stop } = await listen((req, res) => {

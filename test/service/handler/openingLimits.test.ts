@@ -68,7 +68,7 @@ describe('openRateLimit', () => {
     expect(pod.handler.liveSessions).toBe(3);
   });
 
-  test('counts by keyOf where that is given, and not at all where it gives undefined', async () => {
+  test('counts by keyOf if that is given, and not at all if keyOf returns undefined', async () => {
     const keyOf = ({ requestInfo }: { requestInfo: { headers: Record<string, unknown> } }) =>
       requestInfo.headers['x-real-ip'] as string | undefined;
     const pod = await startPod({ openRateLimit: { limit: 1, keyOf } });

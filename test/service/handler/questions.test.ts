@@ -52,7 +52,7 @@ async function untilIdleIsForgotten({ handler, url }: AskingPod): Promise<void> 
   await until('an idle session is forgotten', () => handler.liveSessions <= liveSessions);
 }
 
-test('a server that waits for its client is not forgotten, and is when it has the answer', async () => {
+test('a session is forgotten only after the question of its server is answered', async () => {
   const { asking, stream, answer } = await startTwo();
   const asked = asking.server.createMessage(question);
   await until('the client is asked', () => stream.messages.length === 1);
@@ -63,7 +63,7 @@ test('a server that waits for its client is not forgotten, and is when it has th
   stream.close();
 });
 
-test('a pod that leaves waits for what its servers have asked', async () => {
+test('a pod that shuts down waits for the answers to open questions', async () => {
   const { asking, stream, answer } = await startTwo();
   const asked = asking.server.createMessage(question);
   await until('the client is asked', () => stream.messages.length === 1);
@@ -74,7 +74,7 @@ test('a pod that leaves waits for what its servers have asked', async () => {
   stream.close();
 });
 
-test('a session is forgotten though its server looks again and again whether a client is there', async () => {
+test('a session is forgotten even if its server pings an absent client again and again', async () => {
   const { asking, stream } = await startTwo();
   const pinged = asking.server.ping().catch((error: Error) => error.message);
   await until('the client is asked', () => stream.messages.length === 1);

@@ -77,7 +77,7 @@ describe('sessions are kept in Redis', () => {
     await store.close();
   });
 
-  test('and in no other database, where the URL names one that is not there', async () => {
+  test('a URL with an unknown database is an error', async () => {
     const redisUrl = `${server.url}/99`;
     const failure = createSessionServices({ redisUrl, env: {} });
     await expect(failure).rejects.toThrow(BackendUnavailableError);
@@ -85,7 +85,7 @@ describe('sessions are kept in Redis', () => {
     expect(await isRedisAvailable(redisUrl)).toBe(false);
   });
 
-  test('on a Cluster, by the URL of one of its nodes', async () => {
+  test('on a Cluster if the URL names one of its nodes', async () => {
     const cluster = await startRedisCluster();
     try {
       // It has no other database than 0.
@@ -105,7 +105,7 @@ describe('sessions are kept in Redis', () => {
   });
 });
 
-test('a password that Redis refuses is an error, also where memory would do, and is not shown', async () => {
+test('a password that Redis refuses is an error, even if memory would do, and is not shown', async () => {
   const errors: unknown[] = [];
   for (const [env, options] of [
     [{ REDIS_URL: withUser('wrong-secret') }, {}],
@@ -121,7 +121,7 @@ test('a password that Redis refuses is an error, also where memory would do, and
   }
 });
 
-test('isRedisAvailable tells whether one can be used with that URL', async () => {
+test('isRedisAvailable resolves to whether a Redis can be used by that URL', async () => {
   expect(await isRedisAvailable(server.url)).toBe(true);
   expect(await isRedisAvailable(withUser('sesame'))).toBe(true);
   expect(await isRedisAvailable(withUser('wrong'))).toBe(false);
@@ -149,7 +149,7 @@ test('close() ends every connection that was opened', async () => {
   await until('they are gone', async () => (await connections()) === 0);
 });
 
-test('pods that are given REDIS_URL alone share their sessions, and end by themselves when all is closed', async () => {
+test('pods with only REDIS_URL share their sessions, and exit after all is closed', async () => {
   const pods = await startPods(2, EXAMPLE, [], { env: { ...blank, PORT: '0', REDIS_URL: server.url } });
   const client = await connect(pods[0]!.origin);
   expect(await client.call('where')).toBe(`pod ${pods[0]!.pid}, redis`);
@@ -159,7 +159,7 @@ test('pods that are given REDIS_URL alone share their sessions, and end by thems
   expect(await Promise.all(pods.map(pod => pod.stop('SIGTERM')))).toEqual([0, 0]);
 });
 
-test('a pod without any backend serves from memory, says so, and ends by itself', async () => {
+test('a pod without a backend serves from memory, warns, and exits by itself', async () => {
   const pod = await startPod(EXAMPLE, [], { env: { ...blank, PORT: '0', MCP_TS_STORAGE_TYPE: 'memory' } });
   const client = await connect(pod.origin);
   expect(await client.call('where')).toBe(`pod ${pod.pid}, memory`);
@@ -175,7 +175,7 @@ test('a pod in production does not start without its Redis', async () => {
   expect(failure).not.toContain('wrong-secret');
 });
 
-test('without the package ioredis, a pod that is to use Redis says what to install', async () => {
+test('without the package ioredis, a pod with REDIS_URL reports what to install', async () => {
   const hide = `export async function resolve(name, context, next) {
     if (name === 'ioredis') throw Object.assign(new Error('Cannot find package'), { code: 'ERR_MODULE_NOT_FOUND' });
     return next(name, context);
@@ -195,7 +195,7 @@ describe('sessions are kept in Postgres', () => {
   beforeAll(async () => void (postgres = await PostgresServer.create()));
   afterAll(() => postgres.destroy());
 
-  test('where DATABASE_URL names it: pods make the tables, share their sessions and end by themselves', async () => {
+  test('if DATABASE_URL names it: pods create the tables, share their sessions and exit by themselves', async () => {
     const pods = await startPods(2, EXAMPLE, [], { env: { ...blank, PORT: '0', DATABASE_URL: postgres.url } });
     const client = await connect(pods[0]!.origin);
     expect(await client.call('where')).toBe(`pod ${pods[0]!.pid}, postgres`);
@@ -205,7 +205,7 @@ describe('sessions are kept in Postgres', () => {
     expect(await Promise.all(pods.map(pod => pod.stop('SIGTERM')))).toEqual([0, 0]);
   });
 
-  test('and nowhere else, where it does not answer or does not let us in', async () => {
+  test('an unreachable Postgres or a refused login is an error', async () => {
     const open = (DATABASE_URL: string) => createSessionServices({ env: { DATABASE_URL } });
     const failures = await Promise.all(
       ['postgres://app:wrong-secret@127.0.0.1:1/x', postgres.url.replace(/postgres$/, 'nowhere')].map(url =>

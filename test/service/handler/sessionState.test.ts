@@ -92,7 +92,7 @@ describe.each(places)('%s', (_place, makeStore) => {
     expect(await Promise.all([ask(first, one.url, 'get'), ask(second, other.url, 'get')])).toEqual([1, 2]);
   });
 
-  test('a handler that outlives its session is told so, and brings nothing back', async () => {
+  test('a handler that outlives its session gets an error and restores nothing', async () => {
     const sessionStore = makeStore();
     const extras: RequestExtra[] = [];
     const { handler, url } = await startKeeping(extras, { sessionStore });
@@ -109,7 +109,7 @@ describe.each(places)('%s', (_place, makeStore) => {
     expect(handler.liveSessions).toBe(0);
   });
 
-  test('update calls its function again with what others wrote meanwhile', async () => {
+  test('update calls its function again with the value that another pod wrote meanwhile', async () => {
     const extras: RequestExtra[] = [];
     const { url } = await startKeeping(extras, { sessionStore: makeStore() });
     const client = await new RawClient().open(url);
@@ -207,7 +207,7 @@ test.each(places)(
   }
 );
 
-test('says what it needs where the request came through another transport', () => {
+test('sessionState reports a remedy if the request came through another transport', () => {
   for (const extra of [{}, { requestInfo: {} }, { requestInfo: undefined }, undefined as unknown as RequestExtra]) {
     expect(() => sessionState(extra)).toThrow(InvalidOptionError);
   }
@@ -229,7 +229,7 @@ test.each([
   expect(await state.get()).toBe('old');
 });
 
-test('a transport without sessions has no state, and says so', async () => {
+test('sessionState throws for a transport without sessions', async () => {
   const listening = await listen((req, res) => {
     const transport = new StreamableHTTPServerTransport({ sessionIdGenerator: undefined });
     const server = new ProbeServer(new Journal(), 'McpServer');
@@ -240,14 +240,14 @@ test('a transport without sessions has no state, and says so', async () => {
   expect(await ask(client, listening.origin, 'set', 1)).toBe('ANYPOD_SESSION_NOT_FOUND');
 });
 
-test('a store that can patch records and keeps no state is refused, for a state would be lost with it', async () => {
+test('sessionState refuses a store that can patch records but keeps no state', async () => {
   const sessionStore: SessionStore = Object.assign(new MapSessionStore(), { patchSession: async () => true });
   const { url } = await start({ sessionStore });
   const client = await new RawClient().open(url);
   expect(await ask(client, url, 'set', 1)).toBe('ANYPOD_STORE_UNSUPPORTED');
 });
 
-test('in a store with the five methods alone, a state is not lost to a change of the record, nor the other way round', async () => {
+test('in a store with five methods, a change of the state and a change of the record do not undo each other', async () => {
   const store = new MapSessionStore();
   // As a store on a network answers: other work goes on meanwhile.
   const slow: SessionStore = {

@@ -79,7 +79,7 @@ test('a notification of a client that is too large for other pods is answered 41
   expect([isHeard(one, 'notifications/large'), isHeard(two, 'notifications/large')]).toEqual([false, false]);
 });
 
-test('what a server says on a stream that another pod holds is reported when it is too large for the bus', async () => {
+test('a notification that is too large for the bus is reported', async () => {
   const [one, two] = [await startPod({ maxBusMessageBytes: 2000 }), await startPod({ maxBusMessageBytes: 2000 })];
   const client = await new RawClient().open(one.url);
   const stream = await client.stream(two.url);

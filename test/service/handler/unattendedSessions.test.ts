@@ -42,7 +42,7 @@ test('notify writes to the event log of the sessions that listen, and of no othe
   expect(await admin.xlen((await logs())[0]!)).toBe(length + 1);
 });
 
-test('a client that listens hears, and its log begins anew, when its log has expired', async () => {
+test('a listening client gets notifications after its log has expired, and the log starts again', async () => {
   const { pods, admin, logs } = await startTwo();
   const client = await new RawClient().open(pods[0].url);
   const stream = await client.stream(pods[0].url);

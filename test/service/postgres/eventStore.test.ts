@@ -59,7 +59,7 @@ test.each([
   's@1-1e9',
   '\u0000@1-1',
   '\ud83d@1-1'
-])('an event id that no event has is unknown, however it is formed, and not a failure: %#', async eventId => {
+])('an event id that no event has is unknown, not a failure: %#', async eventId => {
   expect(await first.getStreamIdForEventId(eventId)).toBeUndefined();
   await expect(first.replayEventsAfter(eventId, { send: async () => {} })).rejects.toThrow(EventCursorError);
 });
@@ -130,7 +130,7 @@ test('a thousand events and more are replayed in several trips, without gap', as
   }
 });
 
-test('a stream keeps so many events, and a cursor that was trimmed is an error', async () => {
+test('a stream keeps a limited number of events, and a trimmed cursor is an error', async () => {
   const [stream, store] = [randomUUID(), make({ maxEventsPerStream: 20 })];
   const before = await count();
   const ids = [];
@@ -145,7 +145,7 @@ test('a stream keeps so many events, and a cursor that was trimmed is an error',
   }
 });
 
-test('a replay that is overtaken by the trimming fails, and tells nothing out of turn', async () => {
+test('a replay that trimming overtakes fails and sends no event out of order', async () => {
   const [stream, store] = [randomUUID(), make({ maxEventsPerStream: 1000 })];
   const primed = await store.storeEvent(stream, PRIMING);
   for (let i = 0; i < 900; i++) await store.storeEvent(stream, message(i));
@@ -162,7 +162,7 @@ test('a replay that is overtaken by the trimming fails, and tells nothing out of
   expect(seen).toEqual(Array.from({ length: 500 }, (_, i) => i));
 });
 
-test('while six pods write to a stream, no event comes up behind one that a reader has seen', async () => {
+test('while six pods write to a stream, no event appears before one that a reader has seen', async () => {
   const stream = `${randomUUID()}:standalone`;
   const stores = Array.from({ length: 6 }, () => make());
   let cursor = await first.storeEvent(stream, PRIMING);
@@ -186,7 +186,7 @@ test('while six pods write to a stream, no event comes up behind one that a read
   }
 });
 
-test('an id is not given to a reader before a smaller one of its stream, whoever commits late', async () => {
+test('a reader gets no id before a smaller id of the stream, even if that commits late', async () => {
   const stream = randomUUID();
   const primed = await first.storeEvent(stream, PRIMING);
   const client = await pool.connect();
@@ -206,7 +206,7 @@ test('an id is not given to a reader before a smaller one of its stream, whoever
   expect((await replay(first, primed)).events).toEqual([{ id, data: 'later' }]);
 });
 
-test('the latest event of a stream is told to every pod, and none where nothing is kept', async () => {
+test('every pod can read the latest event of a stream, and gets none if the stream is empty', async () => {
   const stream = randomUUID();
   expect(await first.latestEventId(stream)).toBeNull();
   for (const data of [1, 2]) {
@@ -217,7 +217,7 @@ test('the latest event of a stream is told to every pod, and none where nothing 
   expect(await first.latestEventId(stream)).toBeNull();
 });
 
-test('an expired stream is not replayed, and what follows is not taken for it', async () => {
+test('an expired stream is not replayed, and later events do not belong to it', async () => {
   const [stream, store] = [randomUUID(), make({ ttlSeconds: 100 })];
   const ids = [await store.storeEvent(stream, PRIMING), await store.storeEvent(stream, message('old'))];
   await age(stream, 99);
@@ -230,7 +230,7 @@ test('an expired stream is not replayed, and what follows is not taken for it', 
   expect((await replay(store, anew)).data).toEqual(['new']);
 });
 
-test('an expired stream is removed with its events along the way, and begins anew under other ids', async () => {
+test('an expired stream is removed with its events and starts again with other ids', async () => {
   const [stream, store] = [randomUUID(), make({ ttlSeconds: 1 })];
   const rowsOf = async () =>
     (await pool.query(`select stream_key from "${schema}".mcp_event_stream where stream_id = $1`, [stream]))
@@ -247,7 +247,7 @@ test('an expired stream is removed with its events along the way, and begins ane
   await expect(replay(store, old)).rejects.toThrow(EventCursorError);
 });
 
-test('an outage and missing tables are told as such', async () => {
+test('an outage and missing tables are reported as different errors', async () => {
   const missing = new PostgresEventStore({ pool, schema: 'nowhere' });
   await expect(missing.storeEvent('s', PRIMING)).rejects.toThrow('call migrate');
   const unreachable = postgres.pool({ connectionString: 'postgres://postgres@127.0.0.1:1/postgres' });

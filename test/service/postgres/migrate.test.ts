@@ -35,7 +35,7 @@ test('migrating again changes nothing and needs no right to create tables', asyn
   await expect(migrate({ pool: worker, schema: 'other' })).rejects.toThrow('grant it');
 });
 
-test('a schema that is there is used, by its owner who may create no other', async () => {
+test('an existing schema is used by an owner who may not create another', async () => {
   await pool.query('create role tenant login; create schema owned authorization tenant');
   const tenant = postgres.pool({ connectionString: undefined, ...postgres.server.login('tenant', '') });
   await migrate({ pool: tenant, schema: 'owned' });
@@ -59,7 +59,7 @@ test('tables of a newer release are left alone, and the error says so', async ()
   expect(error.message).toMatch(/mcp_event are of version 7.* newer release/);
 });
 
-test('what fails half way leaves nothing behind, and can be done again', async () => {
+test('a migration that fails half way leaves nothing behind and can be repeated', async () => {
   await pool.query('create schema half; create table half.mcp_task (x int)');
   await expect(migrate({ pool, schema: 'half' })).rejects.toThrow(StoreSchemaError);
   expect((await pool.query("select 1 from pg_tables where schemaname = 'half'")).rowCount).toBe(1);
@@ -67,7 +67,7 @@ test('what fails half way leaves nothing behind, and can be done again', async (
   await migrate({ pool, schema: 'half' });
 });
 
-test('an unreachable server is told as such', async () => {
+test('an unreachable Postgres is reported as unavailable', async () => {
   const unreachable = postgres.pool({ connectionString: 'postgres://postgres@127.0.0.1:1/postgres' });
   await expect(migrate({ pool: unreachable })).rejects.toThrow('check the host and port');
 });

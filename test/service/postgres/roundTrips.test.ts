@@ -52,14 +52,14 @@ test('a request of a live session costs one statement, the recovery on another p
   expect(await spentOn(many)).toEqual(Array(50).fill('update'));
 });
 
-test('a handshake costs its creation, a touch and a patch, and what other pods are to know a NOTIFY', async () => {
+test('a handshake costs an insert, a touch and a patch, and a message for other pods a NOTIFY', async () => {
   const client = new RawClient();
   expect(await spentOn(() => client.initialize(first.url))).toEqual(['insert']);
   const initialized = await spentOn(() => client.notify(first.url, 'notifications/initialized'));
   expect(initialized.sort()).toEqual(['notify', 'update', 'update']);
 });
 
-test('a change is told to the pods that hold the session, and each reads it once', async () => {
+test('a change is published to the pods that hold the session, and each reads it once', async () => {
   const client = await open();
   await client.callTool(second.url, 'echo', { text: 'x' });
   const change = async () => {
@@ -73,7 +73,7 @@ test('a change is told to the pods that hold the session, and each reads it once
   expect((await spentOn(change)).sort()).toEqual(['notify', 'update', 'update', 'update']);
 });
 
-test('a bogus id costs one statement, a malformed one none', async () => {
+test('an unknown id costs one statement, and a malformed id none', async () => {
   const ask = (sessionId: string) => new RawClient({ 'mcp-session-id': sessionId }).request(first.url, 'ping');
   expect(await spentOn(() => ask('unknown'))).toEqual(['update']);
   expect(await spentOn(() => ask('x'.repeat(257)))).toEqual([]);

@@ -192,7 +192,7 @@ test('an error that onLog throws does not end the process or the bus', async () 
   await bus.close();
 });
 
-test('a listener that throws harms neither the others nor what comes next', async () => {
+test('a listener that throws affects neither other listeners nor later messages', async () => {
   const heard: string[] = [];
   await listener.subscribe('bad', () => {
     throw new Error('of the application');

@@ -256,7 +256,7 @@ describe('PostgresSessionStore', () => {
     }
   );
 
-  test('tells its log of sessions without naming them', async () => {
+  test('logs no session id', async () => {
     const onLog = jest.fn();
     store = new PostgresSessionStore({ pool, schema, onLog });
     await store.storeSession('secret-id', record('secret-id'));

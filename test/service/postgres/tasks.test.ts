@@ -32,7 +32,7 @@ const note = (data: unknown): QueuedMessage => ({
 });
 const call = { method: 'tools/call', params: { name: 'secret' } };
 
-test('messages that are queued without waiting come out in their order', async () => {
+test('messages queued without waiting are dequeued in order', async () => {
   const queue = new PostgresTaskMessageQueue({ pool: postgres.pool(), schema: await postgres.schema() });
   const taskId = randomUUID();
   await Promise.all(
@@ -54,7 +54,7 @@ test('odd ids and texts are kept as they are', async () => {
   }
 });
 
-test('what has expired is not there, and its rows are removed along the way', async () => {
+test('expired tasks are missing, and their rows are removed by later calls', async () => {
   const schema = await postgres.schema();
   const pool = postgres.pool();
   const store = new PostgresTaskStore({ pool, schema });

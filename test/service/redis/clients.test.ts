@@ -55,7 +55,7 @@ describe.each(all)('over %s', (name, connect) => {
   beforeEach(async () => void (clients = await Promise.all([connect(), connect()])));
   afterEach(async () => void (await Promise.all(clients.map(client => client.close()))));
 
-  test('what is published arrives in order, also after the subscriber was cut off', async () => {
+  test('published messages arrive in order, even after the subscriber was disconnected', async () => {
     const [speaker, listener] = clients.map(({ redis }) => new RedisSessionBus({ redis })) as [
       RedisSessionBus,
       RedisSessionBus
@@ -149,7 +149,7 @@ describe.each(all)('over %s', (name, connect) => {
     expect((await mine.tasks.listTasks(undefined, sessionId)).tasks.map(task => task.status)).toEqual(['completed']);
   });
 
-  test('of sessions that are asked for at the same time, one that fails or is not there is alone in that', async () => {
+  test('a failing or missing session does not affect sessions that are read at the same time', async () => {
     const store = new RedisSessionStore({ redis: clients[0]!.redis });
     const ids = ['good', 'gone', 'broken', 'better'].map(each => `${each} ${name}`);
     await Promise.all(ids.map(id => store.storeSession(id, record(id))));
@@ -164,7 +164,7 @@ describe.each(all)('over %s', (name, connect) => {
     expect(String((broken as PromiseRejectedResult).reason)).toContain('WRONGTYPE');
   });
 
-  test('works on when Redis has forgotten its scripts', async () => {
+  test('works after Redis has forgotten its scripts', async () => {
     const store = new RedisSessionStore({ redis: clients[0]!.redis });
     const [sessionId, other] = [`forgotten by ${name}`, `forgotten as well by ${name}`];
     await Promise.all([sessionId, other].map(id => store.storeSession(id, record(id))));

@@ -106,7 +106,7 @@ test('a new session waits for its place in an index, but not for long', async ()
   clients.forEach(client => client.disconnect());
 });
 
-test('while one master stands still, its sessions are told to come back and those of the others go on', async () => {
+test('while one master is paused, its sessions get 503 and other sessions are served', async () => {
   const redis = new Cluster([...cluster.nodes]);
   const pod = await LocalPod.start({
     sessionStore: new RedisSessionStore({ redis, keyPrefix: '' }),

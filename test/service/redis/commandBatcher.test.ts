@@ -28,7 +28,7 @@ test('the sessions of one turn of the event loop are validated in one trip', asy
   expect(await touch()).toEqual(records);
 });
 
-test('one that fails, or is not there, is alone in that', async () => {
+test('a failing or missing session does not affect the others of its batch', async () => {
   const [good, gone, broken] = await Promise.all(['good', 'gone', 'broken'].map(open));
   await redis.client.del('touched:{gone}', 'touched:{broken}');
   await redis.client.lpush('touched:{broken}', 'no string');
@@ -44,7 +44,7 @@ test('one that fails, or is not there, is alone in that', async () => {
   expect((third as PromiseRejectedResult).reason).not.toHaveProperty('command');
 });
 
-test('a connection that breaks within an answer fails none of those that wait for it', async () => {
+test('a connection that breaks within a reply fails no command of its batch', async () => {
   const network = await startTcpProxy(redis.server.port);
   const client = new Redis(network.port).on('error', () => {});
   const other = new RedisSessionStore({ redis: client, keyPrefix: 'touched:' });
@@ -60,7 +60,7 @@ test('a connection that breaks within an answer fails none of those that wait fo
   }
 });
 
-test('a client that is closed makes each fail', async () => {
+test('every command of a batch fails if the client is closed', async () => {
   const closed = new Redis(redis.server.url);
   const other = new RedisSessionStore({ redis: closed, keyPrefix: 'touched:' });
   const record = await open('known');

@@ -39,7 +39,7 @@ describe('pods on an encrypted Redis store', () => {
 
   const open = () => new RawClient().open(first.url, { clientInfo: { name: 'nameless-client', version: '1' } });
 
-  test('leave nothing readable in Redis but what they say they leave', async () => {
+  test('leave nothing readable in Redis except the documented fields', async () => {
     await redis.client.flushall();
     const client = await open();
     await client.request(first.url, 'resources/subscribe', { uri: 'file:///secret-plans' });

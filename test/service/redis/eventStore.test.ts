@@ -38,7 +38,7 @@ for (const [name, connect] of clients) {
   });
 }
 
-test('what Redis refuses is told without the event, and without the id of its session', async () => {
+test('an error for an event that Redis refuses contains neither the event nor its session id', async () => {
   const redis = new Redis(server.url);
   const bus = new RedisSessionBus({ redis });
   await redis.config('SET', 'maxmemory', '1');
@@ -57,7 +57,7 @@ test('what Redis refuses is told without the event, and without the id of its se
 
 const message = (data: unknown) => ({ jsonrpc: '2.0' as const, method: 'notifications/message', params: { data } });
 
-describe('an event is there once, also where the connection breaks behind it and the client sends it again', () => {
+describe('an event is stored once even if the connection breaks and the client sends it again', () => {
   test.each([
     ['in a log that its pod has written to', true],
     ['in a log that is new to its pod', false]
@@ -89,7 +89,7 @@ describe('an event is there once, also where the connection breaks behind it and
   });
 });
 
-test('what is appended makes Redis read none of the messages before it', async () => {
+test('appending an event makes Redis read no earlier event', async () => {
   const redis = new Redis(server.url);
   const store = new RedisEventStore({ redis, keyPrefix: 'large:' });
   const append = (size: number) => store.storeEvent('stream', message('x'.repeat(size)));
@@ -104,7 +104,7 @@ test('what is appended makes Redis read none of the messages before it', async (
   redis.disconnect();
 });
 
-test('a log is replayed from its cursor on in one trip, whatever is behind it up to a batch', async () => {
+test('a log is replayed from its cursor in one trip if a batch holds the rest', async () => {
   const redis = new Redis(server.url);
   const store = new RedisEventStore({ redis, keyPrefix: 'trips:' });
   const first = await store.storeEvent('stream', message(0));

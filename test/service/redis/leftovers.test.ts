@@ -63,7 +63,7 @@ test('the log of a batch is kept until the last of its requests is answered', as
   for (const { seconds } of await logsOf(client.sessionId!)) expect(seconds).toBeLessThanOrEqual(300);
 });
 
-test('the log of a cancelled request is kept for five minutes from when its client has left', async () => {
+test('the log of a cancelled request is kept for five minutes after its client has left', async () => {
   const pod = await startPod();
   const client = await new RawClient().open(pod.url);
   const { id, stream } = await client.followTool(pod.url, 'hang');
@@ -103,7 +103,7 @@ test('a deleted session leaves nothing but its tombstone', async () => {
   expect(pod.errors).toEqual([]);
 });
 
-test('nor does one on a Cluster, or one that another pod deletes', async () => {
+test('a session that another pod deletes, or on a Cluster, leaves nothing but its tombstone', async () => {
   const client = new Cluster([...cluster.nodes]);
   const pod = await startPod(client);
   await useAndDelete(pod);

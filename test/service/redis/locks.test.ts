@@ -59,7 +59,7 @@ const isFree = () =>
     throw error;
   });
 
-test('50 contenders in two processes all get the lock, never two at once, and nobody is overtaken', async () => {
+test('50 contenders in two processes get the lock one at a time and in order', async () => {
   const both = [first, second];
   const inside = (await Promise.all(both.map(pod => ask<number[]>(pod, '/contend', { count: 25 })))).flat();
   expect(inside).toEqual(Array.from({ length: 50 }, () => 1));
@@ -88,7 +88,7 @@ test('a lock that is free costs two trips, and 50 contenders in a process at mos
   [admin, otherClient].forEach(client => client.disconnect());
 });
 
-test('a holder that stands still beyond its lease learns that it was lost, and does no harm to the next', async () => {
+test('a holder that pauses beyond its lease gets an abort signal and does not release the next lock', async () => {
   await hold(first, 500);
   first.signal('SIGSTOP');
   try {
@@ -139,7 +139,7 @@ test('a Redis that has forgotten the lock, or is gone for longer than the lease,
   expect(await until('the lock is free', isFree)).toBe(true);
 });
 
-test('who waits goes on waiting through a restart of Redis', async () => {
+test('a waiter keeps waiting through a restart of Redis', async () => {
   const held = withLock(
     store,
     sessionId,
@@ -156,7 +156,7 @@ test('who waits goes on waiting through a restart of Redis', async () => {
   await ask(first, '/let-go');
 });
 
-test('a store that is away is told as such, and not as a lock that is taken', async () => {
+test('an unavailable store is reported as unavailable, and not as a taken lock', async () => {
   const settings = { maxRetriesPerRequest: 0, enableOfflineQueue: false, retryStrategy: () => null };
   const client = new Redis(server.url, settings).on('error', () => {});
   await until('it is ready', () => client.status === 'ready');

@@ -135,7 +135,7 @@ test.each(['99999999999999999999-0', '0-99999999999999999999', '1844674407370955
   }
 );
 
-test('of two deletions of one session at the same time, one says that it deleted the session', async () => {
+test('one of two concurrent deletions reports that it deleted the session', async () => {
   const [one, two] = [new Redis(server.url), new Redis(server.url)];
   const stores = [one, two].map(redis => new RedisSessionStore({ redis }));
   for (let i = 0; i < 20; i++) {
@@ -190,7 +190,7 @@ describe('with deleteReplicas', () => {
     await replica.stop();
   });
 
-  test('a deletion is confirmed when the replica has it', async () => {
+  test('a deletion is confirmed after the replica has received it', async () => {
     const store = new RedisSessionStore({ redis, deleteReplicas: 1 });
     await store.storeSession('kept', record('kept'));
     expect(await store.deleteSession('kept')).toBe(true);
@@ -200,7 +200,7 @@ describe('with deleteReplicas', () => {
     reader.disconnect();
   });
 
-  test('a deletion that too few replicas have is an error', async () => {
+  test('a deletion that too few replicas received is an error', async () => {
     const store = new RedisSessionStore({ redis, deleteReplicas: 2 });
     await store.storeSession('few', record('few'));
     await expect(store.deleteSession('few')).rejects.toThrow(SessionStoreUnavailableError);

@@ -62,7 +62,7 @@ test('a request of a live session costs Redis one GETEX', async () => {
   expect((await spentOn(pods.admin, many)).commands).toEqual({ getex: 50 });
 });
 
-test('what other pods are to know costs one PUBLISH more', async () => {
+test('a request that other pods must hear of costs one more PUBLISH', async () => {
   const client = await open();
   const toAll = { commands: { getex: 1, publish: 1 }, trips: 2 };
   const notify = () => client.notify(pods.first.url, 'notifications/roots/list_changed');
@@ -71,7 +71,7 @@ test('what other pods are to know costs one PUBLISH more', async () => {
   expect(await spentOn(pods.admin, openStream)).toEqual(toAll);
 });
 
-test('initialize is two scripts sent at once; the end of the handshake a look and a script', async () => {
+test('initialize costs two scripts in one trip, and the end of the handshake a read and a script', async () => {
   const client = new RawClient();
   const opened = await spentOn(pods.admin, () => client.initialize(pods.first.url));
   expectAtMost(3, opened, sum(create, index, { subscribe: 1 }));
@@ -80,14 +80,14 @@ test('initialize is two scripts sent at once; the end of the handshake a look an
   expectAtMost(4, await spentOn(pods.admin, initialized), commands);
 });
 
-test('a recovery is one pipeline and a second look, and what follows is the hot path', async () => {
+test('a recovery costs one pipeline and one read, and later requests take the hot path', async () => {
   const client = await open();
   const call = () => client.callTool(pods.second.url, 'echo', { text: 'x' });
   expectAtMost(4, await spentOn(pods.admin, call), sum(read, { subscribe: 1, getex: 1 }));
   expect(await spentOn(pods.admin, call)).toEqual({ commands: { getex: 1 }, trips: 1 });
 });
 
-test('a record that nobody has refreshed for long is, and its entry in the index goes along', async () => {
+test('a touch refreshes an old record together with its index entry', async () => {
   const client = await open();
   const record = `mcp:session:{${client.sessionId}}:record`;
   expect(await pods.admin.expire(record, 3600)).toBe(1);
@@ -96,7 +96,7 @@ test('a record that nobody has refreshed for long is, and its entry in the index
   expect(await pods.admin.ttl(record)).toBeGreaterThan(7190);
 });
 
-test('a change is told to the other pods, and each looks at once', async () => {
+test('a change is published, and each other pod reads it at once', async () => {
   const client = await open();
   const call = () => client.callTool(pods.second.url, 'echo', { text: 'x' });
   await call();
@@ -110,7 +110,7 @@ test('a change is told to the other pods, and each looks at once', async () => {
   expect(await spentOn(pods.admin, call)).toEqual({ commands: { getex: 1 }, trips: 1 });
 });
 
-test('DELETE is a look and a script, on any pod', async () => {
+test('DELETE costs a read and a script on any pod', async () => {
   const [here, elsewhere] = [await open(), await open()];
   const ended = { publish: 1, zrem: 1 };
   const endOf = async (client: RawClient, url: string) => {
@@ -123,7 +123,7 @@ test('DELETE is a look and a script, on any pod', async () => {
   expectAtMost(6, await endOf(elsewhere, pods.second.url), { ...read, ...remove, ...ended });
 });
 
-test('an unknown session costs one trip, a malformed id and a request that is refused for its form none', async () => {
+test('an unknown session costs one trip; a malformed id or request costs none', async () => {
   const ask = (sessionId: string, headers = {}) =>
     new RawClient({ 'mcp-session-id': sessionId, ...headers }).request(pods.first.url, 'ping');
   expect((await spentOn(pods.admin, () => ask('unknown'))).trips).toBe(1);
@@ -138,7 +138,7 @@ function isSetLevelOf({ sessionId }: RawClient): (entry: Entry) => boolean {
 }
 
 // Promise: L6
-test('memory mode asks Redis nothing, even where a store is given', async () => {
+test('memory mode sends no command to Redis, even if a store is given', async () => {
   const sessionStore = new RedisSessionStore({ redis: pods.clients[0]! });
   const pod = await LocalPod.start({ sessionStorageMode: 'memory', sessionStore });
   const work = async () => {

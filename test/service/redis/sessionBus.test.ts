@@ -70,7 +70,7 @@ for (const [kind, make] of Object.entries(kinds)) {
 }
 
 describe.each(Object.entries(kinds))('over %s', (kind, make) => {
-  test.each(settings)('with %s: what is published arrives, also after the connection was dropped', async (...each) => {
+  test.each(settings)('with %s: published messages arrive, even after the connection was dropped', async (...each) => {
     const { speaker, listener, close } = await makeTwo(make, each[1]);
     const topics = Array.from({ length: 6 }, (_, i) => `${i} with ${each[0]}`);
     const heard: string[] = [];
@@ -83,7 +83,7 @@ describe.each(Object.entries(kinds))('over %s', (kind, make) => {
     await close();
   });
 
-  test('subscriptions from before an outage, and from during it, are in effect after it', async () => {
+  test('subscriptions made before or during an outage work after the outage', async () => {
     const { speaker, listener, close } = await makeTwo(make, { redisOptions: { commandTimeout: 50 } });
     const heard = new Set<string>();
     const subscribe = (topic: string) => listener.subscribe(topic, () => heard.add(topic));
@@ -99,7 +99,7 @@ describe.each(Object.entries(kinds))('over %s', (kind, make) => {
   });
 });
 
-test('a listener that throws harms neither the others nor what comes next', async () => {
+test('a listener that throws affects neither other listeners nor later messages', async () => {
   const { speaker, listener, close } = await makeTwo(kinds['Redis of ioredis 6']);
   const heard: string[] = [];
   await listener.subscribe('t', () => {

@@ -16,7 +16,7 @@ async function idsOf(store: RedisSessionStore, subscribedTo?: string): Promise<s
   return ids.sort();
 }
 
-test('among 100,000 subscriptions the few to one resource are found without looking through the rest', async () => {
+test('the few subscriptions to one resource are found without reading 100,000 others', async () => {
   const store = new RedisSessionStore({ redis: redis.client, keyPrefix: 'many:' });
   const uris = (session: number) => Array.from({ length: 100 }, (_, index) => `file:///${session}/${index}`);
   for (let first = 0; first < 1000; first += 50) {
@@ -47,7 +47,7 @@ test('sessions that were deleted or have expired are in no list', async () => {
   expect(await idsOf(store)).toEqual(['stays']);
 });
 
-test('an index that is written and never read keeps no sessions that have expired', async () => {
+test('an index that is never read drops expired sessions', async () => {
   const store = new RedisSessionStore({ redis: redis.client, keyPrefix: 'unread:', ttlSeconds: 1 });
   const places = async (id: string) => {
     const keys = (await redis.client.keys('unread:s*')).sort();

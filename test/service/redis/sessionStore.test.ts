@@ -100,14 +100,14 @@ describe('RedisSessionStore', () => {
     expect(await store.touchSession('a')).not.toBeNull();
   });
 
-  test('nor does one whose record Redis evicted', async () => {
+  test('a patch of a session whose record Redis evicted leaves no key behind', async () => {
     await store.storeSession('a', record('a'));
     await client.del(`${prefix}{a}:record`);
     expect(await store.patchSession('a', { logLevel: 'info' })).toBe(false);
     expect(await client.exists(`${prefix}{a}:record`)).toBe(0);
   });
 
-  test('works on when Redis has forgotten its scripts', async () => {
+  test('works after Redis has forgotten its scripts', async () => {
     await store.storeSession('a', record('a'));
     await client.script('FLUSH');
     expect(await store.patchSession('a', { logLevel: 'info' })).toBe(true);
@@ -134,7 +134,7 @@ describe('RedisSessionStore', () => {
     await expect(store.patchSession('a', { logLevel: 'info' })).rejects.toThrow('WRONGTYPE');
   });
 
-  test('its errors tell nothing of the session to whoever logs them whole', async () => {
+  test('a Redis store error contains nothing of the session', async () => {
     await client.mset(`${prefix}{secret}`, '1', `${prefix}{secret}:record`, 'a string');
     const calls = [
       () => store.touchSession('secret'),
@@ -178,7 +178,7 @@ describe('RedisSessionStore', () => {
     expect(onLog).toHaveBeenCalledWith('warn', expect.stringContaining('noeviction'));
   });
 
-  test('tells its log of sessions without naming them', async () => {
+  test('logs no session id', async () => {
     const onLog = jest.fn();
     store = new RedisSessionStore({ redis: client, keyPrefix: prefix, onLog });
     await store.storeSession('secret-id', record('secret-id'));

@@ -111,7 +111,7 @@ test('a third party that may publish on Redis cannot end a session of pods that 
   await until('the other pod has heard of the end', () => pods[1].count('server closed', client.sessionId) === 1);
 });
 
-test('without signatures the same message ends it', async () => {
+test('a third party that may publish on Redis can end a session of pods that do not sign', async () => {
   const pods = [await startPod(), await startPod()] as const;
   const client = await openOnBoth(pods);
   await forge(client.sessionId!);

@@ -14,7 +14,7 @@ lockContract({ describe, it, name: 'RedisSessionStore', makeTwo });
 sessionStateContract({ describe, it, name: 'RedisSessionStore', makeTwo });
 principalContract({ describe, it, name: 'RedisSessionStore', makeTwo });
 
-test('every key of a lock and of a state has a time to live, and goes with what it is for', async () => {
+test('every key of a lock and of a state has a time to live, and is deleted with its session', async () => {
   const redis = new Redis(server.url);
   await redis.flushall();
   const store = new RedisSessionStore({ redis, keyPrefix: '', ttlSeconds: 100 });

@@ -63,7 +63,7 @@ test('every key has a time to live from the step that writes it, and the list ou
   });
 });
 
-test('a change starts the time to live anew where the task has no limit, or ends with it', async () => {
+test('a change renews the time to live of a task, up to its limit', async () => {
   const [limited, unlimited] = [(await create(100_000)).taskId, (await create(0)).taskId];
   const keys = [limited, unlimited].map(taskId => `${prefix}{s}:task:${taskId}`);
   const index = [`${prefix}{s}:tasks`, `${prefix}{s}:task-expiries`];
@@ -74,7 +74,7 @@ test('a change starts the time to live anew where the task has no limit, or ends
   expect(await timesToLive()).toMatchObject({ [`{s}:task:${limited}`]: 100, [`{s}:task:${unlimited}`]: 500 });
 });
 
-test('what has expired leaves the list with the next task, so that the list does not grow', async () => {
+test('expired tasks leave the list when the next task is created', async () => {
   await create(60_000);
   for (let i = 0; i < 20; i++) await create(1);
   await until('they expire', async () => (await redis.client.keys(`${prefix}{s}:task:*`)).length === 1);
@@ -107,7 +107,7 @@ test('each call costs one trip, and a page of the list two', async () => {
   admin.disconnect();
 });
 
-test('works on when Redis has forgotten its scripts', async () => {
+test('works after Redis has forgotten its scripts', async () => {
   const { taskId } = await create();
   await redis.client.script('FLUSH');
   await store.storeTaskResult(taskId, 'completed', { ok: true }, 's');
@@ -247,7 +247,7 @@ describe('two pods in one process, with one queue', () => {
       { relatedTask: { taskId } }
     );
 
-  test('each server gets the answer to its own question, whoever delivered it', async () => {
+  test('each server gets the answer to its own question, whichever pod delivered the question', async () => {
     const sessionId = await open();
     const { taskId } = await create(60_000, sessionId);
     const asked = [ask(1, taskId, 'of the second'), ask(0, taskId, 'of the first'), ask(1, taskId, 'again')];
@@ -261,7 +261,7 @@ describe('two pods in one process, with one queue', () => {
     expect(errors).toEqual([]);
   });
 
-  test('questions that will not be delivered fail at the servers that asked, wherever the queue is emptied', async () => {
+  test('questions that cannot be delivered fail at the servers that asked, whichever pod empties the queue', async () => {
     const sessionId = await open();
     const { taskId } = await create(60_000, sessionId);
     await queue.enqueue(taskId, note(1), sessionId);
@@ -276,7 +276,7 @@ describe('two pods in one process, with one queue', () => {
     expect(errors).toEqual([]);
   });
 
-  test('a question that could not be queued is not waited for', async () => {
+  test('a server does not wait for a question that could not be queued', async () => {
     const sessionId = await open();
     await redis.client.set(`${prefix}{${sessionId}}:task-messages:task`, 'no queue');
     await expect(ask(0, 'task', 'anyone?')).rejects.toThrow('WRONGTYPE');

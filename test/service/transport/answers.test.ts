@@ -49,7 +49,7 @@ const opened = () => new Promise(resolve => setTimeout(resolve, 20));
 describe.each([
   ['before its stream is open', async () => {}],
   ['when its stream is open', opened]
-])('what a tool says at once %s reaches a client that reads', (_, begin) => {
+])('messages that a tool sends at once %s reach a client that reads', (_, begin) => {
   test.each([
     ['one long message', 1, 5 * MEBIBYTE],
     ['several long ones', 6, MEBIBYTE],
@@ -91,7 +91,7 @@ class InjectedResponse extends ServerResponse {
   }
 }
 
-test('a response with no connection behind it takes as much', async () => {
+test('a response without a connection accepts as much', async () => {
   const pod = await start(async extra => {
     const params = { level: 'info', data: 'x'.repeat(MEBIBYTE) } as const;
     await extra.sendNotification({ method: 'notifications/message', params });
@@ -115,7 +115,7 @@ test('a response with no connection behind it takes as much', async () => {
 });
 
 test.each([true, false])(
-  'what is answered while the pod closes is written when it has closed (enableJsonResponse: %s)',
+  'an answer given while the pod closes is written before close resolves (enableJsonResponse: %s)',
   async enableJsonResponse => {
     let closed: Promise<void> | undefined;
     const pod: ToolPod = await start(
@@ -140,7 +140,7 @@ test.each([true, false])(
   }
 );
 
-test('a body that has been read is let go, though the request is kept', async () => {
+test('the body of a request is released after it was read, even if the request is kept', async () => {
   const chunks: WeakRef<Buffer>[] = [];
   const handler = createMcpHandler(() => new Server({ name: 'bodies', version: '1' }, { capabilities: {} }));
   let kept: IncomingMessage | undefined;

@@ -40,7 +40,7 @@ describe('a request that was cancelled', () => {
     await until('the session is forgotten', () => pod.handler.liveSessions === 0);
   });
 
-  test('is not waited for by a pod that leaves, though its client holds the stream', async () => {
+  test('does not delay a pod that shuts down, even if its client holds the stream', async () => {
     const pod = await startPodForTest();
     const client = await new RawClient().open(pod.url);
     const { id } = await hang(pod, client);
@@ -77,7 +77,7 @@ describe('with enableJsonResponse, a request that was cancelled', () => {
     return { jsonrpc: '2.0', id, method: 'tools/call', params: { name, arguments: { text: 'x' } } };
   };
 
-  test('is answered that nothing comes', async () => {
+  test('is answered that no response follows', async () => {
     const pod = await startPodForTest({ sessionStore: new InMemorySessionStore(), enableJsonResponse: true });
     const client = await new RawClient().open(pod.url);
     const answer = client.post(pod.url, call(1, 'hang'));
@@ -104,7 +104,7 @@ describe('a client that has cancelled its request and moves to another pod', () 
     return [await startPodForTest(shared), await startPodForTest(shared)];
   }
 
-  test('is told that nothing comes', async () => {
+  test('gets an answer that no response follows', async () => {
     const [a, b] = await startTwo();
     const client = await new RawClient().open(a.url);
     const call = await hang(a, client);
@@ -114,7 +114,7 @@ describe('a client that has cancelled its request and moves to another pod', () 
     expect((await resume(b, client, call)).status).toBe(204);
   });
 
-  test('is not held there when it cancels afterwards', async () => {
+  test('is released if the cancellation arrives afterwards', async () => {
     const [a, b] = await startTwo();
     const client = await new RawClient().open(a.url);
     const call = await hang(a, client);

@@ -22,7 +22,7 @@ afterEach(() => Promise.all(pods.map(pod => pod.stop())));
 const whoAmI = async (pod: LocalPod, client: RawClient) =>
   JSON.parse(String(await client.callTool(pod.url, 'whoami'))) as WhoAmI;
 
-test('five methods over a map are enough: handshake, state, concurrent recovery and the end, on any pod', async () => {
+test('a store with five methods over a map serves handshake, state, recovery and DELETE on any pod', async () => {
   const client = await new RawClient().open(first.url, {
     capabilities: { sampling: {} },
     clientInfo: { name: 'five', version: '5' }
@@ -61,7 +61,7 @@ test('a pod that has recovered the session before the end of the handshake learn
   }
 });
 
-test('a session survives every pod: others find it in the map', async () => {
+test('a session in a map survives the end of every pod', async () => {
   const client = await new RawClient().open(first.url);
   await Promise.all(pods.map(pod => pod.stop()));
   pods = [await LocalPod.start({ sessionStore: new MapSessionStore(records) }, 'McpServer')];
@@ -92,7 +92,7 @@ describe('a store that misbehaves', () => {
     ['cannot refresh what it has read', { updateSessionActivity: () => Promise.reject(new Error('down')) }]
   ];
 
-  test.each(misbehaviours)('and %s is not available, and no session is missing for it', async (_how, methods) => {
+  test.each(misbehaviours)('and %s is unavailable, and makes no session missing', async (_how, methods) => {
     const client = await new RawClient().open(first.url);
     const sessionStore = Object.assign(new MapSessionStore(records), methods);
     const pod = await LocalPod.start({ sessionStore, storeTimeoutMs: 100 });
@@ -119,7 +119,7 @@ describe('a store that misbehaves', () => {
     expect(second.errors.join()).not.toContain(sessionId);
   });
 
-  test('and is late with what it was asked for a change does not bring a session back that was deleted meanwhile', async () => {
+  test('and answers a read late does not restore a session that was deleted meanwhile', async () => {
     const client = await new RawClient().open(first.url);
     const sessionStore = new MapSessionStore(records);
     const pod = await LocalPod.start({ sessionStore, storeTimeoutMs: 100 });

@@ -55,7 +55,7 @@ test('a request of a session that was seen a moment ago does not wait for the st
   expect(await echo(asking, client)).toBe(503);
 });
 
-test('each request refreshes the time to live all the same, those of one moment together', async () => {
+test('each request refreshes the time to live, and concurrent requests share one refresh', async () => {
   const client = await open();
   await admin.expire(keyOf(client), 5);
   await echo(trusting, client);
@@ -67,7 +67,7 @@ test('each request refreshes the time to live all the same, those of one moment 
   expect(commands.getex ?? 0).toBeLessThan(50);
 });
 
-test('a session that is deleted on another pod is gone here, server and all', async () => {
+test('a session that another pod deletes is closed on a pod that trusts it', async () => {
   const client = await open();
   expect(await echo(asking, client)).toBe('x');
   expect(await echo(trusting, client)).toBe('x');
@@ -76,21 +76,21 @@ test('a session that is deleted on another pod is gone here, server and all', as
   expect(trusting.count('server closed', client.sessionId)).toBe(1);
 });
 
-test('a session that ended without a word is gone with the first answer of the store', async () => {
+test('a session that ended without a message is closed after the first answer of the store', async () => {
   const client = await open();
   await admin.del(keyOf(client));
   expect(await echo(trusting, client)).toBe('x');
   await until('the store has answered', async () => (await echo(trusting, client)) === 404);
 });
 
-test('what was let through is answered, though the store says meanwhile that the session is gone', async () => {
+test('a request in progress is answered even if the store reports meanwhile that the session is gone', async () => {
   const client = await open();
   await admin.del(keyOf(client));
   expect(await client.callTool(trusting.url, 'slow', { ms: 100 })).toBe('done');
   expect(await echo(trusting, client)).toBe(404);
 });
 
-test('a session that is gone does not stay here for want of another request, with a stream or without', async () => {
+test('a deleted session is closed without another request, with or without a stream', async () => {
   const [quiet, listening] = [await open(), await open()];
   const stream = await listening.stream(trusting.url);
   await admin.del(keyOf(quiet), keyOf(listening));
@@ -101,7 +101,7 @@ test('a session that is gone does not stay here for want of another request, wit
   }
 });
 
-test('a stranger waits for the store as for a session that is not there', async () => {
+test('another principal waits for the store, as for a missing session', async () => {
   const logIn = await listen((req, res) => {
     const auth: AuthInfo = { token: 'token', clientId: String(req.headers['x-user']), scopes: [] };
     void trusting.handler.node(Object.assign(req, { auth }), res);
@@ -121,14 +121,14 @@ test('a stranger waits for the store as for a session that is not there', async 
   }
 });
 
-test('nothing is taken on trust where a client ends its session', async () => {
+test('a DELETE always asks the store', async () => {
   const client = await open();
   expect(await echo(trusting, client)).toBe('x');
   await admin.del(keyOf(client));
   expect((await client.delete(trusting.url)).status).toBe(404);
 });
 
-test('the end of a session is told as ever: to the application, then to the server', async () => {
+test('the end of a trusted session is reported to the application, then to the server', async () => {
   const client = await open();
   expect(await echo(trusting, client)).toBe('x');
   expect((await client.delete(trusting.url)).status).toBe(200);
@@ -136,7 +136,7 @@ test('the end of a session is told as ever: to the application, then to the serv
   expect(ends.slice(-2)).toEqual(['onsessionclosed', 'server closed']);
 });
 
-test('what a client has changed on another pod is known here without waiting for it', async () => {
+test('a change on another pod is applied without waiting for the store', async () => {
   const client = await open();
   expect(await echo(trusting, client)).toBe('x');
   await client.request(asking.url, 'logging/setLevel', { level: 'error' });

@@ -59,7 +59,7 @@ async function serve(middleware: Middleware, handler = newHandler()): Promise<st
 }
 
 describe('a response that other code of the host changes', () => {
-  test('is answered where a wrapper of writeHead, write and end returns nothing', async () => {
+  test('is answered if a wrapper of writeHead, write and end returns nothing', async () => {
     const url = await serve((_req, res) => {
       for (const name of ['writeHead', 'write', 'end'] as const) {
         const original = res[name].bind(res) as (...args: unknown[]) => unknown;
@@ -73,7 +73,7 @@ describe('a response that other code of the host changes', () => {
     expect(reported).toEqual([]);
   });
 
-  test('does not end the process where a time-out middleware ends it under a slow client', async () => {
+  test('does not end the process if a time-out middleware ends the response of a slow client', async () => {
     let slow: ServerResponse | undefined;
     const handler = newHandler();
     const url = await serve((req, res) => {
@@ -104,7 +104,7 @@ describe('a response that other code of the host changes', () => {
     await handler.close({ drainMs: 5000 });
   });
 
-  test('is left as it is where a time-out middleware has answered first, and that is reported', async () => {
+  test('is left unchanged and reported if a time-out middleware has answered first', async () => {
     const handler = newHandler();
     const server = await listen((req, res) => {
       if (req.headers['x-late']) res.writeHead(503).end('too late');
@@ -135,7 +135,7 @@ describe('a response that other code of the host changes', () => {
     expect(await client.callTool(url, 'greet')).toBe('hello');
   });
 
-  test('does not keep its session busy where writing the head throws', async () => {
+  test('does not keep its session busy if writing the head throws', async () => {
     const handler = newHandler();
     const url = await serve((req, res) => {
       if (req.headers['x-broken']) {
@@ -171,7 +171,7 @@ describe('a body that a middleware has read', () => {
     expect(await (await new RawClient().open(url)).callTool(url, 'greet')).toBe('hello');
   });
 
-  test('and is nowhere to be found is answered 400, and onerror says what to do', async () => {
+  test('and did not keep is answered 400, and onerror reports a remedy', async () => {
     const handler = newHandler();
     const server = await listen((req, res) => {
       req.resume().on('end', () => void handler.node(req, res));
@@ -234,7 +234,7 @@ describe('over HTTP/2', () => {
     expect(warnings.filter(warning => warning.includes('connection header'))).toEqual([]);
   });
 
-  test('a client that resets its GET stream gives the slot free, and ends nothing else', async () => {
+  test('a client that resets its GET stream frees its slot and ends no other stream', async () => {
     const { origin } = await serveHttp2();
     const client = connectHttp2(origin);
     stopAfterTest(() => client.destroy());

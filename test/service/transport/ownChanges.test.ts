@@ -50,7 +50,7 @@ class HeldStore extends InMemorySessionStore {
 const subscribe = (client: RawClient, pod: LocalPod, uri: string) =>
   client.request(pod.url, 'resources/subscribe', { uri });
 
-test('a record that was read before a change of this pod, and comes behind it, undoes nothing', async () => {
+test('a record that was read before a change of this pod and arrives after it undoes nothing', async () => {
   const sessionStore = new HeldStore();
   const pod = await LocalPod.start({ sessionStore });
   try {
@@ -73,7 +73,7 @@ test('a record that was read before a change of this pod, and comes behind it, u
   }
 });
 
-test('nor does one that was read before this pod had the session', async () => {
+test('a record that was read before this pod had the session undoes nothing', async () => {
   const sessionStore = new HeldStore();
   const [elsewhere, pod] = await Promise.all([LocalPod.start({ sessionStore }), LocalPod.start({ sessionStore })]);
   try {
@@ -90,7 +90,7 @@ test('nor does one that was read before this pod had the session', async () => {
   }
 });
 
-test('nor does one that was read before a change was stored late', async () => {
+test('a record that was read before a change was stored late undoes nothing', async () => {
   const sessionStore = new HeldStore();
   const pod = await LocalPod.start({ sessionStore });
   try {
@@ -113,7 +113,7 @@ test('nor does one that was read before a change was stored late', async () => {
   }
 });
 
-test('that the handshake is complete is stored beside what is read meanwhile, and takes nothing of that back', async () => {
+test('storing the end of the handshake undoes no change that is read meanwhile', async () => {
   const sessionStore = new HeldStore();
   const [pod, other] = await Promise.all([LocalPod.start({ sessionStore }), LocalPod.start({ sessionStore })]);
   try {
@@ -196,7 +196,7 @@ test('a transport that is closed while its session is stored leaves nothing behi
   }
 });
 
-test('a level that is no text, and that the application takes, is not kept', async () => {
+test('a log level that is not a string is not stored, even if the application accepts it', async () => {
   const sessionStore = new InMemorySessionStore();
   const transport = new StreamableHTTPServerTransport({ sessionStore });
   const server = new Server({ name: 'lenient', version: '1' }, { capabilities: {} });

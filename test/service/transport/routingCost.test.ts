@@ -29,7 +29,7 @@ async function askOnFirst(client: RawClient) {
 
 const answer = (id: unknown) => ({ jsonrpc: '2.0', id, result: { action: 'decline' } });
 
-test('what needs no other pod publishes nothing', async () => {
+test('a request that concerns one pod publishes nothing', async () => {
   const client = await openOnBoth();
   const stream = await client.stream(pods.first.url);
   const { id, answered } = await askOnFirst(client);
@@ -46,7 +46,7 @@ test('what needs no other pod publishes nothing', async () => {
   stream.close();
 });
 
-test('what the client sends to the wrong pod is published once', async () => {
+test('a message that the client sends to the wrong pod is published once', async () => {
   const client = await openOnBoth();
   const hanging = await client.followTool(pods.first.url, 'hang');
   const { id, answered } = await askOnFirst(client);
@@ -74,7 +74,7 @@ test('a message for a standalone stream that another pod holds is published once
   stream.close();
 });
 
-test('a stream that opens, a change and the end of a session are published once', async () => {
+test('opening a stream, a change and the end of a session are each published once', async () => {
   const client = await openOnBoth();
   for (const work of [
     () => client.stream(pods.first.url),

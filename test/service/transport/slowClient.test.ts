@@ -41,31 +41,28 @@ function ask(port: number): Socket {
 test.each([
   ['before its stream is open', false],
   ['on an open stream', true]
-])(
-  'a client that reads nothing is disconnected, and what it did not read is let go: Node, %s',
-  async (_when, opened) => {
-    const transport = new StreamableHTTPServerTransport({ sessionIdGenerator: undefined });
-    let said: Promise<void> | undefined;
-    transport.onmessage = () => {
-      if (!opened) said = saySoMuch(transport);
-    };
-    let answered = false;
-    let closed = false;
-    const server = createServer((req, res) => {
-      void transport.handleRequest(req, res).then(() => (answered = true));
-      req.socket.on('close', () => (closed = true));
-      if (opened) void until('it is open', () => res.headersSent).then(() => (said = saySoMuch(transport)));
-    }).listen(0, '127.0.0.1');
-    stopAfterTest(() => server.close());
-    await once(server, 'listening');
-    ask((server.address() as AddressInfo).port);
-    await until('the server speaks', () => said !== undefined);
-    await said;
-    await until('it is disconnected', () => closed && answered);
-  }
-);
+])('a client that reads nothing is disconnected, and its buffer is released: Node, %s', async (_when, opened) => {
+  const transport = new StreamableHTTPServerTransport({ sessionIdGenerator: undefined });
+  let said: Promise<void> | undefined;
+  transport.onmessage = () => {
+    if (!opened) said = saySoMuch(transport);
+  };
+  let answered = false;
+  let closed = false;
+  const server = createServer((req, res) => {
+    void transport.handleRequest(req, res).then(() => (answered = true));
+    req.socket.on('close', () => (closed = true));
+    if (opened) void until('it is open', () => res.headersSent).then(() => (said = saySoMuch(transport)));
+  }).listen(0, '127.0.0.1');
+  stopAfterTest(() => server.close());
+  await once(server, 'listening');
+  ask((server.address() as AddressInfo).port);
+  await until('the server speaks', () => said !== undefined);
+  await said;
+  await until('it is disconnected', () => closed && answered);
+});
 
-test('a client that reads nothing is disconnected, and what it did not read is let go: web', async () => {
+test('a client that reads nothing is disconnected, and its buffer is released: web', async () => {
   const transport = new WebStandardStreamableHTTPServerTransport({ sessionIdGenerator: undefined });
   transport.onmessage = () => {};
   const response = await transport.handleRequest(new Request('http://x/', { method: 'POST', headers, body }));

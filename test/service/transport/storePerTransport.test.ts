@@ -98,13 +98,13 @@ describe.each([
     await until('nobody listens', async () => (await listening()) === 0);
   });
 
-  test('sessions hear the other pods on one connection', async () => {
+  test('sessions receive messages of other pods on one connection', async () => {
     const clients = await Promise.all(Array.from({ length: 20 }, () => new RawClient().open(url)));
     expect(new Set(clients.map(({ sessionId }) => sessionId)).size).toBe(20);
     expect(await listening()).toBe(1);
   });
 
-  test('neither another store nor a handler that is closed takes the connection away', async () => {
+  test('closing another store or a handler keeps the connection open', async () => {
     const client = await new RawClient().open(url);
     const other = await new RawClient().open(url);
     const stream = await client.stream(url);
@@ -124,7 +124,7 @@ describe.each([
   });
 });
 
-test('the last store that is closed closes the connection', async () => {
+test('closing the last store closes the connection', async () => {
   const stores = [0, 1].map(() => new RedisSessionStore({ redis }));
   for (const store of stores) await store.createBus().subscribe('topic', () => {});
   expect(stores[0]!.createBus()).toBe(stores[1]!.createBus());

@@ -49,7 +49,7 @@ test('an onerror that throws does not change what a client is answered', async (
   }
 });
 
-test('nor does it end the process, where it is told of what no client waits for', async () => {
+test('an onerror that throws about an error outside of any request does not end the process', async () => {
   const pod = await start(60_000);
   try {
     const client = await new RawClient().open(pod.url);
