@@ -27,16 +27,16 @@ const DEFAULT_MAX_SUBSCRIPTION_BYTES = 65_536;
 const DEFAULT_MAX_BUS_MESSAGE_BYTES = 1_048_576;
 const NAMESPACE = /^[A-Za-z0-9._-]{1,64}$/;
 
-/** The options of a transport, checked and with their defaults: made once, shared by all sessions of a host. */
+/** The checked options of a transport with their defaults. Made once and shared by all sessions of a host. */
 export class ResolvedOptions {
-  /** Whether the application made the transport itself, so that nothing but the application keeps it for its session. */
+  /** Whether the application made the transport itself, so that only the application keeps it for its session. */
   isHandWired = false;
   readonly mode: SessionStorageMode;
   /** Defined in external mode. */
   readonly storeAccess: StoreAccess | undefined;
-  /** In external mode: for what is not about one session. */
+  /** Defined in external mode. For calls that are not about one session. */
   readonly store: SessionStore | undefined;
-  /** In external mode, where there is one. */
+  /** Defined in external mode, if there is one. */
   readonly bus: SessionBus | undefined;
   readonly takeover: boolean;
   readonly sessionIdGenerator: (() => string) | undefined;
@@ -60,10 +60,10 @@ export class ResolvedOptions {
   readonly onsessioninitialized: TransportOptions['onsessioninitialized'];
   readonly onsessionclosed: TransportOptions['onsessionclosed'];
   readonly onsessionrecovered: TransportOptions['onsessionrecovered'];
-  /** In external mode: the store, if its own bus is used. */
+  /** Defined in external mode if the store's own bus is used. */
   readonly #busOwner: SessionStore | undefined;
 
-  /** @throws InvalidOptionError where an option is of the wrong kind, or external mode has no store */
+  /** @throws InvalidOptionError if an option has the wrong type, or external mode has no store */
   constructor(options: TransportOptions) {
     check(options);
     this.mode = options.sessionStorageMode ?? (options.sessionStore ? 'external' : 'memory');
@@ -77,13 +77,13 @@ export class ResolvedOptions {
     this.store = this.storeAccess && options.sessionStore;
     this.bus = this.storeAccess && (options.sessionBus ?? busOf(options.sessionStore));
     this.takeover = (options.standaloneStream ?? (this.storeAccess ? 'takeover' : 'reject')) === 'takeover';
-    // A store is pointless without sessions, so external mode has an id generator even where none is given.
+    // A store has no use without sessions, so external mode always has an id generator.
     this.sessionIdGenerator =
       options.sessionIdGenerator ?? (this.storeAccess ? () => globalThis.crypto.randomUUID() : undefined);
     this.enableJsonResponse = options.enableJsonResponse ?? false;
     this.eventStore = options.eventStore;
 
-    // As with the SDK, null is none.
+    // As with the SDK, null counts as undefined.
     this.allowedHosts = options.allowedHosts ?? undefined;
     this.allowedOrigins = options.allowedOrigins ?? undefined;
     this.enableDnsRebindingProtection = options.enableDnsRebindingProtection ?? false;
@@ -109,7 +109,7 @@ export class ResolvedOptions {
   }
 }
 
-/** Options that the SDK has and does not check stay unchecked in kind where the SDK accepts anything. */
+/** If the SDK accepts any value for one of its options, the option is not checked here either. */
 function check(options: TransportOptions): void {
   checkOptionsObject('options', options);
   checkOptionNames(options, TRANSPORT_OPTION_NAMES);

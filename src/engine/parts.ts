@@ -7,16 +7,16 @@ import type { Outbound } from './streams/outbound.js';
 import type { Resumption } from './streams/resumption.js';
 import type { OpenRequest } from './streams/streamRegistry.js';
 
-/** A session with the parts of its engine: what answering a request takes. */
+/** A session with the parts of its engine that are needed to answer a request. */
 export interface EngineParts extends SessionContext {
   readonly lifecycle: SessionLifecycle;
   readonly outbound: Outbound;
-  /** In external mode. */
+  /** Defined in external mode. */
   readonly routing: Routing | undefined;
-  /** With an event store. */
+  /** Defined with an event store. */
   readonly resumption: Resumption | undefined;
-  /** What to store when the server has accepted a request. */
+  /** Returns what to store after the server has accepted a request. */
   onresult(request: JSONRPCRequest, waits?: WaitBudget): OpenRequest['onresult'];
-  /** Why a request is refused before the server gets it; undefined if it is not. */
+  /** Why a request is refused before the server gets it. Undefined if it is not refused. */
   problemOf(request: JSONRPCRequest): string | undefined;
 }

@@ -3,92 +3,94 @@ import type { WebStandardStreamableHTTPServerTransportOptions as UpstreamOptions
 import type { SessionBus } from '../ports/sessionBus.js';
 import type { SessionStorageMode, SessionStore } from '../ports/sessionStore.js';
 
-/** The options of the SDK's transports, and what this package adds. */
+/** The options of the SDK's transports, and the options that this package adds. */
 export interface TransportOptions extends UpstreamOptions {
   /**
-   * Makes the id of a session: unguessable, and in external mode 1 to 256 visible ASCII characters.
-   * @default `crypto.randomUUID` in external mode and for `createMcpHandler`; else none: the transport has no sessions
+   * Returns the id of a new session. It must be unguessable, and in external mode 1 to 256 visible ASCII characters.
+   * @default `crypto.randomUUID` in external mode and for `createMcpHandler`; otherwise the transport has no sessions
    */
   sessionIdGenerator?: () => string;
   /**
-   * Where the session lives. `'memory'`: in this process, as with the SDK. `'external'`: in `sessionStore`,
-   * so that any pod serves it.
-   * @default 'external' when `sessionStore` is given, else 'memory'; an explicit `'memory'` wins over a store
+   * Where the session is kept. `'memory'`: in this process, as with the SDK. `'external'`: in `sessionStore`, so that
+   * any pod can serve it.
+   * @default 'external' if `sessionStore` is given, else 'memory'; an explicit `'memory'` overrides a store
    */
   sessionStorageMode?: SessionStorageMode;
   /** The store that all pods share. Required in external mode. */
   sessionStore?: SessionStore;
   /**
    * Carries messages between the pods that serve a session.
-   * @default the session store's own, where it brings one
+   * @default the session store's own bus, if it has one
    */
   sessionBus?: SessionBus;
   /**
-   * What a second GET stream of a session does. `'takeover'`: it replaces the first, whichever pod holds that, because
-   * a slot that outlives its client locks the client out. `'reject'`: it is answered 409, as by the SDK.
+   * What a second GET stream of a session does. `'takeover'`: it replaces the first stream, on any pod. Otherwise a
+   * stream whose client has disconnected unnoticed would lock the client out. `'reject'`: it is answered 409, as by the
+   * SDK.
    * @default 'takeover' in external mode, 'reject' in memory mode
    */
   standaloneStream?: 'takeover' | 'reject';
   /**
-   * How long a pod may be silent, in milliseconds, before a client that has resumed one of its streams elsewhere is
-   * told that the server is gone.
+   * How long a pod may take to answer, in milliseconds, when a client has resumed one of its streams on another pod.
+   * After that the client gets an error: the server is gone.
    * @default 5000
    */
   leaseMs?: number;
   /**
    * How long one call to the session store or the event store may take, in milliseconds. A session store that
-   * takes longer counts as unavailable (503); an event that takes longer goes out without an id, and a replay
-   * that gives nothing for ten times as long fails.
-   * The calls that one request waits for before the server gets it share this time: a backend that stops answering delays a
-   * client by it once.
+   * takes longer counts as unavailable (503); an event that takes longer is sent without an id, and a replay without
+   * progress for ten times as long fails. All calls before the server gets a request share this time: a backend that
+   * does not answer delays a client once.
    * @default 2000
    */
   storeTimeoutMs?: number;
   /**
-   * Called once per transport when a session that began on another pod, or before a restart, has been
-   * rebuilt here; `onsessioninitialized` is not called then. What it throws goes to `onerror`: the session is served.
+   * Called once per transport after a session that began on another pod, or before a restart, was recovered here;
+   * `onsessioninitialized` is not called then. An error that it throws is reported to `onerror`, and the session is
+   * served.
    */
   onsessionrecovered?: (sessionId: string) => void | Promise<void>;
   /**
-   * Names the party behind an authenticated request. A session opened with a principal is found by that
-   * principal alone; for others it does not exist (404). Must be stable across token refreshes. Where it
-   * throws, the request is answered 500 without the error's text, which goes to `onerror`.
-   * @default issuer and subject (`extra.iss`, `extra.sub`) where the verifier gives a subject, else `clientId`
+   * Returns the principal of an authenticated request. Only this principal can use a session that it opened; for others
+   * the session does not exist (404). Must be stable across token refreshes. If it throws, the request is answered 500
+   * without the error's text, and the error is reported to `onerror`.
+   * @default issuer and subject (`extra.iss`, `extra.sub`) if the verifier sets a subject, else `clientId`
    */
   principalOf?: (authInfo: AuthInfo) => string | undefined;
   /**
-   * In external mode: how long this pod may take a session for alive without asking, in milliseconds, after the store
-   * has said so. Meanwhile requests do not wait for the store: it is asked in the background, which also refreshes the
-   * time to live. A session that ends elsewhere ends here when the bus tells, or, where its message is lost, at the next
-   * answer of the store; while the store is away sessions are served so much longer. Less than the store's time to live.
+   * In external mode: how long this pod may serve a session without waiting for the store, in milliseconds since the
+   * store's last answer. Meanwhile it asks the store in the background, which also refreshes the time to live. If a
+   * session ends on another pod, it ends here when the bus message arrives. If the message is lost, it ends here with
+   * the next answer of the store; while the store is unavailable, it is served for at most this time. Must be less than
+   * the store's time to live.
    * @default 0: every request waits for the store
    */
   sessionFreshnessMs?: number;
-  /** What `sessionState` may keep for one session, in bytes of JSON. @default 65536 */
+  /** Maximum size of one session's `sessionState`, in bytes of JSON. @default 65536 */
   maxStateBytes?: number;
   /**
-   * The name of this MCP server among those that share the store, 1 to 64 letters, digits and `._-`. A session belongs to
-   * the namespace in which it was opened: in every other one it does not exist (404), and `notify` does not reach it.
-   * Without a namespace, here or in the session's record, nothing is compared. External mode only.
+   * The name of this MCP server among those that share the store, 1 to 64 letters, digits and `._-`. A session belongs
+   * to the namespace in which it was opened. In every other one it does not exist (404), and `notify` does not reach
+   * it. Without a namespace, here or in the session's record, there is no check. External mode only.
    * @default none: all servers on one store serve each other's sessions
    */
   namespace?: string;
   /**
-   * How large a client's handshake may be, in bytes of JSON: the `params` of its `initialize` request, which are kept with
-   * the session. A larger one is answered 413. External mode only.
+   * Maximum size of a client's handshake in bytes of JSON: the `params` of its `initialize` request, which are stored
+   * with the session. A larger handshake is answered 413. External mode only.
    * @default 65536
    */
   maxHandshakeBytes?: number;
   /**
-   * How much the subscriptions of one session may take, in bytes of their URIs. A `resources/subscribe` beyond it, or beyond
+   * Maximum size of one session's subscriptions, in bytes of their URIs. A `resources/subscribe` beyond it, or beyond
    * `MAX_SUBSCRIPTIONS`, is answered with a JSON-RPC error (-32602). External mode only.
    * @default 65536
    */
   maxSubscriptionBytes?: number;
   /**
-   * How large a message between pods may be, in bytes. A larger one of a client is answered 413; a larger one of a server is
-   * not delivered to another pod, and reported. Redis disconnects a subscriber that has 8 MB waiting for a minute.
-   * External mode only.
+   * Maximum size of a message between pods, in bytes. A larger message of a client is answered 413. A larger message of
+   * a server is not delivered to another pod, and is reported. Redis disconnects a subscriber that has 8 MB waiting for
+   * a minute. External mode only.
    * @default 1048576 (1 MiB)
    */
   maxBusMessageBytes?: number;

@@ -5,8 +5,8 @@ import type { Engine } from './engine.js';
 import { STANDALONE, streamIdOf } from './streams/streamId.js';
 
 /**
- * Whether the event log has nothing of the client's standalone stream: then the client has neither a stream, which begins
- * in the log, nor a cursor, and a log of its own would be written for nobody.
+ * Whether the event log has no event of the client's standalone stream. Then the client has no stream, because each
+ * stream begins in the log, and no cursor. So a log for it would have no reader.
  */
 export async function isUnattended({
   options,

@@ -174,7 +174,7 @@ test('a store without a bus serves requests of one pod and reports messages for 
   // Each pod says once, and not for each session, what it cannot do.
   await (await openAsking(path)).client.delete(two);
   for (const pod of [first, second]) {
-    const said = (await errorsOn(pod)).filter(error => error.includes('The session store brings no bus'));
+    const said = (await errorsOn(pod)).filter(error => error.includes('The session store has no bus'));
     expect(said).toHaveLength(1);
   }
 });

@@ -98,7 +98,7 @@ test.each([
   ['a list', [], 'of version undefined'],
   ['a number', 7, 'it is not an object'],
   ['no version', { from, type: 'ended' }, 'of version undefined'],
-  ['a newer version', { v: 2, from, type: 'ended' }, 'it is of version 2, this pod speaks 1'],
+  ['a newer version', { v: 2, from, type: 'ended' }, 'it is of version 2, this pod supports 1'],
   ['a newer version and a new type', { v: 2, from, kind: { of: 'thing' } }, 'of version 2'],
   ['a version in words', { v: '1', from, type: 'ended' }, 'of version 1'],
   ['no sender', { v: 1, type: 'ended' }, 'no sender or no type'],
@@ -106,18 +106,18 @@ test.each([
   ['a type from the future', { v: 1, from, type: 'ended-softly' }, "its type 'ended-softly' is unknown"],
   ['a type that every object has', { v: 1, from, type: 'constructor' }, "its type 'constructor' is unknown"],
   ['a long type', { v: 1, from, type: 'x'.repeat(10_000) }, `its type '${'x'.repeat(40)}' is unknown`],
-  ['no message', { v: 1, from, type: 'notification' }, 'its message is no'],
+  ['no message', { v: 1, from, type: 'notification' }, 'its message is not'],
   [
     'a message that is none',
     { v: 1, from, type: 'notification', message: { id: {} } },
-    'its message is no JSON-RPC message'
+    'its message is not a JSON-RPC message'
   ],
   ['no addressee', { v: 1, from, type: 'response', message: { jsonrpc: '2.0', id: 1, result: {} } }, 'it has no to'],
   ['no stream', { v: 1, from, type: 'stream-close' }, 'it has no streamId'],
   [
     'an event id that is none',
     { v: 1, from, type: 'standalone', message, eventId: 7 },
-    'its eventId is of the wrong kind'
+    'its eventId has the wrong type'
   ]
 ])('a message between pods with %s is reported by each pod that hears it, and changes nothing', async (...each) => {
   const [, sent, reason] = each;

@@ -6,17 +6,17 @@ import type { LazyRequestInfo } from './requestInfo.js';
 export type BodyRead = { tooLarge: true } | { tooLarge: false; text: string };
 
 /**
- * One HTTP request and the means to answer it: all that the engine knows of a runtime.
- * Adapters make one of it per request; see `server/streamableHttp.ts` and `server/webStandardStreamableHttp.ts`.
+ * One HTTP request and the means to answer it: the only part of a runtime that the engine knows. Adapters make one
+ * exchange per request; see `server/streamableHttp.ts` and `server/webStandardStreamableHttp.ts`.
  */
 export interface Exchange {
   readonly method: string;
   readonly authInfo: AuthInfo | undefined;
-  /** The body where a framework has parsed it already, else undefined. */
+  /** The body if a framework has parsed it, else undefined. */
   readonly parsedBody: unknown;
   /** Headers and URL for the application. */
   readonly requestInfo: LazyRequestInfo;
-  /** Whether the client has left, as far as the runtime tells: then nobody reads the reply. */
+  /** Whether the runtime knows that the client has left. */
   readonly gone: boolean;
   /** How long stores and bus may keep the client waiting: see {@link waitsOf}. */
   waits?: WaitBudget;
@@ -27,14 +27,14 @@ export interface Exchange {
   openEventStream(): EventSink;
 }
 
-/** The time that an exchange may spend waiting for stores and bus, shared by all calls that are made for it. */
+/** The time that an exchange may wait for stores and bus, shared by all its calls. */
 export function waitsOf(exchange: Exchange, { storeTimeoutMs }: { storeTimeoutMs: number }): WaitBudget {
   return (exchange.waits ??= new WaitBudget(storeTimeoutMs));
 }
 
-/** Whoever writes to a stream. */
+/** The writer of a stream. */
 export interface StreamWriter {
-  /** Called once when the head of the response has gone out and the stream stays open. */
+  /** Called once after the head of the response was sent and the stream stays open. */
   opened?(): void;
   /** Called once when the client goes away before `end`. */
   gone(): void;
@@ -44,19 +44,21 @@ export interface StreamWriter {
 
 /** The server's end of one SSE response. */
 export interface EventSink {
-  /** Told what becomes of it. */
+  /** Is notified about the state of the sink. */
   writer: StreamWriter | undefined;
-  /** Bytes that the client has not taken yet. */
+  /** Bytes that the client has not read yet. */
   readonly bufferedBytes: number;
-  /** @returns nothing while there is room, else a promise that settles when there is room again or the client is gone */
+  /**
+   * @returns undefined if there is room, else a promise that settles after there is room again or the client has left
+   */
   write(text: string): void | Promise<void>;
-  /** Ends behind what has been written. */
+  /** Ends the stream after the written data. */
   end(): void;
-  /** Disconnects the client at once: what it has not taken is let go. */
+  /** Disconnects the client at once. Unread data is dropped. */
   cut(reason: Error): void;
 }
 
-/** What an exchange is answered with: one body, none, or a stream of events. */
+/** The answer to an exchange: one body, no body, or a stream of events. */
 export interface Reply {
   readonly status: number;
   /** Names in lower case, in alphabetical order. */
@@ -64,7 +66,7 @@ export interface Reply {
   readonly body: string | EventSink | null;
 }
 
-/** Whether this is a reply, where a function returns something else when the exchange may go on. */
+/** Whether a value is a reply. Functions return another value if the exchange may continue. */
 export function isReply(value: object): value is Reply {
   return 'status' in value;
 }

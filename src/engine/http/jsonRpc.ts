@@ -8,9 +8,9 @@ import {
 export type Response = Extract<JSONRPCMessage, { result: unknown } | { error: unknown }>;
 
 /**
- * What the client has sent as a message. Nearly all that clients send is told by looking at its few fields; the SDK's
- * schema, which costs far more, decides about the rest.
- * @throws ZodError where it is none
+ * Parses a client's message. Nearly all messages are recognised by their few fields. The SDK's schema, which costs far
+ * more, checks the others.
+ * @throws ZodError if it is not a message
  */
 export function parseMessage(value: unknown): JSONRPCMessage {
   return isPlainCall(value) ? value : JSONRPCMessageSchema.parse(value);
@@ -35,7 +35,7 @@ export function cancelledBy(message: JSONRPCMessage): RequestId | undefined {
   return message.params?.requestId as RequestId | undefined;
 }
 
-/** A request or notification that the schema would take, and give back as it is. */
+/** Whether it is a request or notification that the schema would accept and return unchanged. */
 function isPlainCall(value: unknown): value is JSONRPCMessage {
   if (!isPlainObject(value) || value.jsonrpc !== '2.0' || typeof value.method !== 'string') return false;
   for (const field in value) {

@@ -1,16 +1,17 @@
 /*
- * The SDK has these rules in a module of its own as well, but only in its newest minors: an import of that module makes an
- * older SDK fail with a loader's error, where the first constructor can say in words what is wrong.
+ * Only the newest minors of the SDK have a module with these rules. If it were imported, an older SDK would fail with a
+ * loader's error, before the first constructor can report what is wrong.
  */
 
 const token = "[\\w!#$%&'*+.^`|~-]+";
-// Quoted text may hold anything printable, in Latin-1, and quotes behind a backslash; as the SDK's parser no tab (VT it does).
+// Quoted text may contain printable Latin-1 characters, and quotes after a backslash. Like the SDK's parser, it accepts
+// VT but not a tab.
 const quoted = '"(?:[\\v !#-\\[\\]-~\\x80-\\xff]|\\\\[\\v -\\xff])*"';
 const PARAMETERS = new RegExp(`^(?:; *${token} *= *(?:${quoted}|${token}) *)*$`);
 
 /**
- * Whether a `Content-Type` header says JSON, whatever its parameters. Malformed parameters are forgiven, as browsers do,
- * except where a comma in them may be the seam of two headers joined into one (RFC 9110, section 5.3).
+ * Whether a `Content-Type` header means JSON, with any parameters. Malformed parameters are accepted, as in browsers,
+ * unless they contain a comma that may join two headers (RFC 9110, section 5.3).
  */
 export function isJsonContentType(header: string | null | undefined): boolean {
   if (header === 'application/json') return true;

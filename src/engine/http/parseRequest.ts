@@ -9,14 +9,14 @@ import { isDeeperThan } from './nesting.js';
 import type { ResolvedOptions } from '../options.js';
 import { errorReply, INVALID_REQUEST, PARSE_ERROR, TRANSPORT_ERROR } from './replies.js';
 
-/** What a request asks for, once everything that needs no session has been checked. */
+/** The content of a request after all checks that do not need the session. */
 export type Intake =
   | { readonly kind: 'post'; readonly messages: JSONRPCMessage[]; readonly initialize: InitializeRequest | undefined }
   /** `arrivedAt`: by `performance.now()`. */
   | { readonly kind: 'get'; readonly arrivedAt: number }
   | { readonly kind: 'delete' };
 
-/** Takes a request in: everything that can be decided before asking which session it belongs to. */
+/** Parses a request and makes all checks that do not need the session. */
 export function takeIn(
   exchange: Exchange,
   options: ResolvedOptions,
@@ -44,7 +44,7 @@ export function takeIn(
   }
 }
 
-/** Host and Origin as the MCP specification's security warning asks (Streamable HTTP, DNS rebinding). */
+/** Checks Host and Origin, as the MCP specification's security warning requires (Streamable HTTP, DNS rebinding). */
 function rebindingProblem(exchange: Exchange, options: ResolvedOptions): string | undefined {
   if (!options.enableDnsRebindingProtection) return undefined;
   const { allowedHosts = [], allowedOrigins = [] } = options;
@@ -108,12 +108,15 @@ async function takeInPost(
   return { kind: 'post', messages, initialize: messages.find(isInitialize) as InitializeRequest | undefined };
 }
 
-/** Whether the session store keeps a message, or other pods may get it: every one but the requests after the handshake. */
+/**
+ * Whether the session store keeps a message, or other pods may get it: every message except requests after the
+ * handshake.
+ */
 function isKept(message: JSONRPCMessage): boolean {
   return !isRequest(message) || message.method === 'initialize';
 }
 
-/** The schema is asked only for messages that could be one: it is slow, and runs for every message. */
+/** This check runs for every message and the schema is slow, so the method is compared first. */
 function isInitialize(message: JSONRPCMessage): boolean {
   return 'method' in message && message.method === 'initialize' && isInitializeRequest(message);
 }

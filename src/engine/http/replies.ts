@@ -14,7 +14,7 @@ export function emptyReply(status: number): Reply {
   return { status, headers: {}, body: null };
 }
 
-/** A JSON-RPC error that answers no request in particular (`id: null`). */
+/** A JSON-RPC error that does not answer a certain request (`id: null`). */
 export function errorReply(
   status: number,
   code: number,
@@ -29,13 +29,13 @@ export function errorReply(
   };
 }
 
-/** An error reply whose text is reported as well. */
+/** An error reply. Its text is also reported. */
 export function refuse(report: ReportError, status: number, code: number, message: string): Reply {
   report(new Error(message));
   return errorReply(status, code, message);
 }
 
-/** The reply 404 for a session that does not exist for this client; it is reported as well. */
+/** The reply 404 for a session that does not exist for this client. It is also reported. */
 export function refuseNotFound(report: ReportError): Reply {
   report(new Error('Session not found'));
   return sessionNotFound();
@@ -45,12 +45,12 @@ export function sessionNotFound(): Reply {
   return errorReply(404, SESSION_NOT_FOUND, 'Session not found');
 }
 
-/** The same status, code and words as for a body over `maxRequestBodySize`. */
+/** The same status, code and text as for a body that exceeds `maxRequestBodySize`. */
 export function payloadTooLarge(problem: string): Reply {
   return errorReply(413, TRANSPORT_ERROR, `Payload Too Large: ${problem}`);
 }
 
-/** Not now, though the session is untouched: RFC 9110 section 15.6.4 with `Retry-After` in seconds. */
+/** 503 for a temporary failure; the session is unchanged. RFC 9110 section 15.6.4, with `Retry-After` in seconds. */
 export function serviceUnavailable(message: string): Reply {
   return errorReply(503, TRANSPORT_ERROR, `Service Unavailable: ${message}`, { headers: { 'retry-after': '1' } });
 }
@@ -65,13 +65,13 @@ export function storeFailure(error: unknown, report: ReportError): Reply {
     report(error);
     return serviceUnavailable('Session cannot be read');
   }
-  // The application's own `principalOf` threw: the text of its error is for the operators.
+  // The application's own `principalOf` threw: only operators get the text of its error.
   report(error as Error);
   return errorReply(500, INTERNAL_ERROR, 'Internal error');
 }
 
 /**
- * RFC 6585 section 4. Not 503, which balancers and clients take for a pod in trouble: others may open sessions here.
+ * RFC 6585 section 4. Not 503: balancers and clients would treat the pod as failing, but others may open sessions here.
  */
 export function tooManyRequests(problem: string, retrySeconds: number): Reply {
   const headers = { 'retry-after': String(retrySeconds) };

@@ -1,7 +1,7 @@
 import type { RequestInfo } from 'mcp-sdk-upstream/types.js';
 import type { SessionStateEntry, StateWrite } from '../../ports/sessionStore.js';
 
-/** Where the headers and the URL come from. */
+/** The source of the headers and the URL. */
 export interface RequestSource {
   readHeaders(): RequestInfo['headers'];
   readUrl(): URL;
@@ -10,15 +10,15 @@ export interface RequestSource {
 /** Reads and writes the state of one session. */
 export interface StateAccess {
   readonly maxStateBytes: number;
-  /** Null where the session is missing. */
+  /** Null if the session is missing. */
   getState(): Promise<SessionStateEntry | null>;
   putState(value: string | null, ifVersion?: number): Promise<StateWrite>;
 }
 
 /**
  * A request's headers and URL, for the application. They are built on first access, because most handlers never read them.
- * The SDK passes this object to the handlers unchanged, also in the copies of `extra` that it makes for tasks. So the
- * state of the session that the request belongs to is linked to it.
+ * The SDK passes this object to the handlers unchanged, also in the copies of `extra` for tasks. So the state of the
+ * request's session is linked to it.
  */
 export class LazyRequestInfo implements RequestInfo {
   readonly #source: RequestSource;
@@ -51,7 +51,10 @@ export class LazyRequestInfo implements RequestInfo {
     info.#state = state;
   }
 
-  /** The state of the session that a request belongs to; undefined if the request came through no transport of this package. */
+  /**
+   * The state of the session that a request belongs to; undefined if the request did not come through a transport of
+   * this package.
+   */
   static stateOf(info: object): StateAccess | undefined {
     return #state in info ? info.#state : undefined;
   }

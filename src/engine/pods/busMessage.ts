@@ -1,63 +1,72 @@
 import { type JSONRPCMessage, JSONRPCMessageSchema } from 'mcp-sdk-upstream/types.js';
 
-/** The version of what pods say to each other; a pod that hears a newer one drops it and says so. */
+/** The version of the messages between pods. A pod drops a message of a newer version and reports it. */
 export const BUS_VERSION = 1;
 
-/** The topic to which the handler of every pod listens: it gets {@link BroadcastBody} alone. */
+/** The topic to which every pod's handler subscribes. It carries only {@link BroadcastBody}. */
 export const ALL_PODS_TOPIC = 'hosts';
 
 /** A notification for all sessions: each pod sends it to the clients that are attached to it. */
 export interface BroadcastBody {
   type: 'broadcast';
   message: JSONRPCMessage;
-  /** Only to sessions that are subscribed to this resource. */
+  /** Limits the message to sessions that are subscribed to this resource. */
   subscribedTo?: string;
-  /** The sender's: pods of another namespace ignore the message. */
+  /** The sender's namespace. Pods of another namespace ignore the message. */
   namespace?: string;
 }
 
-/** What one pod tells the others that have a session live, or all pods. */
+/** A message from one pod to the other pods that have a session live, or to all pods. */
 export type BusBody =
   | BroadcastBody
   /** The client has answered a request of the server at `to`. */
   | { type: 'response'; to: string; message: JSONRPCMessage }
   /** The client reports progress of a request of the server at `to`. */
   | { type: 'progress'; to: string; message: JSONRPCMessage }
-  /** The client cancels a request that is open on another pod, if it is open at all. */
+  /** The client cancels a request that may be open on another pod. */
   | { type: 'cancelled'; message: JSONRPCMessage }
   /** The client has sent a notification that every server of the session gets. */
   | { type: 'notification'; message: JSONRPCMessage }
   /**
-   * A server sends a message on the standalone stream: for the pod that holds it, which acknowledges its number. It is sent
-   * again, to the pod `to`, if that one opens the stream before it was acknowledged.
+   * A server sends a message on the standalone stream. The pod that holds the stream acknowledges its number. If the
+   * pod `to` opens the stream before the acknowledgement, the message is sent to it again.
    */
   | {
       type: 'standalone';
       message: JSONRPCMessage;
       eventId?: string;
-      /** The sender knew of no stream, and has not logged the message: the pod that holds one does. */
+      /** The sender did not know of a stream and has not logged the message. The pod that holds one logs it. */
       unlogged?: boolean;
       seq?: number;
       to?: string;
     }
   /**
-   * The client has opened its standalone stream at the sender: others close theirs. `resumed`: it has named the last event
-   * that it has seen. `acknowledges`: absent from pods of older versions.
+   * The client has opened its standalone stream at the sender. Other pods close theirs. `resumed`: the client has sent
+   * the id of the last event that it received. `acknowledges`: older versions do not send it.
    */
   | { type: 'standalone-opened'; resumed?: boolean; acknowledges?: boolean; openingMs?: number }
-  /** A client wants its standalone stream at the sender, which does not take over: who holds it objects. */
+  /**
+   * A client opens its standalone stream at the sender, which does not take over. The pod that holds the stream
+   * objects.
+   */
   | { type: 'standalone-wanted' }
   /** The sender holds the standalone stream, and has written the messages with these numbers on it. */
   | { type: 'standalone-held'; to: string; seqs?: number[] }
-  /** The server at the sender wants the standalone stream closed, so that the client reconnects. */
+  /** The server at the sender closes the standalone stream, so that the client reconnects. */
   | { type: 'standalone-close' }
-  /** The client has resumed this request stream at the sender: who runs it says so, and sends there what follows. */
+  /**
+   * The client has resumed this request stream at the sender. The owner replies, and sends later messages to the
+   * sender.
+   */
   | { type: 'stream-resumed'; streamId: string }
   | { type: 'stream-state'; to: string; streamId: string; open: boolean }
   | { type: 'stream-event'; streamId: string; message: JSONRPCMessage; eventId?: string }
-  /** The log has stored a message late that went out without its id: who has the stream attached gives the client a cursor. */
+  /**
+   * The log has stored a message late, after it was sent without an id. The pod with the attached stream sends the
+   * client a cursor.
+   */
   | { type: 'event-stored'; streamId: string; message: JSONRPCMessage; eventId: string }
-  /** Nothing follows on this request stream, for now or for ever. */
+  /** No more messages follow on this request stream, for now or at all. */
   | { type: 'stream-close'; streamId: string }
   /** The record has changed: log level, subscriptions. */
   | { type: 'changed' }
@@ -101,7 +110,7 @@ const OPTIONAL_FIELDS: Record<string, (value: unknown) => boolean> = {
   openingMs: value => typeof value === 'number' && value >= 0
 };
 
-/** What a server has said goes to its client as it is, well-formed or not, as it does on the server's own pod. */
+/** A server's message is sent to its client unchanged, well-formed or not, as on the server's own pod. */
 const SAID_BY_SERVERS = new Set<string>(['standalone', 'stream-event', 'event-stored'] satisfies BusBody['type'][]);
 
 /** @throws Error that says why the text is not a message that this version understands */
@@ -123,11 +132,11 @@ export function parseBroadcast(text: string): BroadcastBody {
 function checked(message: unknown): BusMessage {
   if (!isObject(message)) throw new Error('it is not an object');
   const { v, from, type } = message;
-  if (v !== BUS_VERSION) throw new Error(`it is of version ${String(v)}, this pod speaks ${BUS_VERSION}`);
+  if (v !== BUS_VERSION) throw new Error(`it is of version ${String(v)}, this pod supports ${BUS_VERSION}`);
   if (typeof from !== 'string' || typeof type !== 'string') throw new Error('it has no sender or no type');
   if (!Object.hasOwn(FIELDS, type)) throw new Error(`its type '${type.slice(0, 40)}' is unknown`);
   for (const [field, isValid] of Object.entries(OPTIONAL_FIELDS)) {
-    if (message[field] !== undefined && !isValid(message[field])) throw new Error(`its ${field} is of the wrong kind`);
+    if (message[field] !== undefined && !isValid(message[field])) throw new Error(`its ${field} has the wrong type`);
   }
   for (const field of FIELDS[type as BusBody['type']]) {
     if (field === 'message') message.message = messageOf(message.message, SAID_BY_SERVERS.has(type));
@@ -143,6 +152,6 @@ function isObject(value: unknown): value is Record<string, unknown> {
 function messageOf(message: unknown, asItIs: boolean): JSONRPCMessage {
   if (asItIs && typeof message === 'object' && message !== null) return message as JSONRPCMessage;
   const { data } = JSONRPCMessageSchema.safeParse(message);
-  if (!data) throw new Error('its message is no JSON-RPC message');
+  if (!data) throw new Error('its message is not a JSON-RPC message');
   return data;
 }

@@ -4,20 +4,20 @@ import { clearTimeout, performance, setTimeout } from '../../timers.js';
 
 /** How long a message waits for the client's standalone stream to open somewhere. */
 const HOLD_MS = 5000;
-/** What waits for one session; the oldest goes first. */
+/** Maximum number of messages that wait for one session. Beyond it, the oldest is dropped. */
 const MAX_MESSAGES = 100;
 const MAX_BYTES = 1024 * 1024;
-/** What waits in this process. */
+/** Maximum size of all messages that wait in this process. */
 const MAX_BYTES_OF_ALL = 64 * 1024 * 1024;
 
 let bytesOfAll = 0;
 
 /** A message for the standalone stream that no pod has acknowledged yet. */
 export interface HeldMessage {
-  /** Its number among the messages of its sender. */
+  /** Its number, counted by its sender. */
   readonly seq: number;
   readonly message: JSONRPCMessage;
-  /** Its id in the event log, if there is one by now. */
+  /** Its id in the event log, if it has been logged. */
   eventId: string | undefined;
   readonly bytes: number;
   /** By `performance.now()`. */
@@ -26,7 +26,8 @@ export interface HeldMessage {
 
 /**
  * Messages of this pod's server for the standalone stream, until a pod acknowledges that it has written them. A client
- * opens its stream and makes its first call at the same time, so the server may speak before any pod holds the stream.
+ * opens its stream and makes its first call at the same time, so the server may send a message before any pod holds the
+ * stream.
  */
 export class HeldMessages {
   /** Oldest first. */

@@ -9,25 +9,25 @@ import type { OtherPods } from '../context.js';
 import type { ResolvedOptions } from '../options.js';
 import { clearTimeout, setTimeout } from '../../timers.js';
 
-/** How long until a bus that refused a subscription is asked again. */
+/** How long to wait after a bus refused a subscription. */
 const RETRY_MS = 2000;
 
 const saidAlone = new WeakSet<ResolvedOptions>();
 
-/** Buses that have left a subscription unanswered for too long. */
+/** Buses that did not answer a subscription in time. */
 const silentBuses = new WeakSet<SessionBus>();
 
 /** Gets the messages of a session's servers on other pods. */
 export interface BusListener {
   /** Also called for this pod's own messages, when the bus returns them. */
   onMessage(message: BusMessage): void;
-  /** This pod listens from now on, and did not before: what the others sent meanwhile is lost. */
+  /** This pod has just started to listen. Earlier messages of the other pods are lost. */
   onGap(): void;
 }
 
 /** A session's servers on other pods, as seen from this one. */
 export class Peers {
-  /** Names this transport among those that serve the session: in ids on the wire, and on the bus. */
+  /** Identifies this transport among those that serve the session: in ids on the wire, and on the bus. */
   readonly instance = globalThis.crypto.randomUUID().replaceAll('-', '').slice(0, 12);
   readonly #options: ResolvedOptions;
   readonly #listener: BusListener | undefined;
@@ -42,7 +42,7 @@ export class Peers {
     this.#report = report;
   }
 
-  /** Listens to the other pods; settles when it is in effect, or has failed and been reported. */
+  /** Subscribes to the other pods. Settles after the subscription is in effect, or its failure was reported. */
   async join(sessionId: string, waits?: WaitBudget): Promise<void> {
     if (!this.#unsubscribe) await this.#join(sessionId, false, waits);
   }
@@ -57,7 +57,7 @@ export class Peers {
     }
   }
 
-  /** @throws BusMessageTooLargeError where a message of the client is too large to be sent to other pods */
+  /** @throws BusMessageTooLargeError if a message of the client is too large to send to other pods */
   checkSize(message: JSONRPCMessage): void {
     if (this.#options.bus) checkBusMessage(JSON.stringify(message), this.#options);
   }
@@ -95,7 +95,7 @@ export class Peers {
       if (isLate) this.#listener?.onGap();
     } catch (error) {
       this.#report(error as Error);
-      // Late is not never: the subscription is in effect when the bus is back, and ends with the session.
+      // A late subscription still takes effect when the bus recovers. It ends with the session.
       this.#unsubscribe = () => subscribed.then(unsubscribe => unsubscribe());
       subscribed.then(
         () => this.#listener?.onGap(),
@@ -105,8 +105,8 @@ export class Peers {
   }
 
   /**
-   * Waits for a subscription; after one has timed out on a bus, not for any other until the bus has answered that one, so
-   * that not each session waits in vain.
+   * Waits for a subscription. After one has timed out on a bus, others do not wait until the bus has answered that one,
+   * so that not every session waits for the timeout.
    */
   async #untilInEffect<T>(bus: SessionBus, subscribed: Promise<T>, waits?: WaitBudget): Promise<T> {
     const storeTimeoutMs = silentBuses.has(bus) ? 1 : this.#options.storeTimeoutMs;
@@ -134,7 +134,7 @@ export class Peers {
     this.#unsubscribe = async () => clearTimeout(timer);
   }
 
-  /** Apart, because the listener keeps what is in its scope. */
+  /** A separate method, because the listener keeps its whole scope in memory. */
   async #listen(bus: SessionBus, sessionId: string): Promise<() => Promise<void>> {
     return bus.subscribe(topicOf(sessionId), text => this.#hear(text));
   }
@@ -150,30 +150,30 @@ export class Peers {
     this.#listener?.onMessage(message);
   }
 
-  /** Said once for all sessions of a host: a session store without a bus is a choice, and most of what they do needs none. */
+  /** Reported once per handler: a session store without a bus is allowed, and most messages do not need one. */
   #sayAlone(body: BusBody): void {
     if (saidAlone.has(this.#options)) return;
     saidAlone.add(this.#options);
     this.#report(
-      new BusUnavailableError(`The session store brings no bus and sessionBus is not set: cannot route '${body.type}'`)
+      new BusUnavailableError(`The session store has no bus and sessionBus is not set: cannot route '${body.type}'`)
     );
   }
 }
 
-/** @throws BusMessageTooLargeError where a text is larger than what pods may send each other */
+/** @throws BusMessageTooLargeError if a text is larger than the limit for messages between pods */
 export function checkBusMessage(
   text: string,
   { maxBusMessageBytes }: Pick<ResolvedOptions, 'maxBusMessageBytes'>
 ): void {
   if (!exceedsBytes(text, maxBusMessageBytes)) return;
   throw new BusMessageTooLargeError(
-    `A message to other pods takes more than ${maxBusMessageBytes} bytes (maxBusMessageBytes)`
+    `A message to other pods exceeds ${maxBusMessageBytes} bytes (maxBusMessageBytes)`
   );
 }
 
 /**
- * @param waits - of the exchange that waits for the call, if one does
- * @throws BusUnavailableError if the bus fails, or has not answered within `storeTimeoutMs` or what is left of `waits`
+ * @param waits - the time budget of the exchange that waits for the call, if there is one
+ * @throws BusUnavailableError if the bus fails, or does not answer within `storeTimeoutMs` or the rest of `waits`
  */
 export async function askBus<T>(
   call: string,

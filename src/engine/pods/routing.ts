@@ -17,14 +17,14 @@ import { StreamOwnership } from './streamOwnership.js';
 import { isSessionId } from '../../ports/sessionId.js';
 import { parseStreamId } from '../streams/streamId.js';
 
-/** Decides for each message whether it belongs to this pod's server, to another pod's, or to all. */
+/** Decides for each message whether it belongs to the server on this pod, to one on another pod, or to all servers. */
 export class Routing implements OtherPods, SessionServer, BusListener {
   readonly #context: SessionContext;
   readonly #outbound: Outbound;
   readonly #peers: Peers;
   readonly #serverRequests: ServerRequests;
   #left = false;
-  /** Absent until the session needs it: most sessions have no standalone stream, and resume nothing. */
+  /** Undefined until the session needs it: most sessions have no standalone stream and never resume one. */
   #ownership: StreamOwnership | undefined;
 
   constructor(context: SessionContext, outbound: Outbound) {
@@ -53,17 +53,17 @@ export class Routing implements OtherPods, SessionServer, BusListener {
     return !this.#left;
   }
 
-  /** Questions of the server that its client is to answer yet. */
+  /** The number of the server's requests that the client has not answered. */
   get awaitedAnswers(): number {
     return this.#serverRequests.awaited;
   }
 
-  /** Registers this pod's server as the sender of what is queued next for a task of the session. */
+  /** Registers this pod's server as the sender of the next message that is queued for a task of the session. */
   register(): void {
     if (this.live && this.#context.sessionId !== undefined) registerServer(this.#context.sessionId, this);
   }
 
-  /** The request did not leave after all. */
+  /** The request was not sent. */
   unsent(request: JSONRPCRequest): void {
     this.#serverRequests.forget(request.id);
   }
@@ -93,7 +93,7 @@ export class Routing implements OtherPods, SessionServer, BusListener {
     return this.#context.retain();
   }
 
-  /** Qualifies the ids in a message of this pod's server for the wire. */
+  /** Adds this pod's name to the ids in a message of its server. */
   outgoing(message: JSONRPCMessage): JSONRPCMessage {
     return this.#serverRequests.outgoing(message);
   }
@@ -103,7 +103,7 @@ export class Routing implements OtherPods, SessionServer, BusListener {
     return this.#streams.toStandalone(message, eventId);
   }
 
-  /** The same for a client that has, as far as the event log tells, neither a stream nor a cursor. */
+  /** The same for a client that has neither a stream nor a cursor, according to the event log. */
   async toStandaloneUnlogged(message: JSONRPCMessage): Promise<void> {
     await this.#publish({ type: 'standalone', message, unlogged: true });
   }
@@ -130,8 +130,8 @@ export class Routing implements OtherPods, SessionServer, BusListener {
   }
 
   /**
-   * The client has opened its standalone stream here, without naming an event that it has seen.
-   * @param since - when its request came, by `performance.now()`
+   * The client has opened its standalone stream here, without `Last-Event-ID`.
+   * @param since - when its request arrived, by `performance.now()`
    */
   standaloneOpened(since: number): Promise<void> {
     return this.#streams.standaloneOpened(false, since);
@@ -161,10 +161,10 @@ export class Routing implements OtherPods, SessionServer, BusListener {
   }
 
   /**
-   * Takes a message of the client that is no request.
-   * @returns what this pod's server gets of it, if anything
-   * @throws BusUnavailableError where it belongs to another pod and the bus did not take it
-   * @throws BusMessageTooLargeError where it is for another pod and over `maxBusMessageBytes`
+   * Routes a message of the client that is not a request.
+   * @returns the message for this pod's server, if there is one
+   * @throws BusUnavailableError if it belongs to another pod and the bus did not take it
+   * @throws BusMessageTooLargeError if it is for another pod and exceeds `maxBusMessageBytes`
    */
   async inbound(message: JSONRPCMessage, waits?: WaitBudget): Promise<JSONRPCMessage | undefined> {
     if (isResponse(message)) return this.#inboundResponse(message, waits);
@@ -204,7 +204,7 @@ export class Routing implements OtherPods, SessionServer, BusListener {
   ): Promise<JSONRPCMessage | undefined> {
     const requestId = message.params?.requestId as string | number | undefined;
     if (requestId === undefined || this.#outbound.isOpen(requestId)) return message;
-    // Open on another pod, or nowhere: then it is for the server to ignore, as ever.
+    // The request is open on another pod or not open. In the second case the server ignores the message.
     this.#peers.checkSize(message);
     await this.#publish({ type: 'cancelled', message }, waits);
     return message;
@@ -252,7 +252,7 @@ export class Routing implements OtherPods, SessionServer, BusListener {
       case 'notification':
         return this.#context.receive(message.message, {});
       case 'standalone':
-        // The log of a quiet stream has expired: it begins anew, so that the client has a cursor.
+        // The log of a quiet stream has expired. A new log begins, so that the client has a cursor.
         if (message.unlogged && this.#outbound.holdsStandaloneStream)
           return this.#outbound.send(message.message, undefined);
         return this.#ownership?.onStandalone(message);
@@ -282,10 +282,10 @@ export class Routing implements OtherPods, SessionServer, BusListener {
     }
   }
 
-  /** The client has this stream on another pod now; whoever runs it sends there what follows. */
+  /** The client has this stream on another pod now. The owner sends later messages there. */
   async #follow(streamId: string, to: string): Promise<void> {
     this.#outbound.streamNamed(streamId).connection?.close();
-    // Asked behind that: nothing follows on a stream whose requests were cancelled, once nobody is attached.
+    // Checked after that: a stream whose requests were cancelled gets no more messages without an attached client.
     const open = this.#outbound.openStream(streamId);
     if (open) open.moved = true;
     if (parseStreamId(streamId).owner === this.instance) {
@@ -300,6 +300,6 @@ export class Routing implements OtherPods, SessionServer, BusListener {
 
   async #mustPublish(body: BusBody, waits: WaitBudget | undefined): Promise<void> {
     if (!(await this.#publish(body, waits)))
-      throw new BusUnavailableError('The message could not be handed to its pod');
+      throw new BusUnavailableError('The message could not be sent to its pod');
   }
 }

@@ -1,34 +1,34 @@
 import type { JSONRPCMessage, JSONRPCRequest, RequestId } from 'mcp-sdk-upstream/types.js';
 import { isRequest } from '../http/jsonRpc.js';
 
-/** Requests of one server that may wait for the client at once. */
+/** How many requests of one server may wait for the client at the same time. */
 const MAX_PENDING = 10_000;
 
 /**
- * The ids of what a server asks its client. Every pod's server counts from 0, so on the wire an id, and a progress
- * token, names the instance that asked: `<instance>:<id as JSON>`. Before the server sees it again it is restored.
+ * The ids of a server's requests to its client. Every pod's server counts from 0. So on the wire, an id or a progress
+ * token names the instance: `<instance>:<id as JSON>`. The server gets its own id back.
  */
 export class ServerRequests {
   readonly #instance: string;
-  /** The methods of what waits for the client, by id; absent until the server asks something. */
+  /** The methods of the requests that wait for the client, by id. Undefined until the server sends a request. */
   #pending: Map<RequestId, string> | undefined;
 
   constructor(instance: string) {
     this.#instance = instance;
   }
 
-  /** How many questions the server is to be given an answer to. */
+  /** How many requests wait for the client's answer, without pings. */
   get awaited(): number {
     let count = 0;
-    // Who pings asks whether the client is still there: one that has left must not count as busy by that.
+    // A ping checks whether the client is still there. A client that has left must not count as busy because of it.
     for (const method of this.#pending?.values() ?? []) if (method !== 'ping') count++;
     return count;
   }
 
-  /** What goes on the wire for a message of the server. A request is pending from here on, before it is sent. */
+  /** The wire form of a server's message. A request is pending from now on, before it is sent. */
   outgoing(message: JSONRPCMessage): JSONRPCMessage {
     if (isRequest(message)) {
-      // Queued for a task, maybe by the server of another pod: it has its id, and is pending there.
+      // It was queued for a task, maybe by a server on another pod. It has its wire id already, and is pending there.
       if (this.ownerOf(message.id) !== undefined) return message;
       this.#pending ??= new Map();
       if (this.#pending.size >= MAX_PENDING) throw new Error(`More than ${MAX_PENDING} requests wait for the client`);
@@ -44,23 +44,23 @@ export class ServerRequests {
     return message;
   }
 
-  /** The request was not sent after all. */
+  /** The request was not sent. */
   forget(id: RequestId): void {
     this.#pending?.delete(id);
   }
 
-  /** Who asked what this id, or token, names; undefined where it was made by no server of this package. */
+  /** The instance that an id or a token names. Undefined if no server of this package made it. */
   ownerOf(wireId: unknown): string | undefined {
     return typeof wireId === 'string' ? /^([0-9a-f]{12}):/.exec(wireId)?.[1] : undefined;
   }
 
-  /** The client's response under the server's own id; undefined where nothing was asked, or it was answered before. */
+  /** The client's response with the server's own id. Undefined if no such request waits. */
   restoreResponse<M extends { id?: RequestId }>(message: M): M | undefined {
     const id = this.#restore(message.id);
     return id !== undefined && this.#pending?.delete(id) ? { ...message, id } : undefined;
   }
 
-  /** The client's progress under the server's own token. */
+  /** The client's progress with the server's own token. */
   restoreProgress(message: JSONRPCMessage & { params?: Record<string, unknown> }): JSONRPCMessage | undefined {
     const progressToken = this.#restore(message.params?.progressToken);
     return progressToken === undefined ? undefined : { ...message, params: { ...message.params, progressToken } };
@@ -82,7 +82,7 @@ export class ServerRequests {
     try {
       const id: unknown = JSON.parse((wireId as string).slice(this.#instance.length + 1));
       if (typeof id !== 'string' && typeof id !== 'number') return undefined;
-      // A number can be written in many ways; the client repeats what it was sent.
+      // A number has many spellings. The client must repeat the one that it received.
       return this.#qualify(id) === wireId ? id : undefined;
     } catch {
       return undefined;

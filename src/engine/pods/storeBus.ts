@@ -2,11 +2,11 @@ import type { SessionBus } from '../../ports/sessionBus.js';
 import type { SessionStore } from '../../ports/sessionStore.js';
 
 const buses = new WeakMap<SessionStore, SessionBus>();
-/** How many use a bus, which may be that of several stores. */
+/** How many users each bus has. Several stores may share a bus. */
 const users = new WeakMap<SessionBus, number>();
 const closed = new WeakSet<SessionBus>();
 
-/** A store's own bus: one for each store object, however many transports share it. */
+/** A store's own bus. All transports on the same store object share it. */
 export function busOf(store: SessionStore | undefined): SessionBus | undefined {
   if (!store?.createBus) return undefined;
   const known = buses.get(store);

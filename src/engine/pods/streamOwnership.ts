@@ -8,30 +8,30 @@ import type { BusBody, BusMessage } from './busMessage.js';
 import { type HeldMessage, HeldMessages } from './heldMessages.js';
 import type { Peers } from './peers.js';
 
-/** How long the holder of a standalone stream has to object to a second one. */
+/** How long the pod with the standalone stream may take to object to a second one. */
 const OBJECTION_MS = 200;
-/** An announcement that has not come back from the bus after this time is lost. */
+/** If the bus does not return an announcement within this time, it is lost. */
 const ECHO_MS = 1000;
-/** Messages of other pods that are remembered, so that none is written twice. */
+/** How many messages of other pods are remembered, so that no message is written twice. */
 const MAX_REMEMBERED = 500;
 
 type MessageOf<Type extends BusBody['type']> = Extract<BusMessage, { type: Type }>;
 
-/** Which pod has which stream of the session's client: made when a session first needs it. */
+/** Tracks which pod has which stream of the session's client. Created when a session first needs it. */
 export class StreamOwnership {
   readonly #context: SessionContext;
   readonly #outbound: Outbound;
   readonly #peers: Peers;
-  /** Who waits for another pod's reply, by the stream that it is about. */
+  /** The callers that wait for another pod's reply, by stream. */
   readonly #questions = new Map<string, Set<(answer: StreamState) => void>>();
-  /** When this pod announced standalone streams, until it hears its own announcement. */
+  /** When this pod announced standalone streams. An entry is removed when the bus returns the announcement. */
   #unheard: number[] = [];
-  /** Messages of this pod's server that no pod has acknowledged. */
+  /** Messages of this pod's server that were not acknowledged. */
   #held: HeldMessages | undefined;
   #lastSeq = 0;
   /** Messages of other pods that were written here, as `<sender>:<number>`. */
   #written: Set<string> | undefined;
-  /** By sender, the messages that are to be acknowledged in this turn. */
+  /** The messages to acknowledge in this turn, by sender. */
   #unacknowledged: Map<string, number[]> | undefined;
 
   constructor(context: SessionContext, outbound: Outbound, peers: Peers) {
@@ -40,7 +40,7 @@ export class StreamOwnership {
     this.#peers = peers;
   }
 
-  /** Forgets what waits. */
+  /** Drops the waiting messages. */
   close(): void {
     this.#held?.clear();
   }
@@ -50,7 +50,7 @@ export class StreamOwnership {
    * client may be opening its stream at this moment.
    */
   async toStandalone(message: JSONRPCMessage, eventId: string | undefined): Promise<void> {
-    // For a server that runs elsewhere nobody hears the acknowledgement.
+    // If the server runs on another pod, this pod cannot use the acknowledgement.
     const seq = this.#context.hasServer ? ++this.#lastSeq : undefined;
     if (seq !== undefined) (this.#held ??= new HeldMessages()).add(seq, message, eventId);
     await this.#publish({ type: 'standalone', message, eventId, seq });
@@ -63,13 +63,13 @@ export class StreamOwnership {
 
   /**
    * The client's standalone stream is attached here now.
-   * @param resumed - whether the client has named the last event that it has seen
-   * @param since - when its request came, by `performance.now()`
+   * @param resumed - whether the client sent `Last-Event-ID`
+   * @param since - when its request arrived, by `performance.now()`
    */
   async standaloneOpened(resumed: boolean, since: number): Promise<void> {
     const now = performance.now();
     this.#unheard.push(now);
-    // Published before anything is written, so that no other pod writes to its older stream after this one.
+    // Publish before writing, so that no other pod writes to its older stream after this.
     const openingMs = Math.max(0, now - since);
     const published = this.#publish({ type: 'standalone-opened', resumed, acknowledges: true, openingMs });
     for (const { message, eventId } of this.#waitingFor(resumed, since)) {
@@ -101,7 +101,7 @@ export class StreamOwnership {
     for (const settle of this.#questions.get(about) ?? []) settle(state);
   }
 
-  /** The bus has brought back this pod's own announcement. */
+  /** The bus has returned this pod's own announcement. */
   onEcho(): void {
     this.#unheard.shift();
   }
@@ -109,7 +109,7 @@ export class StreamOwnership {
   /** Another pod's server has sent a message on the standalone stream. */
   async onStandalone({ from, message, eventId, seq, to }: MessageOf<'standalone'>): Promise<void> {
     if (seq !== undefined) {
-      // The sender has not heard yet that the stream is here. When it does, it sends its messages again, in their order.
+      // The sender does not know yet that the stream is here. When it knows, it sends its messages again in order.
       if (to === undefined && this.#awaitsEcho()) return;
       if (!this.#outbound.holdsStandaloneStream) return;
       this.#acknowledge(from, seq);
@@ -121,8 +121,8 @@ export class StreamOwnership {
   /** Another pod has opened the standalone stream. */
   async onStandaloneOpened(opened: MessageOf<'standalone-opened'>): Promise<void> {
     const { from, resumed = false, acknowledges, openingMs = 0 } = opened;
-    // Of several streams that are opened at once, the one that the bus announces last stays: until this pod hears its
-    // own announcement, those that it hears are older.
+    // If several streams are opened at the same time, the one that the bus announces last stays. Until this pod
+    // receives its own announcement, the announcements that it receives are older.
     if (this.#awaitsEcho()) return;
     this.#outbound.closeStandaloneStream();
     const waiting = this.#waitingFor(resumed, performance.now() - openingMs);
@@ -140,9 +140,9 @@ export class StreamOwnership {
   }
 
   /**
-   * What waits for the standalone stream. A client that has resumed it reads from the log what was logged.
-   * @param since - when the client's GET came, by `performance.now()`. One process drops a notification that is sent
-   *   before that. A question is worth a second try: its server waits, and the client's call may have overtaken its GET.
+   * The messages to write to the standalone stream. If the client has resumed it, logged messages come from the log.
+   * @param since - when the client's GET arrived, by `performance.now()`. Older notifications are dropped, as in one
+   *   process. Older requests are sent: the server waits, and the client's call may have overtaken its GET
    */
   #waitingFor(resumed: boolean, since: number): readonly HeldMessage[] {
     const waiting = (this.#held?.waiting ?? []).filter(({ message, sentAt }) => sentAt >= since || isRequest(message));
@@ -162,7 +162,7 @@ export class StreamOwnership {
     return true;
   }
 
-  /** Acknowledges at the end of the turn, together with what else has come in it. */
+  /** Acknowledges at the end of the turn, together with the other messages of the turn. */
   #acknowledge(to: string, seq: number): void {
     if (!this.#unacknowledged) {
       this.#unacknowledged = new Map();
@@ -177,7 +177,10 @@ export class StreamOwnership {
     else this.#unacknowledged.set(to, [seq]);
   }
 
-  /** Publishes a question and waits for an answer: 'gone' when none comes, 'unasked' when it could not be asked. */
+  /**
+   * Publishes a question and waits for an answer: 'gone' if none arrives, 'unasked' if the bus did not take the
+   * question.
+   */
   async #question(about: string, body: BusBody, timeoutMs: number): Promise<StreamState> {
     const waiting = this.#questions.get(about) ?? new Set();
     this.#questions.set(about, waiting);

@@ -12,21 +12,24 @@ import { isResponse } from '../http/jsonRpc.js';
 import { serverNameOf } from './otherServer.js';
 import { subscriptionProblem } from './subscriptionLimits.js';
 
-/** The extra info of messages that the client sent on another pod, or before a restart, and that are replayed here. */
+/** The extra info of replayed messages: the client sent them to another pod, or before a restart. */
 export interface ReplayedMessageExtraInfo extends MessageExtraInfo {
-  /** Set on messages that are replayed; absent on messages that have just come from the client. */
+  /** True for replayed messages; absent for messages that the client has just sent. */
   replayed?: true;
 }
 
-/** How long a server may take to answer one replayed message; it is served all the same afterwards. */
+/** How long a server may take to answer one replayed message. After that the session is served without this answer. */
 const ANSWER_TIMEOUT_MS = 10_000;
 
-/** No client knows it, so no client's request has an id that begins with it. Made at first use: workerd allows no random values on import. */
+/**
+ * Clients do not know it, so the id of a client's request never begins with it. Made on first use: workerd does not
+ * allow random values during import.
+ */
 let prefix: string | undefined;
 let count = 0;
 
 /**
- * What the server on this pod knows of the client, from the client directly, from another pod, or by replay. It replays
+ * What the server on this pod knows about the client: from the client, from another pod, or by replay. It replays
  * messages exactly as the client sent them, and consumes the answers.
  */
 export class HandshakeReplay {
@@ -36,7 +39,7 @@ export class HandshakeReplay {
   #serverName: string | undefined;
   #logLevel: string | undefined;
   #subscriptions: Set<string> | undefined;
-  /** Absent while no answer is awaited. */
+  /** Undefined if no answer is awaited. */
   #waiting: Map<string, (answer: JSONRPCMessage) => void> | undefined;
 
   constructor(context: SessionContext) {
@@ -60,12 +63,12 @@ export class HandshakeReplay {
     return subscriptionProblem(this.#subscriptions, uri, this.#context.options.maxSubscriptionBytes);
   }
 
-  /** The name that the server has given in its answer to `initialize`. */
+  /** The server's name from its answer to `initialize`. */
   get serverName(): string | undefined {
     return this.#serverName;
   }
 
-  /** @param result - of `initialize` */
+  /** @param result - the result of `initialize` */
   noteHandshakeResult(result: unknown): void {
     this.#serverName = serverNameOf(result);
   }
@@ -90,7 +93,7 @@ export class HandshakeReplay {
     return settle !== undefined;
   }
 
-  /** Replays the whole record to a server that knows nothing yet. The negotiated version is negotiated again. */
+  /** Replays the whole record to a new server. The server negotiates the same protocol version again. */
   async replayAll({ initialized, metadata }: SessionData, extra: MessageExtraInfo): Promise<void> {
     const { initialize, protocolVersion, logLevel, subscriptions = [] } = metadata?.mcp ?? {};
     this.#initialized = initialized;
@@ -103,14 +106,17 @@ export class HandshakeReplay {
     await this.replayChanges({ logLevel, subscriptions }, extra);
   }
 
-  /** Replays the end of the handshake if the server does not know it. Another pod, which got it, may not have told this one. */
+  /**
+   * Replays the end of the handshake if the server does not know it: the message of the pod that received it may be
+   * lost.
+   */
   replayHandshakeEnd({ initialized }: SessionData, extra: MessageExtraInfo): void {
     if (!initialized || this.#initialized) return;
     this.#initialized = true;
     this.#replayInitialized(extra);
   }
 
-  /** Replays the log level and the subscriptions in which the record differs from what the server knows. */
+  /** Replays the log level and the subscriptions if the record differs from what the server knows. */
   async replayChanges({ logLevel, subscriptions = [] }: McpSessionState, extra: MessageExtraInfo): Promise<void> {
     const replayed: Promise<unknown>[] = [];
     if (logLevel !== undefined && logLevel !== this.#logLevel) {
@@ -147,7 +153,7 @@ export class HandshakeReplay {
   }
 
   /**
-   * Settles when the server has answered; a refusal is reported, because the server accepted the message the first time.
+   * Settles after the server's answer. A refusal is reported, because the server accepted the same message before.
    * @returns the answer, if there is one
    */
   async #request(

@@ -3,9 +3,10 @@ import { clearTimeout, setTimeout } from '../../timers.js';
 const tails = new WeakMap<object, Map<string, Promise<void>>>();
 
 /**
- * Runs `work` behind what runs under the same owner and key already, in this process. Who takes longer than `timeoutMs`
- * is waited for no more: something that never ends must not hold up the others for ever.
- * @param work - is given a way to see that it is waited for no more, so that it can leave alone what is the others' now
+ * Runs `work` after all earlier work with the same owner and key in this process. After `timeoutMs` the next work
+ * starts anyway: work that never ends must not block the others.
+ * @param work - gets a function that returns true after the timeout. Then it must not write, because other work may be
+ *   running
  */
 export async function exclusively<T>(
   owner: object,

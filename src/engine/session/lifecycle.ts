@@ -27,17 +27,17 @@ import type { StoredSession } from './storedSession.js';
 import { type Ending, terminate } from './termination.js';
 
 /**
- * Opens the session for the first exchange, admits later ones or refuses them, and ends the session. In external mode the
- * store decides, at every exchange.
+ * Opens the session for the first exchange, admits or refuses later ones, and ends the session. In external mode the
+ * store decides for every exchange.
  */
 export class SessionLifecycle implements LookupHost, Ending {
   readonly #context: SessionContext;
-  /** In external mode: the session as the store has it. */
+  /** Defined in external mode: the session in the store. */
   readonly #stored: StoredSession | undefined;
-  /** In external mode. */
+  /** Defined in external mode. */
   readonly #otherPods: OtherPods | undefined;
   #state: 'new' | 'opening' | 'open' = 'new';
-  /** In external mode: set while a client ends the session. */
+  /** Set in external mode while a client ends the session. */
   removal: Promise<boolean> | undefined;
 
   constructor(context: SessionContext, stored: StoredSession | undefined, otherPods: OtherPods | undefined) {
@@ -46,7 +46,7 @@ export class SessionLifecycle implements LookupHost, Ending {
     this.#otherPods = otherPods;
   }
 
-  /** Opens the session: in the store first, then for the application, and only then for the client. */
+  /** Opens the session in this order: store, application, client. */
   async open(exchange: Exchange, request: InitializeRequest, batchSize: number): Promise<Reply | undefined> {
     const context = this.#context;
     const { options } = context;
@@ -80,7 +80,7 @@ export class SessionLifecycle implements LookupHost, Ending {
     context.sessionId = sessionId;
     this.#state = 'open';
     try {
-      // close() may have run while the store was asked.
+      // close() may have run during the store's call.
       if (sessionId && !context.closed) await this.#otherPods?.join(sessionId, waits);
       if (sessionId && !context.closed) await options.onsessioninitialized?.(sessionId);
     } catch (error) {
@@ -92,7 +92,7 @@ export class SessionLifecycle implements LookupHost, Ending {
     return sessionNotFound();
   }
 
-  /** Ends a session that was opened and whose client is not told of it: nobody can come back to it. */
+  /** Ends a session that was opened, but whose id the client did not receive. No client can use it. */
   async discard(): Promise<void> {
     const { options, report, sessionId } = this.#context;
     if (options.storeAccess && sessionId !== undefined) await options.storeAccess.remove(sessionId).catch(report);
@@ -123,9 +123,9 @@ export class SessionLifecycle implements LookupHost, Ending {
   }
 
   /**
-   * Lets an exchange of the session pass; the server on this pod is recovered if it does not know the session yet.
-   * @param recover - whether the server must know the session for what follows
-   * @returns the reply if the exchange is not this session's, or speaks an unsupported protocol version
+   * Admits an exchange of the session. Recovers the server on this pod if it does not know the session yet.
+   * @param recover - whether the exchange needs the server to know the session
+   * @returns the reply if the exchange is for another session, or has an unsupported protocol version
    */
   async admit(exchange: Exchange, admitted: Admitted, recover = true): Promise<Reply | undefined> {
     if (this.#context.options.sessionIdGenerator) {
@@ -138,7 +138,7 @@ export class SessionLifecycle implements LookupHost, Ending {
     return refuseVersion(exchange, this.report);
   }
 
-  /** The store learns that the client has completed the handshake before the server does. */
+  /** Stores that the client has completed the handshake, before the server receives it. */
   recordHandshake(exchange: Exchange, messages: JSONRPCMessage[]): Promise<Reply | undefined> | undefined {
     if (!this.#stored || !messages.some(isInitialized)) return undefined;
     return this.#recordInitialized(this.#stored, waitsOf(exchange, this.#context.options));
@@ -153,7 +153,7 @@ export class SessionLifecycle implements LookupHost, Ending {
     }
   }
 
-  /** Ends the session for every pod, because its client wants so. */
+  /** Ends the session for every pod, as its client asked. */
   terminate(exchange: Exchange): Promise<Reply> {
     return terminate(this, waitsOf(exchange, this.options));
   }
@@ -188,7 +188,7 @@ export class SessionLifecycle implements LookupHost, Ending {
   ): Promise<Reply | undefined> {
     const context = this.#context;
     const { sessionId } = record;
-    // While the store was asked, another exchange may have closed this transport or bound it to another session.
+    // During the store's call, another exchange may have closed this transport or bound it to another session.
     if (this.#servesAnother(sessionId)) return refuseNotFound(context.report);
     context.sessionId ??= sessionId;
     this.#state = 'open';
@@ -200,7 +200,7 @@ export class SessionLifecycle implements LookupHost, Ending {
 
   #servesAnother(sessionId: string): boolean {
     const { closed, sessionId: served } = this.#context;
-    // The session that is being opened has no id that a client could know.
+    // While the session is being opened, no client can know its id.
     return closed || this.#state === 'opening' || (served !== undefined && served !== sessionId);
   }
 }

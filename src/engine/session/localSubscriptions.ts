@@ -1,7 +1,7 @@
 import type { JSONRPCRequest } from 'mcp-sdk-upstream/types.js';
 import { subscriptionProblem } from './subscriptionLimits.js';
 
-/** What the client of one session has subscribed to, in memory mode. */
+/** The resource subscriptions of one session in memory mode. */
 export class LocalSubscriptions {
   readonly #maxBytes: number;
   #uris: Set<string> | undefined;
@@ -14,10 +14,10 @@ export class LocalSubscriptions {
     return this.#uris?.has(uri) ?? false;
   }
 
-  /** What to note when the server has accepted this request. */
+  /** Returns what to record after the server has accepted this request. */
   onresult({ method, params }: JSONRPCRequest): (() => void) | undefined {
     if (method !== 'resources/subscribe' && method !== 'resources/unsubscribe') return undefined;
-    // The SDK's servers refuse anything else, but the handler may be the application's.
+    // The SDK's servers refuse other types, but the application may have its own handler.
     const uri = params?.uri;
     if (typeof uri !== 'string') return undefined;
     if (method === 'resources/unsubscribe') return () => void this.#uris?.delete(uri);

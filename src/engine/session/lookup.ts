@@ -10,39 +10,39 @@ import { INVALID_REQUEST, refuse, refuseNotFound, storeFailure } from '../http/r
 import { isSessionId } from '../../ports/sessionId.js';
 import { performance } from '../../timers.js';
 
-/** What this pod has of a session already. */
+/** What this pod already knows about a session. */
 export interface KnownSession {
-  /** The record as it was last read. */
+  /** The record from the last read. */
   readonly record: SessionData | undefined;
-  /** The record, where it is fresh enough to go on with; the store is then asked in the background. */
+  /** The record if it is fresh enough to continue without the store. Then the store is asked in the background. */
   trusted(): SessionData | undefined;
-  /** How many changes of this pod's own have begun or ended. */
+  /** How many changes by this pod have begun or ended. */
   readonly ownChanges: number;
   /**
-   * The store has answered.
-   * @param askedAt - when it was asked, by `performance.now()`
-   * @param ownChanges - how many there were then
-   * @returns the record to go on with
+   * Records the store's answer.
+   * @param askedAt - the time of the call, by `performance.now()`
+   * @param ownChanges - the number of own changes at that time
+   * @returns the record to continue with
    */
   confirmed(record: SessionData, askedAt: number, ownChanges: number): SessionData;
 }
 
-/** What the look-up of an exchange's session has found, if the exchange may go on. */
+/** The result of a look-up if the exchange may continue. */
 export type Admitted =
-  /** It opens a session. */
+  /** The exchange opens a session. */
   | { readonly kind: 'opens' }
-  /** The store was not asked: memory mode, or a request that names no session. What this process holds decides. */
+  /** The store was not asked: memory mode, or a request without a session id. The state of this process decides. */
   | { readonly kind: 'local' }
   /** The store has the session, and the client may use it. */
   | { readonly kind: 'stored'; readonly record: SessionData };
 
-/** What a look-up needs of the transport, or of the handler, that it is made for. */
+/** The part of a transport or handler that a look-up needs. */
 export interface LookupHost {
   readonly options: ResolvedOptions;
   readonly report: ReportError;
-  /** The store does not have the session: forgets what this pod holds for it. */
+  /** Forgets the session on this pod: the store does not have it. */
   onMissing(sessionId: string): Promise<void> | undefined;
-  /** Tells the other pods that the session has ended. */
+  /** Informs the other pods that the session has ended. */
   tellEnded(sessionId: string): void;
 }
 
@@ -50,10 +50,11 @@ const OPENS: Admitted = { kind: 'opens' };
 const LOCAL: Admitted = { kind: 'local' };
 
 /**
- * Decides whether the session that an exchange names exists for its client. In external mode the store is asked, and
+ * Decides whether the session of an exchange exists for its client. In external mode it asks the store, which also
  * refreshes the session.
- * @param known - what this pod has of the session
- * @returns the reply if the exchange may not go on: 404, 503 if the store failed, 400 if it would open a second session
+ * @param known - what this pod knows about the session
+ * @returns the reply if the exchange may not continue: 404, 503 if the store failed, 400 if it would open a second
+ *   session
  */
 export function lookUp(
   host: LookupHost,
@@ -84,21 +85,21 @@ async function lookUpStored(
   }
   if (found === 'missing') {
     await host.onMissing(sessionId);
-    // The pod that ended it may have had no way to tell the others. Not awaited: the reply takes as long as for a session of
-    // another client.
+    // The pod that ended it may not have reached the others. Not awaited, so that the reply takes as long as for a
+    // session of another client.
     if (exchange.method === 'DELETE' && isSessionId(sessionId)) host.tellEnded(sessionId);
   } else if (found !== 'foreign') {
     if (!opens && found !== 'ours') return { kind: 'stored', record: found };
     return refuse(report, 400, INVALID_REQUEST, 'Invalid Request: Server already initialized');
   }
-  // A client whose session is gone may send its old id when it starts over.
+  // A client whose session has ended may send the old id with a new `initialize`.
   return opens ? OPENS : refuseNotFound(report);
 }
 
-/** What the store says of a session to a client: its record, or as much as the client may know, or needs to. */
+/** The store's answer for one client: the record, or only whether the session exists and belongs to the client. */
 type Found = SessionData | 'ours' | 'foreign' | 'missing';
 
-/** Whose a session is comes first where it may be someone else's: reading a record may cost much more than asking for it. */
+/** Asks for the owner first if the session may belong to another client: reading the record may cost much more. */
 async function find(
   options: ResolvedOptions,
   exchange: Exchange,
@@ -113,7 +114,7 @@ async function find(
   const isOurs = (owner: SessionOwner | undefined): boolean =>
     belongsTo(owner, principal) && isInNamespace(owner, options.namespace);
   const isKnown = known?.record !== undefined && isOurs(known.record.metadata?.mcp);
-  // Where clients have no principals a session is nobody else's, and looking first would cost a trip more.
+  // Without principals a session cannot belong to another client, and the check would cost one more round trip.
   if (opens || (principal !== undefined && !isKnown)) {
     const owner = await storeAccess.owner(sessionId, waits);
     if (owner === null) return 'missing';

@@ -2,21 +2,21 @@ import { SessionRecoveryError } from '../../errors.js';
 import type { SessionData } from '../../ports/sessionStore.js';
 import type { SessionContext } from '../context.js';
 
-/** Another name, a longer one for example, is not kept with a session. */
+/** Names of another form, for example longer ones, are not stored. */
 const KEPT_NAME = /^[\x20-\x7e]{1,64}$/;
 
-/** Pods, and stores of transports that the application made itself, that have had the report. */
+/** The hosts that have reported it already, and the stores of hand-wired transports. */
 const reported = new WeakSet<object>();
 
-/** The name in a server's answer to `initialize`, if it can be kept. */
+/** The name in a server's answer to `initialize`, if it can be stored. */
 export function serverNameOf(result: unknown): string | undefined {
   const { name } = (result as { serverInfo?: { name?: unknown } } | undefined)?.serverInfo ?? {};
   return typeof name === 'string' && KEPT_NAME.test(name) ? name : undefined;
 }
 
 /**
- * Reports once that this pod recovers a session of a server with another name: two MCP servers share a store, and nothing
- * separates their sessions. The session is served all the same, because a server may be renamed in a rolling deploy.
+ * Reports once that this pod recovers a session of a server with another name: two MCP servers may share a store
+ * without separate namespaces. The session is still served, because a rolling deploy may rename a server.
  */
 export function reportOtherServer(
   { options, report }: SessionContext,

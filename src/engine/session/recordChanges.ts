@@ -4,7 +4,7 @@ import { MAX_SUBSCRIPTIONS, type SessionPatch } from '../../ports/sessionStore.j
 import type { OtherPods, SessionContext } from '../context.js';
 import type { StoreAccess } from './storeAccess.js';
 
-/** This pod's own changes of a session's record. Made with the first change: most sessions on a pod have none. */
+/** Changes that this pod made to a session's record. Created with the first change: most sessions have none. */
 export class RecordChanges {
   readonly #sessionId: string;
   readonly #storeAccess: StoreAccess;
@@ -13,7 +13,7 @@ export class RecordChanges {
   #count = 0;
   #underWay = 0;
   #refreshesAfter = false;
-  /** Changes that the client was told of while the store did not answer. */
+  /** Changes that were confirmed to the client while the store did not answer. */
   #unsaved: SessionPatch[] = [];
 
   constructor(sessionId: string, storeAccess: StoreAccess, context: SessionContext, otherPods: OtherPods) {
@@ -36,7 +36,7 @@ export class RecordChanges {
     return this.#unsaved.length > 0;
   }
 
-  /** The record is read again after the changes that are under way. */
+  /** Makes the pod read the record again after the changes under way. */
   refreshAfter(): void {
     this.#refreshesAfter = true;
   }

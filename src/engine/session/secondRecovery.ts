@@ -3,7 +3,7 @@ export interface RecoveredTransport {
   readonly closed: boolean;
 }
 
-/** The newest recoveries that are remembered, over all sessions of the process. */
+/** How many of the newest recoveries the process remembers, over all sessions. */
 const MAX_REMEMBERED = 32;
 
 const recovered = new Map<string, WeakRef<RecoveredTransport>>();
@@ -11,7 +11,7 @@ let warned = false;
 
 /**
  * Warns once for the process if a session is recovered while another transport of the process has recovered it and is
- * still open: the application does not keep its transports, and builds one, and a server, for each request.
+ * still open: the application builds a new transport and server for each request.
  */
 export function noteRecovery(sessionId: string, transport: RecoveredTransport): void {
   if (warned) return;

@@ -12,33 +12,33 @@ import type { SessionStateEntry, StateWrite } from '../../ports/sessionStore.js'
 import { kindOf } from '../../validate.js';
 
 /**
- * What an application keeps for a session: one JSON value, the same on every pod. It lives and dies with the session.
- * Every method throws `SessionNotFoundError` where the session has ended, and brings none back;
- * `SessionStoreUnavailableError` where the store cannot be asked; `SessionStoreUnsupportedError` where it keeps no state.
+ * What an application keeps for a session: one JSON value, the same on every pod. It ends with the session. Every
+ * method throws `SessionNotFoundError` if the session has ended, and never creates a session;
+ * `SessionStoreUnavailableError` if the store fails; `SessionStoreUnsupportedError` if the store does not keep state.
  */
 export interface SessionState<T = unknown> {
-  /** @returns undefined where nothing is kept */
+  /** @returns undefined if there is no state */
   get(): Promise<T | undefined>;
   /**
-   * Replaces the state, whatever others have written meanwhile.
+   * Replaces the state, including changes that other callers made meanwhile.
    * @throws SessionStateTooLargeError over `maxStateBytes`
-   * @throws InvalidOptionError where the value is none that JSON can hold
+   * @throws InvalidOptionError if JSON cannot represent the value
    */
   set(value: T): Promise<void>;
   /**
-   * Replaces the state by what `fn` makes of it, atomically: where somebody else has written meanwhile, `fn` is called
-   * again with what they wrote. So it should do nothing else. For work that must not be repeated there is `withLock`.
-   * @returns what was written
-   * @throws as `set` does, and SessionStateConflictError where others were quicker a hundred times
+   * Replaces the state by the result of `fn`, atomically. If another caller has written meanwhile, `fn` is called again
+   * with the new state, so it should have no side effects. For work that must not be repeated, use `withLock`.
+   * @returns the written state
+   * @throws the errors of `set`, and SessionStateConflictError if other callers wrote first a hundred times
    */
   update(fn: (current: T | undefined) => T | Promise<T>): Promise<T>;
-  /** Removes the state; nothing where none is kept. */
+  /** Removes the state, if there is one. */
   delete(): Promise<void>;
 }
 
-/** What a request handler is given of the request: all that is needed of the SDK's `RequestHandlerExtra`. */
+/** The part of the SDK's `RequestHandlerExtra` that `sessionState` needs. */
 export interface RequestExtra {
-  /** The request that brought the message, as the SDK passes it on. */
+  /** The HTTP request of the message, as the SDK passes it to handlers. */
   readonly requestInfo?: object | undefined;
 }
 
@@ -47,9 +47,9 @@ const MAX_BACKOFF_MS = 200;
 const encoder = new TextEncoder();
 
 /**
- * The state of the session that a request belongs to, on whichever pod it is served.
- * @param extra - what the SDK hands to every handler of a tool, resource, prompt or request, or a copy of it
- * @throws InvalidOptionError where the request came through no transport of this package
+ * The state of the session that a request belongs to, on any pod.
+ * @param extra - the `extra` argument of a handler of a tool, resource, prompt or request, or a copy of it
+ * @throws InvalidOptionError if the request did not come through a transport of this package
  */
 export function sessionState<T = unknown>(extra: RequestExtra): SessionState<T> {
   const access = extra?.requestInfo && LazyRequestInfo.stateOf(extra.requestInfo);
@@ -57,7 +57,7 @@ export function sessionState<T = unknown>(extra: RequestExtra): SessionState<T> 
     throw new InvalidOptionError(
       'extra',
       kindOf(extra),
-      'what a request handler is given, of a request that came through a transport of this package'
+      'the extra argument of a request handler, for a request that came through a transport of this package'
     );
   }
   return new StoredState<T>(access);
@@ -88,11 +88,11 @@ class StoredState<T> implements SessionState<T> {
       const { value, version } = await this.#read();
       const next = await fn(value);
       if (await this.#write(this.#encode(next), version)) return next;
-      // At random, so that those who met do not meet again.
+      // Random, so that callers that conflicted do not conflict again.
       const backoffMs = Math.random() * Math.min(2 ** attempt, MAX_BACKOFF_MS);
       await pause(backoffMs);
     }
-    throw new SessionStateConflictError(`The state was changed by others during each of ${MAX_ATTEMPTS} updates`);
+    throw new SessionStateConflictError(`Other callers changed the state in each of ${MAX_ATTEMPTS} attempts`);
   }
 
   async #read(): Promise<{ value: T | undefined; version: number }> {
@@ -106,7 +106,7 @@ class StoredState<T> implements SessionState<T> {
     }
   }
 
-  /** @returns false where the state has another version */
+  /** @returns false if the state has another version */
   async #write(text: string | null, ifVersion?: number): Promise<boolean> {
     const written = await this.#access.putState(text, ifVersion);
     if (written === 'missing') throw gone();
@@ -118,7 +118,7 @@ class StoredState<T> implements SessionState<T> {
     try {
       text = JSON.stringify(value);
     } catch {
-      // As for what JSON leaves out: the value is not to be shown.
+      // Handled below like a value that JSON leaves out. The error must not show the value.
     }
     if (text === undefined) throw new InvalidOptionError('value', kindOf(value), 'a value that JSON can hold');
     const { maxStateBytes } = this.#access;
@@ -127,7 +127,7 @@ class StoredState<T> implements SessionState<T> {
       const bytes = text.length > maxStateBytes ? text.length : encoder.encode(text).length;
       if (bytes > maxStateBytes) {
         throw new SessionStateTooLargeError(
-          `The state is over ${maxStateBytes} bytes of JSON (maxStateBytes): ${bytes} or more`
+          `The state exceeds ${maxStateBytes} bytes of JSON (maxStateBytes): ${bytes} or more`
         );
       }
     }
@@ -137,13 +137,13 @@ class StoredState<T> implements SessionState<T> {
 
 function gone(): SessionNotFoundError {
   return new SessionNotFoundError(
-    'There is no such session: it has ended, and its state with it, or the transport has none'
+    'The session does not exist: it has ended, and its state was removed, or the transport has no session'
   );
 }
 
 const NOTHING: SessionStateEntry = { value: null, version: 0 };
 
-/** The state of one session: in the store, or in memory mode with the transport, and gone with it. */
+/** The state of one session: in the store, or in memory mode in the transport, where it ends with the transport. */
 export class EngineState implements StateAccess {
   readonly #context: SessionContext;
   #local = NOTHING;

@@ -17,20 +17,23 @@ import { exclusively } from './keyedMutex.js';
 import { fingerprint } from '../../ports/sessionId.js';
 import { Date } from '../../timers.js';
 
-/** A change is stored after the session was looked up, in the same exchange, so it has less time than the look-up. */
+/** A change is stored after the look-up in the same exchange, so it has less time than the look-up. */
 const PATCH_TIMEOUT_MS = 1000;
 
-/** How long a pod goes without looking for a session that it holds: so long may one live here that ended unheard. */
+/**
+ * Maximum time between two checks of a session that a pod holds. If the message about its end is lost, the session is
+ * served for at most this time.
+ */
 const MAX_REFRESH_MS = 20_000;
 
 /**
- * The engine's way to the session store: every call has a deadline, every failure becomes one of two errors,
- * and stores with only the five required methods look like the ones with all of them.
+ * The engine's access to the session store. Every call has a timeout, and every failure becomes one of two errors. A
+ * store with only the five required methods is used like a store with all methods.
  */
 export class StoreAccess {
   readonly #store: SessionStore;
   readonly #timeoutMs: number;
-  /** Milliseconds after which a pod refreshes a session that only holds a stream: well within the time to live. */
+  /** How often a pod refreshes a session that only has a stream, in milliseconds: well within the time to live. */
   readonly refreshMs: number;
 
   constructor(store: SessionStore, timeoutMs: number) {
@@ -43,7 +46,7 @@ export class StoreAccess {
     return this.#ask('storeSession', data.sessionId, store => store.storeSession(data.sessionId, data), waits);
   }
 
-  /** Validates, refreshes and reads in one step; null when the store says that the session is not there. */
+  /** Validates, refreshes and reads in one step. Null if the store does not have the session. */
   async touch(sessionId: string, known?: SessionData, waits?: WaitBudget): Promise<SessionData | null> {
     const touch = (store: SessionStore): Promise<SessionData | null> =>
       store.touchSession ? store.touchSession(sessionId, known) : readAndRefresh(store, sessionId);
@@ -52,7 +55,10 @@ export class StoreAccess {
     return record;
   }
 
-  /** Who may use the session; null when the store says that it is not there, undefined if the store has no such method. */
+  /**
+   * The owner of the session. Null if the store does not have the session, undefined if the store does not have this
+   * method.
+   */
   async owner(sessionId: string, waits?: WaitBudget): Promise<SessionOwner | null | undefined> {
     if (!this.#store.getSessionOwner) return undefined;
     const ownerOf = async (store: SessionStore): Promise<SessionOwner | null> =>
@@ -60,14 +66,14 @@ export class StoreAccess {
     return this.#ask('getSessionOwner', sessionId, ownerOf, waits);
   }
 
-  /** Looks without refreshing; null when the store says that the session is not there. */
+  /** Reads without refreshing. Null if the store does not have the session. */
   async read(sessionId: string): Promise<SessionData | null> {
     const record = (await this.#ask('getSession', sessionId, store => store.getSession(sessionId))) ?? null;
     if (record) checkRecord(sessionId, record);
     return record;
   }
 
-  /** @returns false where the session is missing */
+  /** @returns false if the session is missing */
   patch(sessionId: string, patch: SessionPatch, waits?: WaitBudget): Promise<boolean> {
     const change = (store: SessionStore): Promise<boolean> =>
       store.patchSession
@@ -86,7 +92,7 @@ export class StoreAccess {
     return removed !== false;
   }
 
-  /** The application's state; null where the session is missing. @throws SessionStoreUnsupportedError */
+  /** The application's state; null if the session is missing. @throws SessionStoreUnsupportedError */
   async getState(sessionId: string): Promise<SessionStateEntry | null> {
     this.#checkKeepsState();
     return this.#ask('getState', sessionId, async store => {
@@ -106,18 +112,18 @@ export class StoreAccess {
     );
   }
 
-  /** A record that is only ever created whole, and patched field by field, has no room for a state. */
+  /** A store with `patchSession` cannot replace a whole record, so the state cannot be kept in the record. */
   #checkKeepsState(): void {
     const store = this.#store;
     if (store.getState && store.putState) return;
     if (store.getState || store.putState || store.patchSession) {
       throw new SessionStoreUnsupportedError(
-        'sessionState needs a store with getState and putState, or one with the five required methods alone'
+        'sessionState needs a store with getState and putState, or one with only the five required methods'
       );
     }
   }
 
-  /** What reads a record and writes it back must not meet its like, or the session's end: not in this process. */
+  /** In this process, a read-modify-write must not overlap another one, or the deletion of the session. */
   #alone<T>(sessionId: string, work: (isLate: () => boolean) => Promise<T>): Promise<T> {
     return exclusively(this.#store, sessionId, this.#timeoutMs, work);
   }
@@ -155,7 +161,10 @@ async function readAndRefresh(store: SessionStore, sessionId: string): Promise<S
   return record ?? null;
 }
 
-/** The best that five separate calls can do: a session that another pod deletes between the two is written once more. */
+/**
+ * Not atomic: with the five required methods, a session that another pod deletes between read and write is written
+ * again.
+ */
 async function readAndReplace(
   store: SessionStore,
   sessionId: string,
@@ -165,8 +174,8 @@ async function readAndReplace(
   const record = await store.getSession(sessionId);
   if (!record) return false;
   const changed = change(record);
-  // Others have had their turn since the record was read: the session may have changed, or ended.
-  if (isLate()) throw new SessionStoreUnavailableError('The record was read too late to be written back');
+  // Other work has started since the record was read: the session may have changed or ended.
+  if (isLate()) throw new SessionStoreUnavailableError('The store answered too late to write the record back');
   if (changed) await store.storeSession(sessionId, { ...changed, lastActivity: Date.now() });
   return true;
 }
@@ -195,10 +204,10 @@ function stateIn(record: SessionData): SessionStateEntry {
   if (isObject(state) && (state.value === null || typeof state.value === 'string') && Number.isInteger(state.version)) {
     return state as unknown as SessionStateEntry;
   }
-  throw new SessionRecordUnreadableError('metadata.mcp.state is no state');
+  throw new SessionRecordUnreadableError('metadata.mcp.state has an invalid shape');
 }
 
-/** A record comes from outside: from another version, another program, a truncated write. */
+/** A record may be invalid: it may come from another version, another program or a truncated write. */
 function checkRecord(sessionId: string, record: SessionData): void {
   const problem = recordProblem(sessionId, record);
   if (problem !== undefined) {
@@ -207,23 +216,23 @@ function checkRecord(sessionId: string, record: SessionData): void {
 }
 
 function recordProblem(sessionId: string, record: unknown): string | undefined {
-  if (!isObject(record)) return 'it is no object';
-  if (record.sessionId !== sessionId) return 'it is of another session';
+  if (!isObject(record)) return 'it is not an object';
+  if (record.sessionId !== sessionId) return 'it belongs to another session';
   if (record.metadata === undefined || record.metadata === null) return undefined;
-  if (!isObject(record.metadata)) return 'metadata is no object';
+  if (!isObject(record.metadata)) return 'metadata is not an object';
   const { mcp } = record.metadata;
   if (mcp === undefined) return undefined;
-  if (!isObject(mcp)) return 'metadata.mcp is no object';
+  if (!isObject(mcp)) return 'metadata.mcp is not an object';
   if (mcp.version !== undefined && mcp.version !== 1) return 'it was written by a newer version of this package';
-  if (mcp.initialize !== undefined && !isObject(mcp.initialize)) return 'metadata.mcp.initialize is no object';
+  if (mcp.initialize !== undefined && !isObject(mcp.initialize)) return 'metadata.mcp.initialize is not an object';
   for (const field of ['protocolVersion', 'principal', 'logLevel', 'namespace', 'serverName']) {
-    if (mcp[field] !== undefined && typeof mcp[field] !== 'string') return `metadata.mcp.${field} is no string`;
+    if (mcp[field] !== undefined && typeof mcp[field] !== 'string') return `metadata.mcp.${field} is not a string`;
   }
   const { subscriptions } = mcp;
   const readable =
     subscriptions === undefined ||
     (Array.isArray(subscriptions) && subscriptions.every((uri: unknown) => typeof uri === 'string'));
-  return readable ? undefined : 'metadata.mcp.subscriptions is no list of strings';
+  return readable ? undefined : 'metadata.mcp.subscriptions is not a list of strings';
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

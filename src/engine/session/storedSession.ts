@@ -22,7 +22,9 @@ import type { StoreAccess } from './storeAccess.js';
 /** How often a session that has ended checks whether its open requests are answered. */
 const ANSWER_POLL_MS = 100;
 
-/** One session as this pod holds it in external mode: the record, how fresh it is, and the server that it was replayed to. */
+/**
+ * One session on this pod in external mode: its record, how fresh the record is, and what was replayed to the server.
+ */
 export class StoredSession implements KnownSession {
   readonly #storeAccess: StoreAccess;
   readonly #context: SessionContext;
@@ -31,11 +33,11 @@ export class StoredSession implements KnownSession {
   readonly #server: HandshakeReplay;
   #record: SessionData | undefined;
   #recovery: Promise<void> | undefined;
-  /** When the store was last asked for the session, and had it, by `performance.now()`. */
+  /** When the store was last asked and had the session, by `performance.now()`. */
   #confirmedAt = -Infinity;
-  /** Absent until this pod changes the record. */
+  /** Undefined until this pod changes the record. */
   #changes: RecordChanges | undefined;
-  /** Whether the store is being asked in the background. */
+  /** Whether a background read of the store is under way. */
   #refreshing = false;
 
   constructor(storeAccess: StoreAccess, context: SessionContext, otherPods: OtherPods) {
@@ -45,7 +47,7 @@ export class StoredSession implements KnownSession {
     this.#server = new HandshakeReplay(context);
   }
 
-  /** The record as it was last read, to ask the store for changes only. */
+  /** The record from the last read, so that the store only has to return changes. */
   get record(): SessionData | undefined {
     return this.#record;
   }
@@ -69,18 +71,21 @@ export class StoredSession implements KnownSession {
 
   confirmed(record: SessionData, askedAt: number, ownChanges: number): SessionData {
     this.#confirmedAt = askedAt;
-    // The record may lack what this pod changed while it was read: then the next look-up shows the change.
+    // The record may lack a change that this pod made during the read. The next look-up then returns it.
     const changes = this.#changes;
     const mayLack = changes && (changes.areUnderWay || changes.count !== ownChanges);
     return mayLack ? (this.#record ?? record) : record;
   }
 
-  /** Reads the record again, and brings the server here up to date. */
+  /** Reads the record again and updates the server on this pod. */
   async refresh(): Promise<void> {
     if (!(await this.#exists())) await this.#context.onEnded();
   }
 
-  /** Reads the record again after an exchange was admitted without asking. If the session is missing, its requests are still answered. */
+  /**
+   * Reads the record again after an exchange was admitted without the store. If the session is missing, its requests
+   * are still answered.
+   */
   async #refreshInBackground(): Promise<void> {
     if (await this.#exists()) return;
     this.#confirmedAt = -Infinity;
@@ -107,7 +112,9 @@ export class StoredSession implements KnownSession {
     return true;
   }
 
-  /** Writes a new session. Its protocol version is what the SDK's `Server` will negotiate; see {@link onresult}. */
+  /**
+   * Writes a new session. Its protocol version is the one that the SDK's `Server` will negotiate; see {@link onresult}.
+   */
   async create(
     sessionId: string,
     params: InitializeRequest['params'],
@@ -139,19 +146,19 @@ export class StoredSession implements KnownSession {
     return problem && `Too many subscriptions: ${problem}`;
   }
 
-  /** Consumes the server's answer to a replayed message: it goes to no client. */
+  /** Consumes the server's answer to a replayed message. It is not sent to a client. */
   consumeReplayAnswer(message: JSONRPCMessage): boolean {
     return this.#server.consumeAnswer(message);
   }
 
-  /** Whether the server on this pod is up to date with the client, and this record has no changes. */
+  /** Whether the server on this pod is up to date and this record contains no changes. */
   knows(record: SessionData): boolean {
     return record === this.#record && !this.#recovery && !this.#changes?.hasUnsaved;
   }
 
   /**
-   * Brings the server on this pod up to date with the client: with the whole record the first time, later with what other
-   * pods have changed. Concurrent exchanges share one recovery.
+   * Updates the server on this pod: the first time with the whole record, later with the changes of other pods.
+   * Concurrent exchanges share one recovery.
    */
   async adopt(record: SessionData, extra: MessageExtraInfo, waits?: WaitBudget): Promise<void> {
     if (!this.#record) {
@@ -163,17 +170,20 @@ export class StoredSession implements KnownSession {
     const isNews = record !== this.#record && !isOlder(record, this.#record);
     if (isNews) this.#record = record;
     if (isNews) this.#server.replayHandshakeEnd(record, extra);
-    // A record that was read before this pod's changes are saved says nothing about them.
+    // A record that was read before this pod's changes were saved does not contain them.
     if (this.#changes?.hasUnsaved) await this.#changes.saveUnsaved(waits);
     else if (isNews) await this.#server.replayChanges(record.metadata?.mcp ?? {}, extra);
   }
 
-  /** Settles when the server here has been recovered. */
+  /** Settles after the recovery of the server on this pod. */
   async recovered(): Promise<void> {
     await this.#recovery;
   }
 
-  /** Notes that the server here gets the end of the handshake from another pod. @returns false if it has it already */
+  /**
+   * Records that the server on this pod receives the end of the handshake from another pod. @returns false if it
+   * already has it
+   */
   acceptInitialized(): boolean {
     if (this.#server.initialized) return false;
     return (this.#server.initialized = true);
@@ -192,15 +202,15 @@ export class StoredSession implements KnownSession {
       if (serverName !== undefined) patch.serverName = serverName;
       await this.#storeAccess.patch(record.sessionId, patch, waits);
     } catch (error) {
-      // The client sends it again, maybe to another pod, which tells this one.
+      // The client sends it again, maybe to another pod. That pod then informs this one.
       this.#server.initialized = known;
       throw error;
     }
-    // A record that was read meanwhile is newer.
+    // Meanwhile a newer record may have been read.
     if (this.#record === record) this.#record = { ...record, initialized: true };
   }
 
-  /** What to store when the server has accepted this request, before the client gets the answer. */
+  /** Returns what to store after the server has accepted this request and before the client gets the answer. */
   onresult(
     request: JSONRPCRequest,
     waits?: WaitBudget
@@ -211,7 +221,7 @@ export class StoredSession implements KnownSession {
       case 'initialize':
         return result => this.#saveNegotiated(result, waits);
       case 'logging/setLevel':
-        // The SDK's servers refuse a level or a URI that is not a string, but the handler may be the application's.
+        // The SDK's servers refuse a level or a URI that is not a string, but the application may have its own handler.
         return typeof params.level === 'string'
           ? () => this.#saveLogLevel(params.level as LoggingLevel, waits)
           : undefined;
@@ -225,7 +235,7 @@ export class StoredSession implements KnownSession {
   }
 
   async #recover(record: SessionData, extra: MessageExtraInfo, waits: WaitBudget | undefined): Promise<void> {
-    // This pod listens to the others before anything is replayed: what they send meanwhile comes after the replay.
+    // This pod subscribes to the other pods before the replay. Their messages are then handled after the replay.
     const listening = this.#otherPods.join(record.sessionId, waits).then(() => this.#readAgain(record, waits));
     await this.#server.replayAll(record, extra);
     reportOtherServer(this.#context, record, this.#server.serverName);
@@ -246,7 +256,7 @@ export class StoredSession implements KnownSession {
     }
   }
 
-  /** What other pods sent before this one listened is lost: a change of the session, or its end. */
+  /** Messages that other pods sent before the subscription are lost: a change of the session, or its end. */
   async #readAgain(record: SessionData, waits: WaitBudget | undefined): Promise<SessionData | null> {
     try {
       return await this.#storeAccess.touch(record.sessionId, record, waits);
@@ -284,7 +294,7 @@ export class StoredSession implements KnownSession {
     await this.#save({ unsubscribe: uri }, waits);
   }
 
-  /** The client's request has succeeded and its answer waits: a store that fails now must not hold it back. */
+  /** The client's request has succeeded and its answer waits: a failure of the store must not hold it back. */
   async #save(patch: SessionPatch, waits: WaitBudget | undefined): Promise<void> {
     const sessionId = this.#record?.sessionId;
     if (sessionId === undefined) return;

@@ -2,9 +2,9 @@ import { MAX_SUBSCRIPTIONS } from '../../ports/sessionStore.js';
 import { exceedsBytes } from '../http/textSize.js';
 
 /**
- * Why a session may not subscribe to one more resource; undefined if it may. A URI that it is subscribed to already is
+ * Why a session may not subscribe to one more resource; undefined if it may. A URI with an existing subscription is
  * never refused.
- * @param maxBytes - of all its URIs together
+ * @param maxBytes - the limit for all its URIs together
  */
 export function subscriptionProblem(
   subscriptions: ReadonlySet<string> | undefined,

@@ -5,7 +5,7 @@ import type { Reply } from '../http/exchange.js';
 import { emptyReply, refuseNotFound, storeFailure } from '../http/replies.js';
 import type { ResolvedOptions } from '../options.js';
 
-/** A session that its client ends, whether or not this pod serves it. */
+/** A session that its client ends. This pod may or may not serve it. */
 export interface Ending {
   readonly sessionId: string | undefined;
   readonly options: ResolvedOptions;
@@ -17,7 +17,7 @@ export interface Ending {
   onEnded(): Promise<void>;
 }
 
-/** Ends a session for every pod: the store has removed it before the client is told. */
+/** Ends a session for every pod. The store removes it before the client gets the reply. */
 export async function terminate(ending: Ending, waits: WaitBudget): Promise<Reply> {
   const { options, report, sessionId, otherPods } = ending;
   if (options.storeAccess && sessionId !== undefined) {
@@ -27,7 +27,7 @@ export async function terminate(ending: Ending, waits: WaitBudget): Promise<Repl
       isFirst &&= removed;
     } catch (error) {
       ending.removal = undefined;
-      // The store may have removed it all the same: then the other pods find that out.
+      // The store may have removed it despite the error. This makes the other pods read it again.
       void otherPods?.changed();
       return storeFailure(error, report);
     }

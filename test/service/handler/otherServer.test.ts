@@ -28,8 +28,8 @@ const message =
 
 async function startServer(name: string, sessionStore: SessionStore, options: McpHandlerOptions = {}) {
   const errors: string[] = [];
-  // A store with five methods brings no bus, which is reported too.
-  const onerror = ({ message }: Error) => void (message.includes('brings no bus') || errors.push(message));
+  // A store with five methods has no bus, which is reported too.
+  const onerror = ({ message }: Error) => void (message.includes('store has no bus') || errors.push(message));
   const handler = createMcpHandler(() => new McpServer({ name, version: '1' }), { sessionStore, onerror, ...options });
   const server = await listen((req, res) => void handler.node(req, res));
   stopAfterTest(async () => {
