@@ -166,9 +166,7 @@ export function checkBusMessage(
   { maxBusMessageBytes }: Pick<ResolvedOptions, 'maxBusMessageBytes'>
 ): void {
   if (!exceedsBytes(text, maxBusMessageBytes)) return;
-  throw new BusMessageTooLargeError(
-    `A message to other pods exceeds ${maxBusMessageBytes} bytes (maxBusMessageBytes)`
-  );
+  throw new BusMessageTooLargeError(`A message to other pods exceeds ${maxBusMessageBytes} bytes (maxBusMessageBytes)`);
 }
 
 /**

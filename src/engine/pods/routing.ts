@@ -299,7 +299,6 @@ export class Routing implements OtherPods, SessionServer, BusListener {
   }
 
   async #mustPublish(body: BusBody, waits: WaitBudget | undefined): Promise<void> {
-    if (!(await this.#publish(body, waits)))
-      throw new BusUnavailableError('The message could not be sent to its pod');
+    if (!(await this.#publish(body, waits))) throw new BusUnavailableError('The message could not be sent to its pod');
   }
 }
