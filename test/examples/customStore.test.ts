@@ -1,7 +1,6 @@
 import { type Pod, startPods } from '../support/pods/process.js';
-import { startRoundRobin } from '../support/servers/roundRobin.js';
 import { PostgresServer } from '../support/servers/postgresServer.js';
-import { callTimes, connect } from '../support/clients/sdkClient.js';
+import { connect, whoAmIByTurns } from '../support/clients/sdkClient.js';
 
 describe('examples/custom-store.ts', () => {
   let postgres: PostgresServer;
@@ -18,12 +17,7 @@ describe('examples/custom-store.ts', () => {
   });
 
   test('every pod serves the session and knows its client', async () => {
-    const balancer = await startRoundRobin(pods.map(pod => pod.port));
-    const client = await connect(balancer.origin);
-    const answers = await callTimes(4, client, 'whoami');
-    expect(new Set(answers)).toEqual(new Set(pods.map(pod => `Ada on pod ${pod.pid}`)));
-    await client.close();
-    await balancer.stop();
+    expect(await whoAmIByTurns(pods)).toEqual(new Set(pods.map(pod => `Ada on pod ${pod.pid}`)));
   });
 
   test('a session that is deleted on one pod is gone on the other', async () => {

@@ -1,7 +1,6 @@
 import { type Pod, startPods } from '../support/pods/process.js';
 import { type RedisServer, startRedisServer } from '../support/servers/redisServer.js';
-import { startRoundRobin } from '../support/servers/roundRobin.js';
-import { callTimes, connect } from '../support/clients/sdkClient.js';
+import { connect, whoAmIByTurns } from '../support/clients/sdkClient.js';
 import { until } from '../support/until.js';
 
 describe('examples/express-redis.ts', () => {
@@ -21,12 +20,7 @@ describe('examples/express-redis.ts', () => {
   });
 
   test('every pod serves the session and knows its client', async () => {
-    const balancer = await startRoundRobin(pods.map(pod => pod.port));
-    const client = await connect(balancer.origin);
-    const answers = await callTimes(4, client, 'whoami');
-    expect(new Set(answers)).toEqual(new Set(pods.map(pod => `Ada on pod ${pod.pid}`)));
-    await client.close();
-    await balancer.stop();
+    expect(await whoAmIByTurns(pods)).toEqual(new Set(pods.map(pod => `Ada on pod ${pod.pid}`)));
   });
 
   test('on SIGTERM a pod is not ready, serves until its balancer has noticed, and its sessions go on, on another pod', async () => {

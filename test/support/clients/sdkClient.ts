@@ -1,5 +1,6 @@
 import { Client } from 'mcp-sdk-upstream/client/index.js';
 import { StreamableHTTPClientTransport } from 'mcp-sdk-upstream/client/streamableHttp.js';
+import { startRoundRobin } from '../servers/roundRobin.js';
 
 /** The SDK's own client, connected. */
 export interface SdkClient {
@@ -40,4 +41,14 @@ export async function callTimes(times: number, client: SdkClient, name: string):
   const answers: string[] = [];
   while (answers.length < times) answers.push(await client.call(name));
   return answers;
+}
+
+/** The different answers of the tool `whoami` that one session gets behind a balancer of these pods. */
+export async function whoAmIByTurns(pods: readonly { port: number }[]): Promise<Set<string>> {
+  const balancer = await startRoundRobin(pods.map(({ port }) => port));
+  const client = await connect(balancer.origin);
+  const answers = await callTimes(2 * pods.length, client, 'whoami');
+  await client.close();
+  await balancer.stop();
+  return new Set(answers);
 }
