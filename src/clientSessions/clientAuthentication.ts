@@ -7,7 +7,7 @@ export async function authenticateClient(
   params: URLSearchParams,
   metadata: AuthorizationServerMetadata | undefined
 ): Promise<void> {
-  // Loaded here because servers, which are most of the users of this package, do without the SDK's client.
+  // Loaded here because most users of this package are servers, and they do not need the SDK's client.
   const { selectClientAuthMethod } = await import('mcp-sdk-upstream/client/auth.js');
   const { client_id: clientId, client_secret: secret } = clientInformation;
   const supported = metadata?.token_endpoint_auth_methods_supported ?? [];

@@ -5,17 +5,17 @@ import type { SessionStore } from '../ports/sessionStore.js';
 import { type ClientSession, parseStored, type StoredClientSession } from './record.js';
 import { Date } from '../timers.js';
 
-/** What a store needs beside the five methods that each has. */
+/** The methods that a store needs in addition to the five required ones. */
 export const STATE_METHODS = ['getState', 'putState', 'listSessionIds'] as const;
 type StateStore = SessionStore & Required<Pick<SessionStore, (typeof STATE_METHODS)[number]>>;
 
-/** Writers of one session that meet again and again have each waited longer by then than any store takes. */
+/** After this many conflicts, each writer has waited longer than any store needs. */
 const MAX_CONFLICTS = 50;
 const MAX_PAUSE_MS = 50;
 
 /**
- * Client sessions in a session store: the identity is the record's principal, so that the store's own index finds the
- * sessions of an identity, and the session itself is the record's state, changed by compare-and-set.
+ * Client sessions in a session store: the identity is the record's principal, so the store's index finds the sessions
+ * of an identity. The session itself is the record's state. It is changed by compare-and-set.
  */
 export class ClientSessionStore {
   readonly #store: StateStore;
@@ -36,27 +36,27 @@ export class ClientSessionStore {
       const written = await this.#ask('putState', sessionId, store => store.putState(sessionId, value, 0));
       if (written !== 'written') throw new SessionStoreUnavailableError(`putState of a new session was ${written}`);
     } catch (error) {
-      // A record without a session counts as missing, and expires: this only makes it sooner.
+      // A record without a session counts as missing and expires. This only removes it earlier.
       await this.#store.deleteSession(sessionId).catch(() => {});
       throw error;
     }
   }
 
-  /** Reads without refreshing. @returns null where it is missing or another identity's */
+  /** Reads without refreshing. @returns null if it is missing or belongs to another identity */
   async read(identity: string, sessionId: string): Promise<StoredClientSession | null> {
     return (await this.#entry(identity, sessionId))?.stored ?? null;
   }
 
-  /** Starts the time to live anew. */
+  /** Restarts the time to live. */
   refresh(sessionId: string): Promise<void> {
     return this.#ask('updateSessionActivity', sessionId, store => store.updateSessionActivity(sessionId));
   }
 
   /**
-   * Replaces the session by what `step` makes of it, however many others do the same at the same time: then it is
-   * asked again, of what they have made.
-   * @param step - undefined leaves the session as it is
-   * @returns the session as it is now; null where it is missing or another identity's
+   * Replaces the session by the result of `step`. If another caller changed it meanwhile, `step` is called again with
+   * the new session.
+   * @param step - returns undefined to leave the session unchanged
+   * @returns the session after the change; null if it is missing or belongs to another identity
    */
   async change(
     identity: string,
@@ -68,27 +68,27 @@ export class ClientSessionStore {
       if (!entry) return null;
       const next = step(entry.stored);
       if (next === undefined) return entry.stored;
-      // Before the write, so that a store that fails here has changed nothing.
+      // Before the write, so that a failure here leaves the session unchanged.
       if (conflicts === 0) await this.refresh(sessionId);
       const value = JSON.stringify(next);
       const written = await this.#ask('putState', sessionId, store => store.putState(sessionId, value, entry.version));
       if (written === 'missing') return null;
       if (written === 'written') return next;
-      // A random time, so that writers that met do not meet again.
+      // A random time, so that writers that conflicted do not conflict again.
       await pause(Math.random() * Math.min(2 ** conflicts, MAX_PAUSE_MS));
     }
     const session = fingerprint(sessionId);
-    throw new SessionStoreUnavailableError(`Client session ${session} was changed by others ${MAX_CONFLICTS} times`);
+    throw new SessionStoreUnavailableError(`Other callers changed client session ${session} in each of ${MAX_CONFLICTS} attempts`);
   }
 
-  /** @returns false where it is missing or another identity's */
+  /** @returns false if it is missing or belongs to another identity */
   async remove(identity: string, sessionId: string): Promise<boolean> {
     if (!(await this.#entry(identity, sessionId))) return false;
     await this.#ask('deleteSession', sessionId, store => store.deleteSession(sessionId));
     return true;
   }
 
-  /** The sessions of an identity, as many at a time as the store's index gives. */
+  /** The sessions of an identity, in the batches of the store's index. */
   async *ofIdentity(identity: string): AsyncIterable<StoredClientSession[]> {
     const batches = this.#store.listSessionIds({ principal: identity })[Symbol.asyncIterator]();
     try {
@@ -99,7 +99,8 @@ export class ClientSessionStore {
         yield found.filter(stored => stored !== null);
       }
     } finally {
-      // A store may hold a cursor open; it has been read to its end, or there is an error already.
+      // Closes a cursor that the store may hold. Its error is ignored: all sessions were read, or another error is
+      // thrown.
       await batches.return?.().catch(() => {});
     }
   }

@@ -7,33 +7,33 @@ import { type ClientSessionOAuthOptions, ClientSessionOAuthProvider } from './oa
 import { sameText, sessionIdOfState } from './oauthState.js';
 import { type ClientSession, type ClientSessionChanges, type NewClientSession, newSession, updated } from './record.js';
 
-/** Twelve hours: what a client session's store is to have as `ttlSeconds`. A session that is used lives on. */
+/** Twelve hours: the recommended `ttlSeconds` for the store. Each use of a session restarts its time. */
 export const CLIENT_SESSION_TTL_SECONDS = 43_200;
 
 /** The options of {@link createClientSessions}. */
 export interface ClientSessionsOptions {
   /**
-   * A store with a key space of its own, that of MCP server sessions is another. Its `ttlSeconds` is how long a session
-   * lives unused: see {@link CLIENT_SESSION_TTL_SECONDS}. It must have `getState`, `putState` and `listSessionIds`.
+   * A store whose keys are separate from those of MCP server sessions. Its `ttlSeconds` is how long an unused session
+   * lives: see {@link CLIENT_SESSION_TTL_SECONDS}. It must have `getState`, `putState` and `listSessionIds`.
    */
   store: SessionStore;
-  /** Makes the ids: unguessable, 1 to 256 visible ASCII characters. @default crypto.randomUUID */
+  /** Returns session ids: unguessable, 1 to 256 visible ASCII characters. @default crypto.randomUUID */
   sessionIdGenerator?: () => string;
   /** How long one call to the store may take, in milliseconds. @default 2000 */
   storeTimeoutMs?: number;
 }
 
 /**
- * The sessions of a web application that connects its users to MCP servers, on every pod the same. A session is found by
- * its identity and its id together: to another identity it does not exist.
+ * The sessions of a web application that connects its users to MCP servers, shared by all pods. A session is identified
+ * by identity and id together: for another identity it does not exist.
  *
- * Besides what is said of each, every method throws `InvalidOptionError` that names a field or parameter,
- * `SessionStoreUnavailableError` where the store fails or is late, and `SessionRecordUnreadableError`.
+ * Besides its own errors, every method throws `InvalidOptionError` with the name of a field or parameter,
+ * `SessionStoreUnavailableError` if the store fails or is late, and `SessionRecordUnreadableError`.
  */
 export interface ClientSessions {
-  /** @returns the session with its defaults. @throws SessionExistsError where there is one of this id */
+  /** @returns the session with its defaults. @throws SessionExistsError if there is a session with this id */
   createSession(session: NewClientSession): Promise<ClientSession>;
-  /** Counts as use. @returns null where there is none of this identity and id */
+  /** Counts as use. @returns null if this identity has no session with this id */
   getSession(identity: string, sessionId: string): Promise<ClientSession | null>;
   /**
    * Changes single fields. Changes of other fields that other pods make at the same time are kept. Counts as use.
@@ -51,27 +51,27 @@ export interface ClientSessions {
     sessionId: string,
     changes: ClientSessionChanges | ((session: ClientSession) => ClientSessionChanges)
   ): Promise<ClientSession>;
-  /** @returns whether there was one */
+  /** @returns whether the session existed */
   removeSession(identity: string, sessionId: string): Promise<boolean>;
-  /** An id for `createSession`, which makes one itself where it is given none. */
+  /** Returns an id for `createSession`. Without one, `createSession` makes it. */
   generateSessionId(): string;
   /** All sessions of an identity, the oldest first. Does not count as use. */
   getIdentitySessionsData(identity: string): Promise<ClientSession[]>;
-  /** Their ids. */
+  /** The ids of all sessions of an identity, the oldest first. */
   getIdentitySessionIds(identity: string): Promise<string[]>;
   /**
-   * The session for which an authorization was begun, on whichever pod, by the `state` that the callback carries; null
-   * where this identity has begun none with it, or it was finished already.
-   * @param identity - the user whose browser asks: whoever else began the authorization must not be given its tokens
+   * Finds the session of an authorization that began on any pod, by the callback's `state`. Null if this identity has
+   * not begun an authorization with it, or has finished it.
+   * @param identity - the user whose browser sent the callback: another user's authorization must not give them tokens
    */
   getSessionByState(identity: string, state: string): Promise<ClientSession | null>;
   /**
-   * The `authProvider` of the SDK's client transports, which keeps tokens, client registration, PKCE verifiers and what
-   * was discovered in the session. Pods may use one session at the same time.
+   * The `authProvider` for the SDK's client transports. It keeps tokens, client registration, PKCE verifiers and
+   * discovered metadata in the session. Several pods may use one session at the same time.
    * @throws ClientSessionNotFoundError
    */
   oauthProvider(identity: string, sessionId: string, options: ClientSessionOAuthOptions): Promise<OAuthClientProvider>;
-  /** Closes the store, which closes what it has opened itself. */
+  /** Closes the store. The store closes only the connections that it opened. */
   close(): Promise<void>;
 }
 

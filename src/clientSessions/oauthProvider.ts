@@ -23,26 +23,29 @@ import { takeRefreshTurn } from './refreshTurn.js';
 
 /** The options of the OAuth provider of a client session. */
 export interface ClientSessionOAuthOptions {
-  /** Sends the user's browser to the authorization server: by a redirect, or by telling your page the URL. */
+  /** Sends the user's browser to the authorization server: by a redirect, or by sending the URL to your page. */
   redirectToAuthorization: (authorizationUrl: URL, session: ClientSession) => void | Promise<void>;
-  /** What your application registers as (RFC 7591). @default its `redirect_uris` is the session's `callbackUrl` */
+  /**
+   * The metadata that your application registers (RFC 7591). @default its `redirect_uris` is the session's
+   * `callbackUrl`
+   */
   clientMetadata?: Partial<OAuthClientMetadata>;
-  /** Where the authorization server reads your metadata, in place of registering. An https URL. */
+  /** The https URL where the authorization server reads your metadata, instead of a registration. */
   clientMetadataUrl?: string;
-  /** The `state` of the callback that is being handled: which of several authorizations under way it finishes. */
+  /** The `state` of the current callback. It selects the authorization to finish, if several are under way. */
   callbackState?: string;
-  /** Authenticates your application at the token endpoint in a way of its own. @default as the SDK does */
+  /** Authenticates your application at the token endpoint in its own way. @default as the SDK does */
   addClientAuthentication?: AddClientAuthentication;
   /** As in the SDK's `OAuthClientProvider`. */
   validateResourceURL?: OAuthClientProvider['validateResourceURL'];
 }
 
-/** A session keeps so many authorizations that the user has not come back from; the oldest goes. */
+/** How many unfinished authorizations a session keeps. Beyond it, the oldest is dropped. */
 const MAX_PENDING = 8;
 
 /**
- * Keeps what the SDK's `auth()` needs in a client session, so that the callback may arrive at another pod than the one
- * that sent the user away, and pods may use and refresh the same tokens.
+ * Keeps the data of the SDK's `auth()` in a client session. So the callback may arrive at any pod, and several pods may
+ * use and refresh the same tokens.
  */
 export class ClientSessionOAuthProvider implements OAuthClientProvider {
   readonly redirectUrl: string;
@@ -54,15 +57,18 @@ export class ClientSessionOAuthProvider implements OAuthClientProvider {
   readonly #sessionId: string;
   readonly #serverUrl: string;
   readonly #options: ClientSessionOAuthOptions;
-  /** Verifiers of authorizations that were begun here, the latest ones: the URL with their challenge comes next. */
+  /**
+   * The latest verifiers of authorizations that began here. The SDK passes the URL with the challenge after the
+   * verifier.
+   */
   readonly #verifiers: string[] = [];
-  /** What the last token request here presented; a refresh token only where it was to be refreshed. */
+  /** The credentials of the last token request. The refresh token is set only if the request was a refresh. */
   #presented: { clientId?: string; refreshToken?: string } | undefined;
-  /** The refresh token that the SDK has read, and the newer one that is presented in its place. */
+  /** The refresh token that the SDK has read, and the newer one that replaces it in the request. */
   #replaced: { given: string; current: string } | undefined;
   /** This instance's turn at the refresh token. */
   #turn: string | undefined;
-  /** The client that the SDK was told last, and all that it knows from here, by their ids. */
+  /** The client that the SDK has read last, and all clients that it has read here, by id. */
   #readClientId: string | undefined;
   readonly #clients = new Map<string, OAuthClientInformationMixed>();
 
@@ -88,7 +94,7 @@ export class ClientSessionOAuthProvider implements OAuthClientProvider {
       ...options.clientMetadata
     };
     this.clientMetadataUrl = options.clientMetadataUrl;
-    // The SDK looks at its presence.
+    // The SDK checks whether it is present.
     if (options.validateResourceURL) this.validateResourceURL = options.validateResourceURL;
     this.#store = store;
     this.#identity = session.identity;
@@ -109,7 +115,7 @@ export class ClientSessionOAuthProvider implements OAuthClientProvider {
     return clientInformation;
   }
 
-  /** Where another pod has registered meanwhile, its client stays the session's: its tokens may be there already. */
+  /** If another pod has registered meanwhile, the session keeps that client: its tokens may be stored already. */
   async saveClientInformation(clientInformation: OAuthClientInformationMixed): Promise<void> {
     const clientId = clientInformation.client_id;
     const readClientId = this.#readClientId;
@@ -118,7 +124,7 @@ export class ClientSessionOAuthProvider implements OAuthClientProvider {
       const current = clientOf(session)?.client_id;
       if (current !== readClientId && current !== clientId) return undefined;
       const next = { ...session, clientInformation, clientId };
-      // Tokens of the client before this one are of no use to it.
+      // Tokens of the previous client are not valid for this one.
       if (isOtherClient(current, clientId)) delete next.tokens;
       return { session: next, oauth };
     });
@@ -130,7 +136,7 @@ export class ClientSessionOAuthProvider implements OAuthClientProvider {
     return session.tokens;
   }
 
-  /** Those of a callback also end the authorizations under way, so that a `state` works once. */
+  /** Tokens of a callback also end the authorizations under way, so that a `state` works only once. */
   async saveTokens(tokens: OAuthTokens): Promise<void> {
     const presented = this.#presented;
     const wereRefreshed = presented?.refreshToken !== undefined;
@@ -138,7 +144,7 @@ export class ClientSessionOAuthProvider implements OAuthClientProvider {
       const current = clientOf(session)?.client_id;
       const isOfPending = !wereRefreshed && this.#pendingOf(oauth) !== undefined;
       if (!isOfPending && isOtherClient(presented?.clientId, current)) {
-        throw new ClientSessionNotFoundError('The session has another client registration by now');
+        throw new ClientSessionNotFoundError('The session has another client registration now');
       }
       const next = { session: { ...session, tokens: this.#renewed(tokens) }, oauth: this.#withoutTurn(oauth) };
       if (wereRefreshed) return next;
@@ -156,7 +162,7 @@ export class ClientSessionOAuthProvider implements OAuthClientProvider {
     if (this.#verifiers.length > MAX_PENDING) this.#verifiers.shift();
   }
 
-  /** Keeps state and verifier, as a pair and in one step, before the user goes: two pods may begin at the same time. */
+  /** Stores state and verifier as a pair, in one step, before the redirect: two pods may begin at the same time. */
   async redirectToAuthorization(authorizationUrl: URL): Promise<void> {
     const state = authorizationUrl.searchParams.get('state') ?? '';
     const codeVerifier = await this.#verifierOf(authorizationUrl.searchParams.get('code_challenge'));
@@ -173,7 +179,7 @@ export class ClientSessionOAuthProvider implements OAuthClientProvider {
     await this.#options.redirectToAuthorization(authorizationUrl, session);
   }
 
-  /** @throws ClientSessionNotFoundError where no authorization is under way, or none with the callback's state */
+  /** @throws ClientSessionNotFoundError if no authorization is under way, or none has the callback's state */
   async codeVerifier(): Promise<string> {
     const { session, oauth } = await this.#read();
     const isCallback = this.#options.callbackState !== undefined;
@@ -182,7 +188,7 @@ export class ClientSessionOAuthProvider implements OAuthClientProvider {
     return verifier;
   }
 
-  /** Runs before every token request: a refresh token is used by one pod at a time, and never one that was replaced. */
+  /** Runs before every token request. Only one pod uses a refresh token at a time, and never a replaced one. */
   readonly addClientAuthentication: AddClientAuthentication = async (headers, params, url, metadata) => {
     const refreshToken = params.get('grant_type') === 'refresh_token' ? params.get('refresh_token') : null;
     const clientInformation =
@@ -198,7 +204,9 @@ export class ClientSessionOAuthProvider implements OAuthClientProvider {
     }
   };
 
-  /** What another pod has renewed since it was presented here stays: it is not what the server refused. */
+  /**
+   * If another pod has renewed a credential since this pod used it, the new one stays: the server did not refuse it.
+   */
   async invalidateCredentials(scope: 'all' | 'client' | 'tokens' | 'verifier' | 'discovery'): Promise<void> {
     const presented = this.#presented;
     const is = (...scopes: (typeof scope)[]): boolean => scope === 'all' || scopes.includes(scope);
@@ -210,7 +218,7 @@ export class ClientSessionOAuthProvider implements OAuthClientProvider {
         delete next.session.clientInformation;
         delete next.session.clientId;
       }
-      // A code that was refused says nothing of the tokens.
+      // A refused code does not make the tokens invalid.
       const { refreshToken } = presented ?? {};
       const wereRefused = refreshToken !== undefined && refreshToken === session.tokens?.refresh_token;
       if (scope === 'all' || (scope === 'tokens' && (!presented || wereRefused))) delete next.session.tokens;
@@ -250,18 +258,18 @@ export class ClientSessionOAuthProvider implements OAuthClientProvider {
   #own(stored: StoredClientSession | null): StoredClientSession {
     if (!stored) throw new ClientSessionNotFoundError('The session was removed, or has expired');
     if (isSameServer(stored.session, { serverUrl: this.#serverUrl })) return stored;
-    throw new ClientSessionNotFoundError('The session is for another server by now: make a new OAuth provider');
+    throw new ClientSessionNotFoundError('The session is for another server now: make a new OAuth provider');
   }
 
-  /** Takes the turn, and puts the session's refresh token in place of the one that the SDK has read before. */
+  /** Takes the turn, and replaces the refresh token that the SDK has read by the session's current one. */
   async #beforeRefresh(given: string, params: URLSearchParams): Promise<OAuthClientInformationMixed | undefined> {
     const { id, session } = await takeRefreshTurn(step => this.#change(step));
     this.#turn = id;
     const current = session.tokens?.refresh_token;
     if (current === undefined) {
       this.#presented = { refreshToken: given };
-      // The SDK begins anew with what the session has now.
-      throw new InvalidGrantError('The session has lost its tokens meanwhile');
+      // The SDK starts again with the session's current data.
+      throw new InvalidGrantError('The tokens of the session were removed meanwhile');
     }
     params.set('refresh_token', current);
     this.#replaced = { given, current };
@@ -279,7 +287,7 @@ export class ClientSessionOAuthProvider implements OAuthClientProvider {
     return authorizations?.find(({ state }) => sameText(state, callbackState));
   }
 
-  /** The SDK keeps the refresh token that it knows where the server sends no new one; that may have been replaced. */
+  /** If the server sends no new refresh token, the SDK keeps the one that it knows. It may have been replaced. */
   #renewed(tokens: OAuthTokens): OAuthTokens {
     const isOld = this.#replaced !== undefined && tokens.refresh_token === this.#replaced.given;
     return isOld ? { ...tokens, refresh_token: this.#replaced!.current } : tokens;

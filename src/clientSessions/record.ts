@@ -5,13 +5,13 @@ import { InvalidOptionError, SessionRecordUnreadableError } from '../errors.js';
 import { kindOf } from '../validate.js';
 import { Date } from '../timers.js';
 
-/** What a client application keeps of one user's connection to one MCP server. */
+/** The data that a client application keeps for one user's connection to one MCP server. */
 export interface ClientSession {
   /** 1 to 256 visible ASCII characters. */
   sessionId: string;
-  /** The user whose connection it is; nobody else reads it. */
+  /** The owner of the connection. No other identity can read it. */
   identity: string;
-  /** Your own id of the server. */
+  /** Your own id for the server. */
   serverId?: string;
   /** The name of the server that users see. */
   serverName?: string;
@@ -21,17 +21,17 @@ export interface ClientSession {
   callbackUrl?: string;
   /** How the server is reached. */
   transportType: 'sse' | 'streamable_http';
-  /** Whether the connection is in use: yours to set. */
+  /** Whether the connection is in use. Set by your application. */
   active: boolean;
   /** Epoch milliseconds. */
   createdAt: number;
-  /** Headers that your own code sends along to the server. */
+  /** Headers that your code sends to the server. */
   headers?: Record<string, string>;
-  /** The OAuth tokens, as the authorization server gave them. */
+  /** The OAuth tokens, as received from the authorization server. */
   tokens?: OAuthTokens;
   /** As registered with the authorization server. */
   clientInformation?: OAuthClientInformationMixed;
-  /** The PKCE verifier of the authorization that was begun last. */
+  /** The PKCE verifier of the latest authorization. */
   codeVerifier?: string;
   /** The OAuth client id. */
   clientId?: string;
@@ -40,30 +40,30 @@ export interface ClientSession {
 type Fixed = 'sessionId' | 'identity' | 'createdAt';
 type Defaulted = 'sessionId' | 'createdAt' | 'transportType' | 'active';
 
-/** A session to be: with a new id, as of now, `streamable_http` and not active, where it does not say otherwise. */
+/** A new session. Defaults: a new id, the current time, `streamable_http`, and not active. */
 export type NewClientSession = Omit<ClientSession, Defaulted> & Partial<Pick<ClientSession, Defaulted>>;
 
-/** Fields to change. What is absent or `undefined` stays; `null` removes a field that a session can be without. */
+/** Fields to change. An absent or `undefined` field stays unchanged; `null` removes an optional field. */
 export type ClientSessionChanges = {
   [Field in keyof Omit<ClientSession, Fixed>]?: undefined extends ClientSession[Field]
     ? ClientSession[Field] | null
     : ClientSession[Field];
 };
 
-/** An authorization that the user was sent away for. */
+/** An authorization for which the user was redirected. */
 export interface PendingAuthorization {
   state: string;
   codeVerifier: string;
-  /** Two pods that begin at the same time may each have registered: the code is for this client. */
+  /** The client to which the code belongs: two pods that begin at the same time may both have registered one. */
   clientInformation: OAuthClientInformationMixed | undefined;
 }
 
-/** What the OAuth provider keeps beside the session. */
+/** The OAuth provider's own data, stored with the session. */
 export interface OAuthProgress {
-  /** The latest ones, oldest first. */
+  /** The latest unfinished authorizations, oldest first. */
   authorizations?: PendingAuthorization[];
   discoveryState?: OAuthDiscoveryState;
-  /** Whose turn it is to use the refresh token. */
+  /** The turn that may use the refresh token now. */
   refreshing?: string;
 }
 
@@ -77,7 +77,7 @@ export interface StoredClientSession {
 const FIXED: readonly string[] = ['sessionId', 'identity', 'createdAt'] satisfies Fixed[];
 const REQUIRED: readonly string[] = [...FIXED, 'serverUrl', 'transportType', 'active'];
 
-/** Of each field, which values are good and how to say so. */
+/** For each field: a check of the value, and the allowed values in words. */
 const FIELDS: { [Field in keyof ClientSession]-?: [isGood: (value: unknown) => boolean, allowed: string] } = {
   sessionId: [value => isSessionId(value as string), '1 to 256 visible ASCII characters'],
   identity: [value => isString(value) && value.length > 0, 'a string that is not empty'],
@@ -110,7 +110,7 @@ export function newSession(given: NewClientSession, generateSessionId: () => str
 export function changed(session: ClientSession, changes: ClientSessionChanges): ClientSession {
   const next: Record<string, unknown> = { ...session };
   for (const [field, value] of Object.entries(withoutUndefined(changes))) {
-    if (FIXED.includes(field)) throw new InvalidOptionError(field, kindOf(value), 'none, as it never changes');
+    if (FIXED.includes(field)) throw new InvalidOptionError(field, kindOf(value), 'no value, because the field never changes');
     if (value === null && field in FIELDS && !REQUIRED.includes(field)) {
       delete next[field];
       continue;
@@ -137,8 +137,8 @@ export function clientOf({ clientInformation, clientId }: ClientSession): OAuthC
 }
 
 /**
- * Applies an update, and removes what belonged to the server or the client registration before, unless the update sets
- * it: the tokens of one server must never be sent to another one.
+ * Applies an update. Removes the data of the previous server or client registration, unless the update sets it: the
+ * tokens of one server must never be sent to another.
  * @throws InvalidOptionError that names the field
  */
 export function updated(stored: StoredClientSession, changes: ClientSessionChanges): StoredClientSession {
@@ -159,12 +159,12 @@ export function updated(stored: StoredClientSession, changes: ClientSessionChang
   return { ...stored, session, oauth: isOtherServer || !discoveryState ? {} : { discoveryState } };
 }
 
-/** `clientId` and `clientInformation` name the same client: the one that the update sets decides. */
+/** `clientId` and `clientInformation` must name the same client. The one that the update sets wins. */
 function matchClient(session: ClientSession, given: Record<string, unknown>): void {
   const { clientInformation, clientId } = session;
   if (!clientInformation || clientInformation.client_id === clientId) return;
   if (isString(given.clientId) && isObject(given.clientInformation)) {
-    throw new InvalidOptionError('clientId', 'another client than in clientInformation', 'the client_id of it');
+    throw new InvalidOptionError('clientId', 'another client than in clientInformation', 'its client_id');
   }
   if (isString(given.clientId)) delete session.clientInformation;
   else if (isObject(given.clientInformation)) session.clientId = clientInformation.client_id;
@@ -177,12 +177,12 @@ export function parseStored(sessionId: string, text: string): StoredClientSessio
     stored = JSON.parse(text);
   } catch {
     // The parser's message quotes the text, which may be a token.
-    throw new SessionRecordUnreadableError('It is no JSON');
+    throw new SessionRecordUnreadableError('It is not JSON');
   }
   const isOurs = isObject(stored) && stored.v === 1 && isObject(stored.session) && isObject(stored.oauth);
-  if (!isOurs) throw new SessionRecordUnreadableError('It is no client session, or one of a newer version');
+  if (!isOurs) throw new SessionRecordUnreadableError('It is not a client session, or is one of a newer version');
   const known = stored as StoredClientSession;
-  if (known.session.sessionId !== sessionId) throw new SessionRecordUnreadableError('It is of another session');
+  if (known.session.sessionId !== sessionId) throw new SessionRecordUnreadableError('It belongs to another session');
   return known;
 }
 
@@ -206,7 +206,7 @@ function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** As the SDK refuses redirect URIs; `file:` and `blob:` are no place to send a user back to either. */
+/** Refuses the redirect URIs that the SDK refuses, and also `file:` and `blob:`. */
 function isCallbackUrl(value: unknown): boolean {
   const protocol = isString(value) ? urlOf(value)?.protocol : undefined;
   return (

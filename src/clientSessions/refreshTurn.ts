@@ -2,7 +2,7 @@ import { pause } from '../deadline.js';
 import type { ClientSession, StoredClientSession } from './record.js';
 import { performance } from '../timers.js';
 
-/** Whoever has not come back from a token request by then is taken for dead, by each who waits, on its own clock. */
+/** A token request that takes longer counts as failed. Each waiting caller measures this with its own clock. */
 const TURN_MS = 10_000;
 const ASK_AGAIN_MS = 50;
 
@@ -11,10 +11,10 @@ type Change = (
 ) => Promise<StoredClientSession>;
 
 /**
- * Waits until nobody else uses the refresh token. Authorization servers replace a refresh token when it is used, and many
- * end the whole grant when the old one is used again (RFC 9700 section 4.14.2): pods that refresh at the same time
- * would log their user out.
- * @returns the turn, which ends when it is taken from the session, and the session as it is by now
+ * Waits until no other caller uses the refresh token. Authorization servers replace a refresh token when it is used,
+ * and many end the whole grant when the old one is used again (RFC 9700 section 4.14.2): pods that refresh at the same
+ * time would log their user out.
+ * @returns the turn and the current session. The turn ends when it is removed from the session
  */
 export async function takeRefreshTurn(change: Change): Promise<{ id: string; session: ClientSession }> {
   const id = globalThis.crypto.randomUUID();

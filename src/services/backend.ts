@@ -4,7 +4,7 @@ import type { EventStore } from 'mcp-sdk-upstream/server/webStandardStreamableHt
 import type { SessionBus } from '../ports/sessionBus.js';
 import type { SessionStore } from '../ports/sessionStore.js';
 
-/** What a backend gives, over clients that it opened itself. */
+/** The parts of a backend. They use clients that the backend opened. */
 export interface Backend {
   /** Keeps the sessions. */
   readonly sessionStore: SessionStore;
@@ -16,18 +16,18 @@ export interface Backend {
   readonly taskStore?: TaskStore;
   /** Absent where the backend has none. */
   readonly taskMessageQueue?: TaskMessageQueue;
-  /** Closes what was opened, after bus and store have been closed. */
+  /** Closes the opened clients. Called after bus and store were closed. */
   close(): Promise<void>;
 }
 
 /**
- * What was loaded when it was needed. A bundle for browsers has an empty module in place of what runs on Node alone: see
- * `browser` in package.json.
+ * Returns a module that was imported on demand. A bundle for browsers has an empty module instead of one that only runs
+ * on Node: see `browser` in package.json.
  * @throws BackendUnavailableError
  */
 export function loaded<T extends object>(module: T, name: string, needed: keyof T): T {
   if (module[needed] !== undefined) return module;
   throw new BackendUnavailableError(
-    `A bundle for browsers has no ${name}: build it for Node, or leave ${name} out of it`
+    `A bundle for browsers has no ${name}: build it for Node, or do not use ${name}`
   );
 }

@@ -1,8 +1,8 @@
 import { InvalidOptionError } from '../errors.js';
 
 /**
- * The address of a backend. A message shows none of it: it may have a password in it, also where one does not expect it.
- * @param form - what it should look like, in words
+ * Parses the address of a backend. Messages never show it: any part of it may contain a password.
+ * @param form - the expected form, in words
  * @throws InvalidOptionError
  */
 export function parseUrl(option: string, text: string, form: string, fits: (url: URL) => boolean): URL {
@@ -12,9 +12,9 @@ export function parseUrl(option: string, text: string, form: string, fits: (url:
   } catch {
     throw new InvalidOptionError(option, 'no URL', form);
   }
-  // With a / or # in the password, the host ends in the middle of it.
+  // If the password contains / or #, the host ends inside it.
   if (url.host !== '' && /@/.test(url.pathname + url.hash)) throw notEncoded(option, form);
-  if (!fits(url)) throw new InvalidOptionError(option, `a URL of another form (${url.protocol}//…)`, form);
+  if (!fits(url)) throw new InvalidOptionError(option, `a URL with another form (${url.protocol}//…)`, form);
   return url;
 }
 

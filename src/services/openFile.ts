@@ -7,7 +7,7 @@ import type { Backend } from './backend.js';
 import type { BackendOptions } from './options.js';
 
 /**
- * Sessions in the files of a directory: for one process, whose sessions survive it. Event logs and tasks do not.
+ * Keeps sessions in files of a directory, for one process. Sessions survive a restart; event logs and tasks do not.
  * @throws BackendUnavailableError, InvalidOptionError
  */
 export async function openFile(path: string, { ttlSeconds, onLog }: BackendOptions): Promise<Backend> {

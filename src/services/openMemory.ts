@@ -4,9 +4,10 @@ import { InMemorySessionStore } from '../backends/memory/sessionStore.js';
 import type { Backend } from './backend.js';
 import type { BackendOptions } from './options.js';
 
-/** Everything in this process, for this process alone. */
+/** Keeps everything in the memory of this process. */
 export async function openMemory({ ttlSeconds }: Pick<BackendOptions, 'ttlSeconds'>): Promise<Backend> {
-  // It is on Node's modules, so it is loaded here, and absent from a bundle for browsers: see `browser` in package.json.
+  // It uses Node's modules, so it is imported here. A bundle for browsers does not contain it: see `browser` in
+  // package.json.
   const tasks: Partial<typeof Tasks> = await import('mcp-sdk-upstream/experimental/tasks/stores/in-memory.js');
   const taskStore = tasks.InMemoryTaskStore && new tasks.InMemoryTaskStore();
   const sessionStore = new InMemorySessionStore({ ttlSeconds });

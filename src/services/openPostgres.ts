@@ -14,7 +14,7 @@ const BY = 'DATABASE_URL';
 const FORM = 'postgres://user:password@host:port/database';
 
 /**
- * Everything in one Postgres, over a `pg` pool of its own; its tables are made where they are missing.
+ * Keeps everything in one Postgres, with its own `pg` pool. Creates missing tables.
  * @throws BackendUnavailableError, InvalidOptionError, StoreSchemaError
  */
 export async function openPostgres(databaseUrl: string, options: BackendOptions): Promise<Backend> {
@@ -28,7 +28,7 @@ export async function openPostgres(databaseUrl: string, options: BackendOptions)
     await migrate({ pool });
   } catch (error) {
     await pool.end();
-    // It takes a bare % for what it is, but not for bytes that are no UTF-8.
+    // It accepts a plain %, but not an encoded byte sequence that is not UTF-8.
     if (error instanceof URIError) throw notEncoded(BY, FORM);
     throw error instanceof AnypodError ? error : unusable(shown, error as Error);
   }
@@ -60,12 +60,12 @@ async function loadPg(): Promise<{ Pool: typeof Pool }> {
 }
 
 function unusable(shown: string, error: Error & { code?: string; errors?: Error[] }): BackendUnavailableError {
-  // An error of several addresses has its text in its parts.
+  // An error about several addresses has its texts in `errors`.
   const text = error.message || error.errors?.map(({ message }) => message).join(', ');
-  // What Postgres itself says has a five-character code (appendix A of its manual): then it is there.
+  // Postgres' own errors have a five-character code (appendix A of its manual). Then the server is reachable.
   return /^[0-9A-Z]{5}$/.test(error.code ?? '')
     ? new BackendUnavailableError(
-        `Postgres at ${shown} does not let us in (${text}): check user, password and database in DATABASE_URL`
+        `Postgres at ${shown} refuses the connection (${text}): check user, password and database in DATABASE_URL`
       )
     : new BackendUnavailableError(
         `No Postgres answers at ${shown} (${text}): start one, or set DATABASE_URL to where it is`,

@@ -12,15 +12,16 @@ import { notEncoded, parseUrl } from './backendUrl.js';
 import { clearTimeout, setTimeout } from '../timers.js';
 
 const DEFAULT_TIMEOUT_MS = 2000;
-/** A connection that leaves a command unanswered for so long is replaced: its peer may be gone without a word. */
+/** A connection that does not answer a command within this time is replaced: it may have died without a reset. */
 const SOCKET_TIMEOUT_MS = 5000;
 /** How long closing the connection may take. */
 const QUIT_MS = 1000;
-/** Of errors that tell of nobody who answers there; any other tells of a Redis that does not let us in. */
+/** The codes of errors for an unreachable Redis. Any other error means that Redis refuses the connection. */
 const UNREACHABLE = /^(ECONNREFUSED|ECONNRESET|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOENT)$/;
 
 /**
- * Everything in one Redis, over an `ioredis` client of its own: a Cluster's, where the URL is of one of its nodes.
+ * Keeps everything in one Redis, with its own `ioredis` client. If the URL names a node of a Cluster, it is a Cluster
+ * client.
  * @throws BackendUnavailableError, InvalidOptionError
  */
 export async function openRedis(url: string, by: string, options: BackendOptions): Promise<Backend> {
@@ -32,7 +33,7 @@ export async function openRedis(url: string, by: string, options: BackendOptions
     ? new ioredis.Cluster([{ host: address.host, port: address.port }], {
         ...own,
         redisOptions: { ...address.access, socketTimeout: SOCKET_TIMEOUT_MS },
-        // A certificate names the host, not its address.
+        // A certificate contains the host's name, not its address.
         ...(address.access.tls && {
           dnsLookup: (host: string, done: (error: null, found: string) => void) => done(null, host)
         })
@@ -57,8 +58,8 @@ export async function openRedis(url: string, by: string, options: BackendOptions
 }
 
 /**
- * Whether a Redis answers PING there, lets in whom the URL names, and has the database.
- * @throws BackendUnavailableError where `ioredis` is not installed, InvalidOptionError where it is no URL of a Redis
+ * Whether a Redis answers PING at the URL, accepts the URL's user, and has the database.
+ * @throws BackendUnavailableError if `ioredis` is not installed, InvalidOptionError if it is not a Redis URL
  */
 export async function isRedisAvailable(url: string, options: { timeoutMs?: number } = {}): Promise<boolean> {
   checkOptionsObject('options', options);
@@ -82,7 +83,7 @@ interface Address {
 }
 
 const FORM = 'redis://host:port/db or rediss://host:port/db, with user:password@ if needed';
-/** What the query may say, as with ioredis. */
+/** The allowed query parameters, as in ioredis. */
 const QUERY = /^(db=\d+|family=[046])$/;
 
 function parseRedisUrl(option: string, text: string): Address {
@@ -103,7 +104,7 @@ function parseRedisUrl(option: string, text: string): Address {
   } catch {
     throw notEncoded(option, FORM);
   }
-  // The nodes of a Cluster may give addresses: the certificate is still that of the name, where there is one.
+  // The nodes of a Cluster may return addresses. The certificate still belongs to the name, if there is one.
   if (url.protocol === 'rediss:') access.tls = /^[\d.]+$|:/.test(host) ? {} : { servername: host };
   const family = url.searchParams.get('family');
   if (family !== null) access.family = Number(family);
@@ -112,12 +113,12 @@ function parseRedisUrl(option: string, text: string): Address {
   return { host, port, shown, access, single: { host, port, db, ...access } };
 }
 
-/** What would go unnoticed, as a password with a ? in it or an option of ioredis, is refused. */
+/** Refuses other queries: a password with a ? in it, or an option of ioredis, would be ignored silently. */
 function checkQuery(option: string, { search, searchParams }: URL): void {
   if (search.includes('@')) throw notEncoded(option, FORM);
   for (const [name, value] of searchParams) {
     if (QUERY.test(`${name}=${value}`)) continue;
-    throw new InvalidOptionError(option, `a URL with a query for ${name}`, 'none but db=number and family=0, 4 or 6');
+    throw new InvalidOptionError(option, `a URL with a query for ${name}`, 'only db=number and family=0, 4 or 6');
   }
 }
 
@@ -136,11 +137,11 @@ async function loadIoredis(): Promise<Ioredis> {
   }
 }
 
-/** @returns whether it is a node of a Cluster. @throws BackendUnavailableError */
+/** @returns whether the server is a node of a Cluster. @throws BackendUnavailableError */
 async function probe({ Redis }: Ioredis, address: Address, timeoutMs: number): Promise<boolean> {
   const options = { lazyConnect: true, connectTimeout: timeoutMs, retryStrategy: () => null, maxRetriesPerRequest: 0 };
   const redis = new Redis({ ...address.single, ...options });
-  // What connect() rejects with says only that the connection is closed.
+  // The error of connect() only states that the connection is closed.
   let reason: Error | undefined;
   redis.on('error', error => (reason = error));
   let timer: ReturnType<typeof setTimeout> | undefined;
@@ -151,9 +152,9 @@ async function probe({ Redis }: Ioredis, address: Address, timeoutMs: number): P
   const ask = async (): Promise<boolean> => {
     await redis.connect();
     await redis.ping();
-    // Where that fails, ioredis says so and goes on with database 0.
+    // If this fails during connect, ioredis only logs it and continues with database 0.
     if (address.single.db) await redis.select(address.single.db);
-    // An ACL user may lack the right to ask; then it is one server, as nearly always.
+    // An ACL user may not have the right to ask. Then a single server is assumed, the most common case.
     return /^cluster_enabled:1/m.test(await redis.info('cluster').catch(() => ''));
   };
   try {
@@ -166,17 +167,20 @@ async function probe({ Redis }: Ioredis, address: Address, timeoutMs: number): P
   }
 }
 
-/** What the client says if it connects without TLS to a port that expects TLS: an alert is no reply, or the port hangs up. */
+/**
+ * The client's errors if it connects without TLS to a port that expects TLS: it gets a TLS alert, or the connection
+ * closes.
+ */
 const TLS_ANSWER = /Protocol error|ECONNRESET|EPIPE|Connection is closed/;
 
 function unreachable({ shown }: Address, error: Error & { code?: string; errors?: Error[] }): BackendUnavailableError {
-  // An error of several addresses has its text in its parts.
+  // An error about several addresses has its texts in `errors`.
   const text = error.message || error.errors?.map(({ message }) => message).join(', ');
   const hint =
     shown.startsWith('redis:') && TLS_ANSWER.test(text ?? '')
       ? '. If it expects TLS, its URL begins with rediss://'
       : '';
-  // ioredis hangs the command on its errors, with the password in it: no `cause`.
+  // No `cause`: ioredis adds the command to its errors, and it contains the password.
   if (error.code !== undefined && UNREACHABLE.test(error.code)) {
     return new BackendUnavailableError(
       `No Redis answers at ${shown} (${text}): start one, or set REDIS_URL to where it is${hint}`,
@@ -184,11 +188,11 @@ function unreachable({ shown }: Address, error: Error & { code?: string; errors?
     );
   }
   return new BackendUnavailableError(
-    `Redis at ${shown} does not let us in (${text}): check user, password, database and TLS in its URL${hint}`
+    `Redis at ${shown} refuses the connection (${text}): check user, password, database and TLS in its URL${hint}`
   );
 }
 
-/** Each outage once, however often a connection is tried. */
+/** Logs each outage once, not each attempt to connect. */
 function reportErrors(redis: Redis, onLog: Log): void {
   let told: string | undefined;
   redis.on('error', error => {
@@ -199,7 +203,7 @@ function reportErrors(redis: Redis, onLog: Log): void {
   redis.on('ready', () => (told = undefined));
 }
 
-/** Lets what is under way finish, where somebody answers. */
+/** Waits for commands under way, if the server answers. */
 async function quit(redis: Redis): Promise<void> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   if (redis.status === 'ready') {

@@ -13,33 +13,36 @@ export const STORAGE_TYPES = ['redis', 'postgres', 'file', 'memory'] as const;
 /** Where sessions are kept. */
 export type StorageType = (typeof STORAGE_TYPES)[number];
 
-/** The options of `createSessionServices` and `createSessionStore`: which backend holds the sessions, and how. */
+/** The options of `createSessionServices` and `createSessionStore`. */
 export interface SessionServicesOptions {
-  /** `redis://` or `rediss://`, with `user:password@` where needed. @default `REDIS_URL`, or 'redis://localhost:6379' */
+  /** `redis://` or `rediss://`, with `user:password@` if needed. @default `REDIS_URL`, or 'redis://localhost:6379' */
   redisUrl?: string;
-  /** Put before every key and channel. @default 'mcp:session:' */
+  /** The prefix of every key and channel. @default 'mcp:session:' */
   prefix?: string;
   /** Seconds that a session lives without activity. @default 3600 */
   defaultTtl?: number;
-  /** Milliseconds that who locks a session waits for it, as `lockTimeoutMs` of what is returned. @default 30000 */
+  /** How long to wait for a session's lock, in milliseconds. Returned as `lockTimeoutMs`. @default 30000 */
   lockTimeout?: number;
-  /** Keeps sessions in this process, and looks for no backend. @default false */
+  /** Keeps sessions in this process and does not look for a backend. @default false */
   preferMemory?: boolean;
-  /** What to do without the backend, also in production and where the environment names one. @default to throw there */
+  /**
+   * `'memory'`: use memory if the backend is unavailable, also in production or if the environment names it. @default
+   * to throw
+   */
   fallback?: 'memory';
-  /** Milliseconds that the backend may take to answer for the first time. @default 2000 */
+  /** How long the backend may take to answer for the first time, in milliseconds. @default 2000 */
   connectTimeout?: number;
-  /** Tells also which backend was chosen and what happens to sessions, not warnings alone. @default false */
+  /** Also logs the chosen backend and events of sessions, not only warnings. @default false */
   verbose?: boolean;
-  /** Told of warnings. @default `process.emitWarning` */
+  /** Receives log messages. @default `process.emitWarning` */
   onLog?: (level: 'debug' | 'info' | 'warn', message: string) => void;
-  /** Where the backend is named. @default process.env */
+  /** The variables that name the backend. @default process.env */
   env?: Readonly<Record<string, string | undefined>>;
 }
 
 export type Log = NonNullable<SessionServicesOptions['onLog']>;
 
-/** What a backend is opened with. */
+/** The options for opening a backend. */
 export interface BackendOptions {
   readonly keyPrefix: string | undefined;
   readonly ttlSeconds: number | undefined;
@@ -92,7 +95,7 @@ export function logOf({ verbose, onLog = emitWarning }: SessionServicesOptions):
 const REPEAT_AFTER_MS = 60_000;
 const emitted = new Map<string, number>();
 
-/** What repeats itself, as an outage does, once a minute. */
+/** Emits a repeated warning, for example about an outage, at most once a minute. */
 function emitWarning(_level: string, message: string): void {
   const now = performance.now();
   for (const [text, time] of emitted) if (now - time > REPEAT_AFTER_MS) emitted.delete(text);

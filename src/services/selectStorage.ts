@@ -8,15 +8,15 @@ export interface Selection {
   readonly type: StorageType;
   /** A URL, or a file's path; '' for memory. */
   readonly address: string;
-  /** What chose it: an option or a variable. */
+  /** The option or variable that selected it. */
   readonly by: string;
-  /** The environment names it: then it is there or that is an error. */
+  /** Whether the environment names it. Then it is an error if the backend is unavailable. */
   readonly named: boolean;
 }
 
 /**
  * `preferMemory`, then `MCP_TS_STORAGE_TYPE`, the option `redisUrl`, `REDIS_URL`, `DATABASE_URL`, `MCP_TS_STORAGE_FILE`.
- * With none of them, the default Redis is looked for. An empty variable counts as none.
+ * If none is set, the default Redis is tried. An empty variable counts as not set.
  * @throws InvalidOptionError
  */
 export function selectStorage(options: SessionServicesOptions): Selection {
@@ -34,7 +34,7 @@ export function selectStorage(options: SessionServicesOptions): Selection {
   return { type: 'redis', address: DEFAULT_REDIS_URL, by: 'default', named: false };
 }
 
-/** In the order in which they are asked. */
+/** In the order of their priority. */
 const VARIABLES = { redis: 'REDIS_URL', postgres: 'DATABASE_URL', file: 'MCP_TS_STORAGE_FILE' } as const;
 
 function explicitly(

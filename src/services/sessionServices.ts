@@ -16,13 +16,13 @@ import { openPostgres } from './openPostgres.js';
 import { openRedis } from './openRedis.js';
 import { type Selection, selectStorage } from './selectStorage.js';
 
-/** Everything that keeps sessions, in one backend. To be spread into the options of `createMcpHandler`. */
+/** All parts that keep sessions, in one backend. Spread it into the options of `createMcpHandler`. */
 export interface SessionServices extends Backend {
-  /** Which backend it is. */
+  /** The type of the backend. */
   readonly storage: StorageType;
   /** The option `lockTimeout`. */
   readonly lockTimeoutMs: number;
-  /** Closes all of it, and the connections that were opened for it. May be called twice. */
+  /** Closes all parts, and the connections that were opened for them. May be called twice. */
   readonly close: () => Promise<void>;
 }
 
@@ -39,12 +39,11 @@ const DEFAULT_CONNECT_TIMEOUT_MS = 2000;
 /**
  * Opens the backend that options and environment name, in this order: `preferMemory`; `MCP_TS_STORAGE_TYPE` (`redis`,
  * `postgres`, `file`, `memory`); the option `redisUrl`; `REDIS_URL`; `DATABASE_URL`; `MCP_TS_STORAGE_FILE`; the default
- * Redis, where one answers; memory.
+ * Redis, if it answers; memory.
  *
- * A backend that the environment names and that cannot be used is an error. Where only `redisUrl` or the default says
- * so, and nobody answers there, sessions are kept in memory, with a warning; with `NODE_ENV=production` that too is an
- * error: pods that each keep their own sessions lose them all the time. `fallback: 'memory'` asks for memory in all
- * these cases.
+ * If the environment names a backend that cannot be used, it throws. If only `redisUrl` or the default selects Redis
+ * and it does not answer, sessions are kept in memory, with a warning. With `NODE_ENV=production` this also throws:
+ * pods that each keep their own sessions lose them all the time. `fallback: 'memory'` uses memory in all these cases.
  * @throws BackendUnavailableError, InvalidOptionError
  */
 export function createSessionServices(options: SessionServicesOptions = {}): ToAwait<SessionServices> {
@@ -69,7 +68,7 @@ async function openServices(options: SessionServicesOptions): Promise<SessionSer
   } catch (error) {
     if (!(error instanceof BackendUnavailableError)) throw error;
     checkFallback(error, selection, options);
-    onLog('warn', `${error.message}. Sessions are kept in the memory of this process, for this process alone.`);
+    onLog('warn', `${error.message}. Sessions are kept in the memory of this process only.`);
     storage = 'memory';
     backend = await openMemory(backendOptions);
   }
@@ -82,7 +81,7 @@ async function openServices(options: SessionServicesOptions): Promise<SessionSer
 }
 
 /**
- * The session store alone, as {@link createSessionServices} chooses it: its bus comes with it.
+ * Opens only the session store and its bus. Selects the backend as {@link createSessionServices} does.
  * @throws BackendUnavailableError, InvalidOptionError
  */
 export function createSessionStore(options: SessionServicesOptions = {}): ToAwait<OwningSessionStore> {
@@ -95,11 +94,11 @@ async function openStore(options: SessionServicesOptions): Promise<OwningSession
 }
 
 /**
- * A promise that somebody may spread into options without awaiting it. Nothing of a plain one would be in them, and sessions
- * would silently be kept in memory.
+ * A promise that detects a missing `await`. If a plain promise were spread into options, they would stay empty, and
+ * sessions would silently be kept in memory.
  */
 type ToAwait<T> = Promise<T> & {
-  /** The promise itself: it is refused as an option, by the compiler and at run time. */
+  /** The promise itself. The compiler and the option check refuse it. */
   readonly sessionStore: Promise<T>;
 };
 
@@ -107,7 +106,7 @@ function toAwait<T>(promise: Promise<T>): ToAwait<T> {
   return Object.assign(promise, { sessionStore: promise });
 }
 
-/** A store in the memory of this process, for this process alone. @throws InvalidOptionError */
+/** A store in the memory of this process. @throws InvalidOptionError */
 export function createMemorySessionStore(
   options: Pick<SessionServicesOptions, 'defaultTtl' | 'lockTimeout'> = {}
 ): InMemorySessionStore & {
@@ -132,17 +131,17 @@ function open({ type, address, by }: Selection, options: BackendOptions): Promis
   }
 }
 
-/** @throws the error, with why memory does not do */
+/** @throws the error, extended by the reason why memory is not used */
 function checkFallback(error: BackendUnavailableError, selection: Selection, options: SessionServicesOptions): void {
   if (options.fallback === 'memory') return;
-  if (selection.named) throw withReason(error, `${selection.by} asks for it`);
+  if (selection.named) throw withReason(error, `${selection.by} requires it`);
   if (environmentOf(options).NODE_ENV === 'production') throw withReason(error, 'NODE_ENV is production');
-  // A Redis that is there and refuses is a mistake to correct; a package that is missing, where it was asked for.
+  // If Redis refuses the connection, or a required package is not installed, the configuration must be corrected.
   if (!error.unreachable && selection.by !== 'default') throw error;
 }
 
 function withReason(error: BackendUnavailableError, reason: string): BackendUnavailableError {
-  const advice = `${reason}, so sessions are not kept in memory instead unless fallback: 'memory' says so`;
+  const advice = `${reason}, so sessions are kept in memory instead only with fallback: 'memory'`;
   return new BackendUnavailableError(`${error.message}; ${advice}`, {
     cause: error.cause,
     unreachable: error.unreachable
@@ -150,7 +149,7 @@ function withReason(error: BackendUnavailableError, reason: string): BackendUnav
 }
 
 function closeOnce(backend: Backend): () => Promise<void> {
-  // Taken now: createSessionStore puts another `close` on the store.
+  // Saved now, because createSessionStore replaces `close` of the store.
   const closeStore = backend.sessionStore.close?.bind(backend.sessionStore);
   let closed: Promise<void> | undefined;
   return () =>

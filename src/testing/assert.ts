@@ -2,8 +2,8 @@ import { AssertionError } from 'node:assert';
 import { setTimeout as delay } from 'node:timers/promises';
 
 /**
- * The few assertions of the contracts. They compare by structure alone, because test runners that isolate files give
- * them objects of several realms, with prototypes of their own.
+ * The assertions of the contracts. They compare only by structure, because test runners that isolate files pass objects
+ * of several realms with different prototypes.
  */
 export function isTrue(condition: unknown, message: string): asserts condition {
   if (!condition) throw new AssertionError({ message, actual: condition, expected: true, operator: '==' });
@@ -11,7 +11,7 @@ export function isTrue(condition: unknown, message: string): asserts condition {
 
 /**
  * Compares as JSON does: the order of keys does not matter, and a key whose value is undefined counts as absent.
- * @param message - what is compared. @default the difference
+ * @param message - the name of the compared value. @default the difference
  */
 export function equal(actual: unknown, expected: unknown, message?: string): void {
   if (!isSame(actual, expected)) {
@@ -19,7 +19,10 @@ export function equal(actual: unknown, expected: unknown, message?: string): voi
   }
 }
 
-/** @param code - the `code` of the error; any error where it is left out. A class would not do: a package may be loaded twice */
+/**
+ * @param code - the `code` of the error; without it any error passes. Not a class, because a package may be loaded
+ * twice
+ */
 export async function rejects(promise: Promise<unknown>, message: string, code?: string): Promise<void> {
   const error = await promise.then(
     () => undefined,
@@ -31,7 +34,7 @@ export async function rejects(promise: Promise<unknown>, message: string, code?:
   }
 }
 
-/** Waits until something holds that a backend brings about in its own time. */
+/** Waits until a condition holds that a backend reaches after some time. */
 export async function eventually(look: () => boolean | Promise<boolean>, message: string): Promise<void> {
   const deadline = Date.now() + 4000;
   while (!(await look())) {

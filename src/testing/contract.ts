@@ -1,6 +1,6 @@
 import { equal } from './assert.js';
 
-/** The two functions of a test runner that the contracts need: those of jest, vitest, node:test or mocha. */
+/** The two functions of a test runner that the contracts need, from jest, vitest, node:test or mocha. */
 export interface TestRunner {
   /** Groups cases under a title. */
   describe: (name: string, body: () => void) => unknown;
@@ -8,7 +8,7 @@ export interface TestRunner {
   it: (name: string, body: () => Promise<void>) => unknown;
 }
 
-/** What a case is run on. It is made for each case and closed behind it. */
+/** The subject of a case. It is made for each case and closed after it. */
 export interface Closable {
   /** Closes what was opened for the case. */
   close?: () => Promise<void>;
@@ -16,11 +16,11 @@ export interface Closable {
 
 /** The options that all contracts share. */
 export interface ContractOptions<Title extends string> extends TestRunner {
-  /** What is under test: the title of the group. */
+  /** The name of the backend under test: the title of the group. */
   name: string;
   /**
-   * The cases that this backend cannot pass, each with the reason in words. They must fail: a gap that has closed is to
-   * be taken off the list.
+   * The cases that this backend cannot pass, each with the reason in words. They must fail: remove a case from the list
+   * when it passes.
    */
   gaps?: Partial<Record<Title, string>>;
 }
@@ -28,15 +28,15 @@ export interface ContractOptions<Title extends string> extends TestRunner {
 /** The title of a case is a sentence about behaviour. */
 export type Cases<Backend> = Record<string, (backend: Backend) => Promise<void>>;
 
-/** Cases that run alike. */
+/** Cases with the same subject. */
 export interface CaseGroup<Backend extends Closable> {
   cases: Cases<Backend>;
   make: () => Promise<Backend>;
-  /** Whether they apply to what the backend offers. @default true */
+  /** Whether they apply to the backend. @default true */
   applies?: boolean;
 }
 
-/** Whether an object has the optional methods that its contract was told of, and no others. */
+/** A case: the object has exactly the optional methods that the contract's options name. */
 export function optionalMethodsCase<M extends string>(methods: readonly M[]) {
   return {
     async 'has the optional methods that it is said to have, and no others'({
@@ -61,8 +61,8 @@ export function optionalMethodsCase<M extends string>(methods: readonly M[]) {
 }
 
 /**
- * Registers the cases with the runner: what every contract of this package is made with.
- * @throws Error where a gap names no case that applies: its title may have changed
+ * Registers the cases with the runner. Every contract of this package uses it.
+ * @throws Error if a gap does not name an applicable case: the title may have changed
  */
 export function runContract<Backend extends Closable>(
   title: string,
@@ -78,7 +78,7 @@ export function runContract<Backend extends Closable>(
     for (const { cases, make } of applicable) {
       for (const [sentence, run] of Object.entries(cases)) {
         const reason = gaps[sentence];
-        // Without a parameter: some runners take the first, others the second one for a callback to wait for.
+        // Without a parameter: some runners treat the first or the second parameter as a callback to wait for.
         if (reason === undefined) it(sentence, () => runCase(make, run));
         else it(`gap, ${reason}: ${sentence}`, () => mustFail(runCase(make, run)));
       }
@@ -103,5 +103,5 @@ async function mustFail(run: Promise<void>): Promise<void> {
     () => false,
     () => true
   );
-  if (!failed) throw new Error('This gap has closed: take it off the list');
+  if (!failed) throw new Error('This case passes now: remove it from the gaps');
 }

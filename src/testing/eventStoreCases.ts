@@ -247,7 +247,7 @@ function note(value: unknown): Note {
   return { jsonrpc: '2.0', method: 'notifications/test', params: { value } };
 }
 
-/** As the transport names a stream. */
+/** A stream id in the transport's form. */
 function streamIdOf(): string {
   return `${randomUUID()}:standalone`;
 }
@@ -271,7 +271,7 @@ async function replay(
   return { returned: await store.replayEventsAfter(lastEventId, { send }), events };
 }
 
-/** It says so, with an error or with no stream: never with a part of what followed. */
+/** The store must report it by an error or by an empty stream id, and never replay a part of the events. */
 async function expectUnknown(store: FollowableEventStore, lastEventId: string): Promise<void> {
   const sent: string[] = [];
   const send = async (eventId: string) => void sent.push(eventId);

@@ -11,7 +11,7 @@ import {
 } from './eventStoreCases.js';
 import type { TwoEventStores } from './storePair.js';
 
-/** The methods of an event store that it need not have. */
+/** The optional methods of an event store. */
 export type OptionalEventMethod = 'getStreamIdForEventId' | 'latestEventId' | 'storeLastEvent' | 'deleteStreams';
 
 const OPTIONAL_METHODS: readonly OptionalEventMethod[] = [
@@ -25,11 +25,13 @@ const methodCases = optionalMethodsCase(OPTIONAL_METHODS);
 /** The options of {@link eventStoreContract}. */
 export interface EventStoreContractOptions extends ContractOptions<EventStoreCase> {
   /**
-   * Called once for each case, with the limits that the store is to have; a store without limits declares the cases
-   * about them as gaps.
+   * Called once for each case, with the limits for the store. A store without limits declares the cases about them as
+   * gaps.
    */
   makeTwo: (limits: { maxEventsPerStream: number; ttlSeconds: number }) => Promise<TwoEventStores>;
-  /** What the store has beyond `storeEvent` and `replayEventsAfter`: all of these, and no other. @default none */
+  /**
+   * The optional methods that the store has, besides `storeEvent` and `replayEventsAfter`: exactly these. @default none
+   */
   optionalMethods?: readonly OptionalEventMethod[];
 }
 
@@ -46,7 +48,7 @@ export type EventStoreCase =
 
 const ROOMY = { maxEventsPerStream: 1000, ttlSeconds: 3600 };
 
-/** What every event store does that pods share, as sentences about two instances over one backend. */
+/** Tests an event store that pods share. Each case uses two instances over one backend. */
 export function eventStoreContract(options: EventStoreContractOptions): void {
   const { makeTwo, optionalMethods = [] } = options;
   const offers = (method: OptionalEventMethod) => optionalMethods.includes(method);

@@ -6,7 +6,7 @@ import { equal, isTrue, rejects } from './assert.js';
 import { runContract } from './contract.js';
 import { having, type PairCases, pairs, type StoreContractOptions, type StorePair } from './storePair.js';
 
-/** Longer than a busy machine keeps a process waiting, so that no lease ends by accident. */
+/** Longer than a busy machine delays a process, so that no lease ends by accident. */
 const LEASE_MS = 800;
 const CONTENDERS = 50;
 
@@ -180,7 +180,7 @@ const withLockCases: PairCases = {
       await rejects(waiting, `a lock that is held is not given within ${timeoutMs} ms`, 'ANYPOD_LOCK_TIMEOUT');
     }
     await first.releaseLock(id, 'holder');
-    // A place that was kept would be in the way.
+    // A place that was not released would block the next caller.
     equal(await withLock(first, id, () => 'in', { timeoutMs: LEASE_MS }), 'in');
     equal(await withLock(first, id, () => 'again', { timeoutMs: 0 }), 'again');
   },
@@ -201,7 +201,7 @@ const withLockCases: PairCases = {
 
   async 'tells work that has lost its lease, and lets whoever came next in'(pair) {
     const { first, second, id } = locksOf(pair);
-    // Its renewals are not heard, as if the process that holds the lock stood still.
+    // Its renewals do not reach the store, as if the process with the lock were suspended.
     const deaf: LockStore = {
       acquireLock: (...args) => first.acquireLock(...args),
       renewLock: () => new Promise(() => {}),
@@ -213,7 +213,7 @@ const withLockCases: PairCases = {
       id,
       async signal => {
         const aborted = new Promise(resolve => signal.addEventListener('abort', resolve));
-        // The wait is renewed meanwhile, so that it does not depend on the clock of the machine.
+        // Its lease is long, so that the waiting place does not depend on the machine's speed.
         other = withLock(second, id, () => true, { leaseMs: 60_000 });
         await pair.elapse(LEASE_MS);
         await aborted;
@@ -225,7 +225,7 @@ const withLockCases: PairCases = {
   }
 };
 
-/** What the locks of a session store do, and `withLock` with them. */
+/** Tests the locks of a session store, and `withLock` with them. */
 export function lockContract(options: StoreContractOptions): void {
   runContract('locks', options, [
     { cases, make: pairs(options) },

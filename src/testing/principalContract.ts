@@ -11,7 +11,7 @@ import {
   type StoreContractOptions
 } from './storePair.js';
 
-/** More than come in one batch. */
+/** More than one batch. */
 const MANY = 700;
 
 const cases: PairCases = {
@@ -77,7 +77,7 @@ const expiryCases: PairCases = {
     const used = await createSession(first, { principal });
     equal(await idsOf(second, { principal }), [idle, used].toSorted());
     let known = (await second.touchSession?.(used)) ?? undefined;
-    // More than twice the time to live, so that nothing that is kept beside the session lags behind.
+    // More than twice the time to live, so that data stored separately from the session has expired as well.
     for (let step = 0; step < 7; step++) {
       await elapse((SHORT_TTL_SECONDS * 1000) / 3);
       if (second.touchSession) known = (await second.touchSession(used, known)) ?? undefined;
@@ -89,7 +89,7 @@ const expiryCases: PairCases = {
   }
 };
 
-/** What a session store knows of the principals of its sessions. */
+/** Tests how a session store lists the sessions of principals. */
 export function principalContract(options: StoreContractOptions): void {
   runContract('principals', options, [
     { cases, make: pairs(options) },

@@ -3,7 +3,7 @@ import type { SessionData } from '../ports/sessionStore.js';
 
 const MIB = 1024 * 1024;
 
-/** A record as the transport writes it, of a session with an id of its own. */
+/** A record as the transport writes it, with a new session id. */
 export function record(fields: Partial<SessionData> = {}): SessionData {
   const now = Date.now();
   return {
@@ -22,7 +22,7 @@ const initializeParams = {
   clientInfo: { name: 'client "quoted" ü', version: '1' }
 };
 
-/** What JSON carries and careless encodings lose. */
+/** Values that JSON can represent but careless encodings lose. */
 export function oddMetadata(): Record<string, unknown> {
   const metadata = JSON.parse(`{
     "": "empty key", "__proto__": { "polluted": [] }, "constructor": null, "sub:a": "no subscription",
@@ -41,7 +41,7 @@ export function oddMetadata(): Record<string, unknown> {
   return metadata;
 }
 
-/** Texts that quoting, escaping, lookups in plain objects and limits of a backend trip over. */
+/** Texts that may break quoting, escaping, lookups in plain objects or limits of a backend. */
 export function oddTexts(): string[] {
   return [
     ...['', ' ', '"', "'", '`', '\\', '\0', 'a\0b', '\n', '\r\n', '\t', '%', '%s', '%00', '$1', '$$', '--', ';', '/*'],
@@ -51,14 +51,14 @@ export function oddTexts(): string[] {
   ];
 }
 
-/** A text of 1 MiB in UTF-8, in which no two places look alike. */
+/** A text of 1 MiB in UTF-8 without repeated parts. */
 export function oneMebibyte(): string {
   let text = '';
   for (let i = 0; text.length < MIB; i++) text += `${i.toString(36)},`;
   return text.slice(0, MIB);
 }
 
-/** Ids are 1 to 256 visible ASCII characters; these are new in each run, since a backend may outlive it. */
+/** Ids are 1 to 256 visible ASCII characters; these are new in each run, because a backend may keep old ones. */
 export function oddSessionIds(): string[] {
   const run = randomUUID();
   return [
@@ -72,7 +72,7 @@ export function oddSessionIds(): string[] {
     .concat(`{${run}${'}'.repeat(255 - run.length)}`);
 }
 
-/** Random things that are the same in each run. */
+/** Random values that are the same in each run. */
 export class Fuzz {
   #state: number;
 
@@ -123,7 +123,7 @@ export class Fuzz {
     const kind = this.int(4);
     if (kind === 0) return this.oneOf(oddTexts()).slice(0, 40);
     if (kind === 1) return String.fromCharCode(this.int(0x80));
-    // Below the surrogates: half a pair is no text that JSON in UTF-8 could carry.
+    // Below the surrogates: JSON in UTF-8 cannot represent half a pair.
     if (kind === 2) return String.fromCharCode(0x80 + this.int(0xd800 - 0x80));
     return String.fromCodePoint(0x1f300 + this.int(0x300));
   }

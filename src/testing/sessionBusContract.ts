@@ -4,13 +4,13 @@ import { equal, eventually } from './assert.js';
 import { type Cases, type ContractOptions, runContract } from './contract.js';
 import { Fuzz, oddTexts, oneMebibyte } from './samples.js';
 
-/** The bus as two pods have it: two instances over one backend, or one object where the backend lives in an object. */
+/** The bus of two pods: two instances over one backend, or one object if the backend is in an object. */
 export interface TwoSessionBuses {
   /** As the first pod has it. */
   first: SessionBus;
   /** As the second pod has it. */
   second: SessionBus;
-  /** Closes what was opened for the case, the buses among it. */
+  /** Closes everything that was opened for the case, including the buses. */
   close?: () => Promise<void>;
 }
 
@@ -23,7 +23,7 @@ export interface SessionBusContractOptions extends ContractOptions<SessionBusCas
 /** The title of a case. */
 export type SessionBusCase = keyof typeof cases;
 
-/** What every bus between pods does, as sentences about two instances over one backend. */
+/** Tests a bus between pods. Each case uses two instances over one backend. */
 export function sessionBusContract(options: SessionBusContractOptions): void {
   runContract('session buses', options, [{ cases, make: options.makeTwo }]);
 }
@@ -144,7 +144,7 @@ const cases = {
     const note = (reason: unknown) => void unhandled.push(reason);
     process.on('unhandledRejection', note);
     try {
-      // What applications throw is not always an Error.
+      // Applications may throw values that are not an Error.
       const thrown = [new Error('of the application'), null, undefined, 'text'] as Error[];
       for (const each of thrown) {
         await second.subscribe(topic, () => {

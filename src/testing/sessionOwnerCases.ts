@@ -5,7 +5,7 @@ import type { Cases } from './contract.js';
 import { oddTexts } from './samples.js';
 import type { StorePair } from './storePair.js';
 
-/** Of stores with `getSessionOwner`. */
+/** Cases for stores with `getSessionOwner`. */
 export const ownerCases = {
   async 'tells who may use a session, whatever its record looks like'({ first, second }) {
     const handshake = {

@@ -160,7 +160,7 @@ const expiryCases: PairCases = {
   }
 };
 
-/** What JSON carries and careless encodings lose, and one that is long. */
+/** Texts that JSON can represent but careless encodings lose, and a long one. */
 const oddTexts = [
   '""',
   'null',
@@ -173,7 +173,7 @@ const oddTexts = [
   JSON.stringify('x'.repeat(60_000))
 ];
 
-/** What a session store does with the application's state. */
+/** Tests how a session store keeps the application's state. */
 export function sessionStateContract(options: StoreContractOptions): void {
   runContract('application state', options, [
     { cases, make: pairs(options) },

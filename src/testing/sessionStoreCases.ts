@@ -81,7 +81,7 @@ export const fiveMethodCases = {
   }
 } satisfies SessionCases;
 
-/** Of stores without `patchSession`. */
+/** Cases for stores without `patchSession`. */
 export const replacingCases = {
   async 'replaces a record that is there when it is stored again'({ first, second }) {
     const data = record({ metadata: { a: 1, b: 1 } });
@@ -96,7 +96,7 @@ export const replacingCases = {
   }
 } satisfies SessionCases;
 
-/** Of stores with `patchSession`. */
+/** Cases for stores with `patchSession`. */
 export const creatingCases = {
   async 'creates only where nothing is'({ first, second }) {
     const data = record({ metadata: { first: true } });
@@ -308,24 +308,24 @@ export const listingCases = {
   }
 } satisfies SessionCases;
 
-/** With sessions that live for {@link SHORT_TTL_SECONDS}. */
+/** Cases with sessions that live for {@link SHORT_TTL_SECONDS}. */
 export const expiryCases = {
   async 'lets a session expire, unless an activity starts its time to live anew'({ first, second, elapse }) {
     const [updated, touched, held, idle] = [record(), record(), record(), record()];
     for (const data of [updated, touched, held, idle]) await first.storeSession(data.sessionId, data);
     let known = (await touch(first, held.sessionId))!;
-    // More than twice the time to live, so that nothing that is kept beside the session lags behind.
+    // More than twice the time to live, so that data stored separately from the session has expired as well.
     for (let step = 0; step < 8; step++) {
       await elapse(300);
       await second.updateSessionActivity(updated.sessionId);
       await touch(second, touched.sessionId);
       known = (await touch(first, held.sessionId, known))!;
-      // Looking is no activity.
+      // Reading does not count as activity.
       await first.getSession(idle.sessionId);
       await first.sessionExists(idle.sessionId);
     }
     await expectMissing(first, idle.sessionId);
-    // The id of an expired session is free; that of a deleted one is not.
+    // The id of an expired session can be used again; the id of a deleted one cannot.
     await second.storeSession(idle.sessionId, record({ sessionId: idle.sessionId }));
     for (const data of [updated, touched, held]) {
       const read = await second.getSession(data.sessionId);
@@ -344,7 +344,7 @@ export const expiryCases = {
   }
 } satisfies SessionCases;
 
-/** A pod's look at a session, with a store of any kind. */
+/** Reads and refreshes a session as a pod does, with any store. */
 async function touch(store: SessionStore, sessionId: string, known?: SessionData): Promise<SessionData | null> {
   if (store.touchSession) return store.touchSession(sessionId, known);
   const data = await store.getSession(sessionId);
@@ -359,7 +359,7 @@ async function idsOf(store: SessionStore, subscribedTo?: string): Promise<string
   return ids;
 }
 
-/** What the application and the transport put there: activity and revision are the store's. */
+/** The fields of the application and the transport, without activity and revision: the store sets those. */
 function withoutTimes(data: SessionData | null): Partial<SessionData> | null {
   return data && { ...data, lastActivity: undefined, revision: undefined };
 }
@@ -368,7 +368,7 @@ async function expectKept(first: SessionStore, second: SessionStore, data: Sessi
   await first.storeSession(data.sessionId, data);
   const read = await second.getSession(data.sessionId);
   equal(withoutTimes(read), withoutTimes(data), 'the record as it was stored');
-  // A backend may keep it to the second, or by its own clock.
+  // A backend may store it in seconds, or by its own clock.
   isTrue(Math.abs(read!.lastActivity - data.lastActivity) < 5000, 'its last activity is its creation');
   equal(await second.sessionExists(data.sessionId), true, 'sessionExists of a session that is there');
 }

@@ -11,7 +11,7 @@ import {
 import { ownerCases } from './sessionOwnerCases.js';
 import { pairs, type StoreContractOptions, SHORT_TTL_SECONDS } from './storePair.js';
 
-/** The methods beyond the required five that this contract is about. */
+/** The optional methods that this contract tests. */
 export type OptionalSessionMethod = 'touchSession' | 'getSessionOwner' | 'patchSession' | 'listSessionIds';
 
 const OPTIONAL_METHODS: readonly OptionalSessionMethod[] = [
@@ -24,7 +24,7 @@ const methodCases = optionalMethodsCase(OPTIONAL_METHODS);
 
 /** The options of {@link sessionStoreContract}. */
 export interface SessionStoreContractOptions extends StoreContractOptions<SessionStoreCase> {
-  /** What the store has beyond the five required methods: all of these, and no other of this list. @default none */
+  /** The optional methods that the store has: exactly these. @default none */
   optionalMethods?: readonly OptionalSessionMethod[];
 }
 
@@ -41,10 +41,10 @@ export type SessionStoreCase =
   | keyof typeof methodCases;
 
 /**
- * What every session store does, as sentences about two instances over one backend. A store with the five required
- * methods alone is asked for what they promise; `optionalMethods` adds what the others do.
+ * Tests a session store. Each case uses two instances over one backend. A store with only the five required methods is
+ * tested for these; `optionalMethods` adds cases for the others.
  *
- * Takes about five seconds, most of them spent waiting for sessions that live for one.
+ * Takes about five seconds, mostly to wait for sessions that live for one second.
  */
 export function sessionStoreContract(options: SessionStoreContractOptions): void {
   const { optionalMethods = [] } = options;

@@ -34,11 +34,11 @@ export interface StoreContractOptions<Title extends string = string> extends Con
   makeTwo: (options: { ttlSeconds: number }) => Promise<TwoSessionStores>;
 }
 
-/** What cases see. */
+/** The subject of a case. */
 export type StorePair = TwoSessionStores & { elapse: (ms: number) => Promise<void> };
 export type PairCases = Cases<StorePair>;
 
-/** An hour: nothing expires while a case runs. */
+/** One hour: no session expires during a case. */
 const LONG_TTL_SECONDS = 3600;
 export const SHORT_TTL_SECONDS = 1;
 
@@ -62,7 +62,7 @@ export async function createSession(
   return sessionId;
 }
 
-/** @throws TypeError where the store has not these optional methods */
+/** @throws TypeError if the store does not have these optional methods */
 export function having<M extends keyof SessionStore>(
   store: SessionStore,
   ...methods: M[]

@@ -63,13 +63,13 @@ describe('it is an error, and never memory,', () => {
       'a Redis that the environment names does not answer',
       { REDIS_URL: NOBODY },
       {},
-      /No Redis answers.*REDIS_URL asks/
+      /No Redis answers.*REDIS_URL requires/
     ],
     [
       'MCP_TS_STORAGE_TYPE names Redis and there is none',
       { MCP_TS_STORAGE_TYPE: 'redis' },
       { redisUrl: NOBODY },
-      /MCP_TS_STORAGE_TYPE asks for it/
+      /MCP_TS_STORAGE_TYPE requires it/
     ],
     ['production has no Redis', { NODE_ENV: 'production' }, { redisUrl: NOBODY }, /NODE_ENV is production.*fallback/]
   ])('when %s', async (_when, env, options, message) => {

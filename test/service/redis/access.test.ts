@@ -141,7 +141,7 @@ describe('over TLS with a CA of our own', () => {
   test('a certificate that is not trusted is an error, and no reason to keep sessions in memory', async () => {
     const redisUrl = tlsUrl.replace('rediss://', 'rediss://mcp:password@');
     const error: unknown = await createSessionServices({ redisUrl, env: {} }).catch((thrown: unknown) => thrown);
-    expect((error as Error).message).toMatch(/does not let us in \(.*certificate.*TLS/);
+    expect((error as Error).message).toMatch(/refuses the connection \(.*certificate.*TLS/);
     expect((error as Error).message).not.toContain('password@');
   });
 
