@@ -78,7 +78,9 @@ export class ClientSessionStore {
       await pause(Math.random() * Math.min(2 ** conflicts, MAX_PAUSE_MS));
     }
     const session = fingerprint(sessionId);
-    throw new SessionStoreUnavailableError(`Other callers changed client session ${session} in each of ${MAX_CONFLICTS} attempts`);
+    throw new SessionStoreUnavailableError(
+      `Other callers changed client session ${session} in each of ${MAX_CONFLICTS} attempts`
+    );
   }
 
   /** @returns false if it is missing or belongs to another identity */

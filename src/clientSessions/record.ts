@@ -110,7 +110,8 @@ export function newSession(given: NewClientSession, generateSessionId: () => str
 export function changed(session: ClientSession, changes: ClientSessionChanges): ClientSession {
   const next: Record<string, unknown> = { ...session };
   for (const [field, value] of Object.entries(withoutUndefined(changes))) {
-    if (FIXED.includes(field)) throw new InvalidOptionError(field, kindOf(value), 'no value, because the field never changes');
+    if (FIXED.includes(field))
+      throw new InvalidOptionError(field, kindOf(value), 'no value, because the field never changes');
     if (value === null && field in FIELDS && !REQUIRED.includes(field)) {
       delete next[field];
       continue;

@@ -27,7 +27,5 @@ export interface Backend {
  */
 export function loaded<T extends object>(module: T, name: string, needed: keyof T): T {
   if (module[needed] !== undefined) return module;
-  throw new BackendUnavailableError(
-    `A bundle for browsers has no ${name}: build it for Node, or do not use ${name}`
-  );
+  throw new BackendUnavailableError(`A bundle for browsers has no ${name}: build it for Node, or do not use ${name}`);
 }
