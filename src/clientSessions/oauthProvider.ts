@@ -26,8 +26,7 @@ export interface ClientSessionOAuthOptions {
   /** Sends the user's browser to the authorization server: by a redirect, or by sending the URL to your page. */
   redirectToAuthorization: (authorizationUrl: URL, session: ClientSession) => void | Promise<void>;
   /**
-   * The metadata that your application registers (RFC 7591). @default its `redirect_uris` is the session's
-   * `callbackUrl`
+   * The registered metadata (RFC 7591). @default its `redirect_uris` is the session's `callbackUrl`
    */
   clientMetadata?: Partial<OAuthClientMetadata>;
   /** The https URL where the authorization server reads your metadata, instead of a registration. */
@@ -57,10 +56,7 @@ export class ClientSessionOAuthProvider implements OAuthClientProvider {
   readonly #sessionId: string;
   readonly #serverUrl: string;
   readonly #options: ClientSessionOAuthOptions;
-  /**
-   * The latest verifiers of authorizations that began here. The SDK passes the URL with the challenge after the
-   * verifier.
-   */
+  /** The latest verifiers of authorizations that began here. The SDK passes the URL with the challenge later. */
   readonly #verifiers: string[] = [];
   /** The credentials of the last token request. The refresh token is set only if the request was a refresh. */
   #presented: { clientId?: string; refreshToken?: string } | undefined;
@@ -204,9 +200,7 @@ export class ClientSessionOAuthProvider implements OAuthClientProvider {
     }
   };
 
-  /**
-   * If another pod has renewed a credential since this pod used it, the new one stays: the server did not refuse it.
-   */
+  /** A credential that another pod has renewed since this pod used it stays: the server did not refuse it. */
   async invalidateCredentials(scope: 'all' | 'client' | 'tokens' | 'verifier' | 'discovery'): Promise<void> {
     const presented = this.#presented;
     const is = (...scopes: (typeof scope)[]): boolean => scope === 'all' || scopes.includes(scope);
