@@ -105,7 +105,7 @@ describe('README.md', () => {
   });
 
   it('names the versions of the SDK that a transport takes without a warning', () => {
-    const [, list] = /passes on ([\d., and]+) of it/.exec(readme) ?? [];
+    const [, list] = /pass with versions ([\d., and]+)\. Another/.exec(readme) ?? [];
     expect(list?.match(/\d+\.\d+\.\d+/g)).toEqual(SDK_VERSIONS);
   });
 
