@@ -51,6 +51,7 @@ export class AccountingClient {
   readonly #answered = new Set<RequestId>();
   #count = 0;
   #open = 0;
+  #closed = false;
 
   private constructor(name: string, url: string, fetch: typeof globalThis.fetch, maxRetries: number) {
     this.name = name;
@@ -138,6 +139,7 @@ export class AccountingClient {
   }
 
   close(): Promise<void> {
+    this.#closed = true;
     return this.#client.close();
   }
 
@@ -186,6 +188,8 @@ export class AccountingClient {
     input: string | URL | Request,
     init: RequestInit | undefined
   ): Promise<Response> {
+    // The SDK's transport goes on reconnecting streams after it was closed, unless it is told that there are none.
+    if (this.#closed) return new Response(null, { status: 405 });
     const response = await fetch(input, init);
     if (init?.method === 'GET') return response.status === 200 ? this.#watchStream(response) : response;
     const token = typeof init?.body === 'string' ? /"token":"([^"]+)"/.exec(init.body)?.[1] : undefined;
