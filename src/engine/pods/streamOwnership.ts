@@ -188,10 +188,11 @@ export class StreamOwnership {
     let settle: (state: StreamState) => void = () => {};
     const answered = new Promise<StreamState>(resolve => {
       settle = resolve;
-      timer = setTimeout(() => resolve('gone'), timeoutMs);
       waiting.add(resolve);
     });
-    if (!(await this.#publish(body))) settle('unasked');
+    // An owner that nobody has asked yet, because the bus is slow, is not gone.
+    if (await this.#publish(body)) timer = setTimeout(() => settle('gone'), timeoutMs);
+    else settle('unasked');
     try {
       return await answered;
     } finally {

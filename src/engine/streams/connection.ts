@@ -52,13 +52,15 @@ export class Connection implements StreamWriter {
   /** Since when the client has left too much unread, by `performance.now()`. */
   #behindSince: number | undefined;
   /** While a resume replays: what happens meanwhile, to follow behind it. */
-  #held: { message: JSONRPCMessage; eventId: string | undefined }[] | undefined;
+  #held: { message: JSONRPCMessage; eventId: string | undefined; finalCursor: string | undefined }[] | undefined;
   #endsWhenReleased = false;
   /** How many event ids the client has been given. */
   #cursors = 0;
   #unlogged: UnloggedMessages | undefined;
   /** Whether the client has not had this message yet; asked for each, replayed or live. */
   filter: ((message: JSONRPCMessage, eventId: string | undefined) => boolean) | undefined;
+  /** The cursor that the client gets with a message instead of the event's id, where nothing follows; asked before `filter`. */
+  finalCursor: ((message: JSONRPCMessage) => string | undefined) | undefined;
   /** Reads the stream's log, where several pods may write to it: what was logged is delivered by it alone. */
   follower:
     | {
@@ -102,15 +104,21 @@ export class Connection implements StreamWriter {
 
   /**
    * Delivers a message, unless the client has had it.
+   * @param finalCursor - what the client gets instead of the event's id, where nothing follows
    * @returns a promise where the client should be given time to read what it has been sent
    * @throws TypeError where the message cannot be written as JSON
    */
-  deliver(message: JSONRPCMessage, eventId: string | undefined): void | Promise<void> {
+  deliver(
+    message: JSONRPCMessage,
+    eventId: string | undefined,
+    finalCursor = this.finalCursor?.(message)
+  ): void | Promise<void> {
     if (this.follower && eventId !== undefined) return this.follower.told(message, eventId);
-    if (this.#held) this.#held.push({ message, eventId });
+    if (this.#held) this.#held.push({ message, eventId, finalCursor });
     else if (!this.filter || this.filter(message, eventId)) {
-      const event = messageEvent(message, eventId);
-      if (eventId !== undefined) this.#cursors++;
+      const shownId = finalCursor ?? eventId;
+      const event = messageEvent(message, shownId);
+      if (shownId !== undefined) this.#cursors++;
       else if (this.#owner.log) (this.#unlogged ??= new UnloggedMessages()).add(event, this.#cursors);
       return this.write(event);
     }
@@ -169,11 +177,15 @@ export class Connection implements StreamWriter {
     this.#held = [];
   }
 
-  /** Delivers a message from the log. What a resume replays has been bounded by the log. */
-  replay(message: JSONRPCMessage, eventId: string, shownId: string | null = eventId): void {
+  /**
+   * Delivers a message from the log. What a resume replays has been bounded by the log.
+   * @param isCursor - whether a resume is to begin behind it
+   */
+  replay(message: JSONRPCMessage, eventId: string, isCursor = true): void {
+    const finalCursor = this.finalCursor?.(message);
     if (this.#ended || this.filter?.(message, eventId) === false) return;
-    const event = messageEvent(message, shownId ?? undefined);
-    if (shownId !== null) this.#cursors++;
+    const event = messageEvent(message, isCursor ? (finalCursor ?? eventId) : undefined);
+    if (isCursor) this.#cursors++;
     void (this.#held ? this.#sink.write(event) : this.write(event));
   }
 
@@ -181,7 +193,7 @@ export class Connection implements StreamWriter {
     if (!this.#held) return;
     const held = this.#held;
     this.#held = undefined;
-    for (const { message, eventId } of held) void this.deliver(message, eventId);
+    for (const { message, eventId, finalCursor } of held) void this.deliver(message, eventId, finalCursor);
     if (this.#endsWhenReleased) this.close();
   }
 

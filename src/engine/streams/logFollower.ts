@@ -39,8 +39,6 @@ export class Follower {
   /** Whether the cursor is this pod's own: a client that has given one has had every event before it. */
   #isFresh = false;
   #expected: readonly RequestId[] = [];
-  /** Logs the last answer where all of those are. @returns its id there */
-  onlast: ((message: JSONRPCMessage) => Promise<string | undefined>) | undefined;
   #reading: Promise<void> | undefined;
   #nextReading: Promise<void> | undefined;
 
@@ -58,9 +56,14 @@ export class Follower {
     return this.#cursor;
   }
 
-  /** The requests that the stream answers. */
-  expect(requestIds: readonly RequestId[]): void {
+  /**
+   * @param requestIds - the requests that the stream answers
+   * @param finalCursor - the SDK's client comes back after an error; with this cursor it is known to have had all that
+   *   there is
+   */
+  expect(requestIds: readonly RequestId[], finalCursor: string): void {
     this.#expected = requestIds;
+    this.connection.finalCursor = message => (this.#isFinalError(message) ? finalCursor : undefined);
   }
 
   get unanswered(): RequestId[] {
@@ -94,11 +97,8 @@ export class Follower {
     return this.#nextReading;
   }
 
-  /**
-   * Delivers an event of the stream.
-   * @param shownId - the cursor that the client gets with it, where that is another
-   */
-  add(eventId: string, message: JSONRPCMessage, shownId?: string): void {
+  /** Delivers an event of the stream. */
+  add(eventId: string, message: JSONRPCMessage): void {
     this.#cursor = eventId;
     this.#unread = 0;
     // Of a stream that was opened later: some stores replay what is a cursor and no message.
@@ -106,10 +106,10 @@ export class Follower {
     // The client has had it: a resume is to begin behind it.
     if (this.#passedOver.delete(eventId) || this.#hasAsked(message, eventId)) {
       this.#remember(this.#events, eventId);
-      this.connection.giveCursor(shownId ?? eventId);
+      this.connection.giveCursor(eventId);
       return;
     }
-    this.connection.replay(message, eventId, shownId);
+    this.connection.replay(message, eventId);
   }
 
   /** The client has had this event without its id. */
@@ -142,7 +142,7 @@ export class Follower {
       await this.read();
       // Logged before the stream was opened and sent after it: the client has not had it, and it is not after the cursor.
       // Without an id it leaves the client's cursor where it is.
-      if (this.#isFresh && !this.#events.has(eventId)) this.connection.replay(message, eventId, null);
+      if (this.#isFresh && !this.#events.has(eventId)) this.connection.replay(message, eventId, false);
     } catch (error) {
       this.#report(error as Error);
       // No more from the cursor on: the log has expired. What else fails may have kept events back that came before.
@@ -153,17 +153,13 @@ export class Follower {
 
   async #read(): Promise<void> {
     if (this.connection.ended) return;
-    let delivered = Promise.resolve();
-    await this.#log.replayAfter(this.#cursor, (eventId, message) => {
-      return (delivered = delivered.then(async () => this.add(eventId, message, await this.#shownIdOf(message))));
-    });
-    await delivered;
+    await this.#log.replayAfter(this.#cursor, async (eventId, message) => this.add(eventId, message));
   }
 
-  /** The SDK's client comes back after an error; with this cursor it is known to have had all that there is. */
-  async #shownIdOf(message: JSONRPCMessage): Promise<string | undefined> {
-    const isLast = 'error' in message && this.unanswered.length === 1 && this.unanswered[0] === message.id;
-    return isLast ? this.onlast?.(message) : undefined;
+  #isFinalError(message: JSONRPCMessage): boolean {
+    if (!('error' in message)) return false;
+    const { unanswered } = this;
+    return unanswered.length === 1 && unanswered[0] === message.id;
   }
 
   #isNew(message: JSONRPCMessage, eventId: string | undefined): boolean {

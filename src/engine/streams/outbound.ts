@@ -16,7 +16,7 @@ import {
 import type { OtherPods, SessionContext } from '../context.js';
 import { sessionNotFound } from '../http/replies.js';
 import { checkJson } from './sse.js';
-import { LAST_ANSWERS, requestStreamName, STANDALONE, streamIdOf } from './streamId.js';
+import { finalCursorOf, requestStreamName, STANDALONE, streamIdOf } from './streamId.js';
 
 /** The wait for room is handed out unawaited, in an object, so that only those who want it wait. */
 interface Written {
@@ -247,8 +247,7 @@ export class Outbound implements ConnectionOwner {
   deleteLogs(): void {
     const sessionId = this.#sessionId;
     if (!this.log || sessionId === undefined) return;
-    const named = [STANDALONE, LAST_ANSWERS].map(name => streamIdOf(sessionId, name));
-    const streamIds = new Set([...named, ...this.loggedStreams.map(({ id }) => id)]);
+    const streamIds = new Set([streamIdOf(sessionId, STANDALONE), ...this.loggedStreams.map(({ id }) => id)]);
     void this.log.deleteStreams(sessionId, [...streamIds]);
   }
 
@@ -278,7 +277,8 @@ export class Outbound implements ConnectionOwner {
       request.answered = true;
       const isLast = isAnswered(stream);
       const eventId = await (isLast ? this.log?.appendLast(stream, answer) : this.#append(stream, answer));
-      const written = this.#write(stream, answer, eventId);
+      const finalCursor = isLast ? this.#finalCursorAfter(stream, answer, eventId) : undefined;
+      const written = this.#write(stream, answer, eventId, finalCursor);
       if (written?.error) this.#write(stream, notJson(answer), eventId);
       if (!written && stream.moved) {
         await this.otherPods?.toStream(stream.id, answer, eventId);
@@ -303,6 +303,12 @@ export class Outbound implements ConnectionOwner {
     } else if (!this.#closed && !stream.resumable) {
       throw noConnection(request.id);
     }
+  }
+
+  /** The SDK's client comes back after an error, if it has a cursor. Any pod then knows that it has had everything. */
+  #finalCursorAfter(stream: RequestStream, answer: Response, eventId: string | undefined): string | undefined {
+    const comesBack = 'error' in answer && (eventId !== undefined || stream.resumable);
+    return this.otherPods && comesBack ? finalCursorOf(this.#sessionId) : undefined;
   }
 
   /** Logs a message and gives it to whoever is attached, here or elsewhere; undefined when nobody is attached here. */
@@ -331,12 +337,17 @@ export class Outbound implements ConnectionOwner {
   }
 
   /** @returns undefined when nobody is attached here */
-  #write(stream: Stream, message: JSONRPCMessage, eventId: string | undefined): Written | undefined {
+  #write(
+    stream: Stream,
+    message: JSONRPCMessage,
+    eventId: string | undefined,
+    finalCursor?: string
+  ): Written | undefined {
     // Read after the log has answered: a resume may have replaced the connection meanwhile.
     const { connection } = stream;
     if (!connection) return undefined;
     try {
-      const room = connection.deliver(message, eventId);
+      const room = connection.deliver(message, eventId, finalCursor);
       if (eventId !== undefined && 'resumable' in stream) stream.resumable = true;
       return { room };
     } catch (error) {

@@ -8,7 +8,15 @@ import type { OtherPods } from '../context.js';
 import { Follower } from './logFollower.js';
 import type { Outbound } from './outbound.js';
 import type { RequestStream } from './streamRegistry.js';
-import { belongsToSession, isEventOf, LAST_ANSWERS, parseStreamId, STANDALONE, streamIdOf } from './streamId.js';
+import {
+  belongsToSession,
+  finalCursorOf,
+  isEventOf,
+  isFinalCursor,
+  parseStreamId,
+  STANDALONE,
+  streamIdOf
+} from './streamId.js';
 
 /** Why a stream is not resumed. `expired`: the cursor was one of the session's GET stream, whose log is gone or was cut. */
 export type Refusal = 'invalid-cursor' | 'expired' | 'conflict' | 'closed' | 'over';
@@ -50,6 +58,7 @@ export class Resumption {
     sink: EventSink,
     takesCursors: boolean
   ): Promise<Refusal | undefined> {
+    if (this.#owners && isFinalCursor(this.#outbound.sessionId, lastEventId)) return 'over';
     let streamId: string | undefined;
     if (this.#log.tellsStreams) {
       streamId = await this.#streamKeptAs(await this.#log.streamOf(lastEventId));
@@ -65,7 +74,6 @@ export class Resumption {
       streamId = await this.#streamKeptAs(name);
       if (streamId === undefined) return this.#refusalOf(lastEventId);
     }
-    if (streamId === this.#lastAnswers) return 'over';
     const stream = this.#outbound.streamNamed(streamId);
     if (!this.#takeover) {
       const held = await this.#isHeldElsewhere(stream);
@@ -82,6 +90,8 @@ export class Resumption {
     if (this.#owners) connection.giveCursor(lastEventId);
     connection.hold();
     const follower = new Follower(connection, lastEventId, this.#log, this.#report, this.#owners !== undefined);
+    const { requestIds } = parseStreamId(stream.id);
+    if (this.#owners) follower.expect(requestIds, finalCursorOf(this.#outbound.sessionId));
     events?.forEach((message, eventId) => follower.add(eventId, message));
     const open = this.#outbound.openStream(stream.id);
     let over = false;
@@ -136,11 +146,9 @@ export class Resumption {
    * @returns whether the client has had them all: some come back after an error, which ended the stream for the server
    */
   async #followOwner(stream: Stream, follower: Follower, owners: OtherPods, lastEventId: string): Promise<boolean> {
-    const { owner, requestIds } = parseStreamId(stream.id);
+    const { owner } = parseStreamId(stream.id);
     // The GET stream of an event store that cannot be followed has its events from who sends them.
     if (owner !== undefined || this.#log.tellsLatest) follower.follow(stream);
-    follower.expect(requestIds);
-    follower.onlast = message => this.#log.appendLast({ id: this.#lastAnswers }, message);
     await owners.announce(stream.id);
     await follower.read();
     if (owner === undefined) return false;
@@ -190,15 +198,9 @@ export class Resumption {
       };
       const isLast = id === unanswered.at(-1);
       const eventId = await (isLast ? this.#log.appendLast(stream, message) : this.#log.append(stream, message));
-      // Who comes back with this cursor has had everything, though the pod that could confirm it is gone.
-      const shownId = isLast ? await follower.onlast?.(message) : undefined;
       if (eventId === undefined) await follower.connection.deliver(message, undefined);
-      else follower.add(eventId, message, shownId);
+      else follower.add(eventId, message);
     }
-  }
-
-  get #lastAnswers(): string {
-    return streamIdOf(this.#outbound.sessionId, LAST_ANSWERS);
   }
 
   /**

@@ -2,8 +2,8 @@ import type { RequestId } from 'mcp-sdk-upstream/types.js';
 
 /** The name of the stream that a GET opens. */
 export const STANDALONE = 'standalone';
-/** The name of the log of answers that nothing follows, whatever stream they were given on. */
-export const LAST_ANSWERS = 'over';
+/** The name in cursors that nothing follows. No stream has it. */
+const OVER = 'over';
 
 /** Longer lists of request ids are left out of a stream's name. */
 const MAX_IDS_LENGTH = 400;
@@ -34,6 +34,19 @@ export function belongsToSession(streamId: string, sessionId: string | undefined
  */
 export function isEventOf(streamId: string, eventId: string): boolean {
   return eventId.startsWith(streamId) && /^[^A-Za-z0-9][\w.-]*\d[\w.-]*$/.test(eventId.slice(streamId.length));
+}
+
+/**
+ * A cursor that nothing follows. No event store knows it, so it can be given while the log is down; every pod knows it
+ * when the client comes back with it.
+ */
+export function finalCursorOf(sessionId: string | undefined): string {
+  return `${streamIdOf(sessionId, OVER)}@${globalThis.crypto.randomUUID()}`;
+}
+
+/** A client that forges one is told that nothing follows. */
+export function isFinalCursor(sessionId: string | undefined, eventId: string): boolean {
+  return isEventOf(streamIdOf(sessionId, OVER), eventId);
 }
 
 /** The name of a request stream: with it any pod knows whom to ask about the stream, and what it has to answer. */
