@@ -142,7 +142,7 @@ export class SessionStoreUnsupportedError extends AnypodError {
 export class BackendUnavailableError extends AnypodError {
   readonly code = 'ANYPOD_BACKEND_UNAVAILABLE';
   /**
-   * True if the backend does not answer: it may have to start first, or be down. False if the configuration is wrong.
+   * True if the backend does not answer: it has not started, or is down. False if the configuration is wrong.
    */
   readonly unreachable: boolean;
 

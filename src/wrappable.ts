@@ -1,4 +1,4 @@
-/** Where an object has itself. Reading it through a wrapper gives the object that is wrapped. */
+/** The key under which an object refers to itself. Through a wrapper, it returns the wrapped object. */
 const SELF = Symbol('self');
 
 /**
@@ -15,7 +15,7 @@ export function throughWrappers({ prototype }: { readonly prototype: object }): 
   }
 }
 
-/** A function that runs on the object that is wrapped; what is no function stays as it is. */
+/** Binds a function to the wrapped object. Other values stay unchanged. */
 function throughSelf(inner: unknown): unknown {
   if (typeof inner !== 'function') return inner;
   return function (this: { [SELF]?: unknown }, ...args: unknown[]): unknown {

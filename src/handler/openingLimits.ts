@@ -28,7 +28,7 @@ export interface OpeningLimitOptions {
 export interface OpenRateLimit {
   /** How many sessions each key may open within `windowMs`. */
   limit: number;
-  /** The length of the window in milliseconds; it begins with a key's first opening. @default 60000 */
+  /** The length of the window in milliseconds. It starts with a key's first opening. @default 60000 */
   windowMs?: number;
   /**
    * Returns the key for counting, for example from a header that your proxy sets. Undefined: not limited.

@@ -3,7 +3,7 @@ import { LockLostError } from '../errors.js';
 import type { Terms } from './lockStore.js';
 import { clearTimeout, performance, setTimeout } from '../timers.js';
 
-/** A lock that is held. It is renewed while the work goes on, until it is released or lost. */
+/** A lock that is held. It is renewed during the work, until it is released or lost. */
 export class Lease {
   readonly #terms: Terms;
   readonly #lost = new AbortController();

@@ -72,7 +72,7 @@ function checkCall(
       ? LOCK_METHODS.filter(method => typeof store[method] !== 'function')
       : LOCK_METHODS;
   if (missing.length > 0) {
-    // Never fall back to a lock of this process: the store may be shared, and nobody would notice.
+    // Never fall back to a lock of this process: if the store is shared, the missing protection would not be detected.
     throw new SessionStoreUnsupportedError(
       `withLock needs a store with ${LOCK_METHODS.join(', ')}; missing: ${missing.join(', ')}`
     );

@@ -14,8 +14,8 @@ export type { TransportOptions as StreamableHTTPServerTransportOptions };
 export class StreamableHTTPServerTransport extends HttpServerTransport {
   /**
    * Answers one HTTP request: POST, GET or DELETE.
-   * @param req - with `auth` where a middleware has authenticated it
-   * @param parsedBody - the body where a middleware has parsed it already
+   * @param req - with `auth` if a middleware has authenticated it
+   * @param parsedBody - the body if a middleware has parsed it
    * @returns when the response is complete: for a stream, when either side has ended it
    */
   handleRequest(req: IncomingMessage & { auth?: AuthInfo }, res: ServerResponse, parsedBody?: unknown): Promise<void> {

@@ -10,11 +10,11 @@ export interface Backend {
   readonly sessionStore: SessionStore;
   /** Carries messages between pods. */
   readonly sessionBus: SessionBus;
-  /** Absent where the backend has none. */
+  /** Undefined if the backend has none. */
   readonly eventStore?: EventStore;
-  /** Absent where the backend has none. */
+  /** Undefined if the backend has none. */
   readonly taskStore?: TaskStore;
-  /** Absent where the backend has none. */
+  /** Undefined if the backend has none. */
   readonly taskMessageQueue?: TaskMessageQueue;
   /** Closes the opened clients. Called after bus and store were closed. */
   close(): Promise<void>;

@@ -68,7 +68,7 @@ function unusable(shown: string, error: Error & { code?: string; errors?: Error[
         `Postgres at ${shown} refuses the connection (${text}): check user, password and database in DATABASE_URL`
       )
     : new BackendUnavailableError(
-        `No Postgres answers at ${shown} (${text}): start one, or set DATABASE_URL to where it is`,
+        `No Postgres answers at ${shown} (${text}): start one, or set DATABASE_URL to its address`,
         { unreachable: true }
       );
 }

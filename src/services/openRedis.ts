@@ -183,7 +183,7 @@ function unreachable({ shown }: Address, error: Error & { code?: string; errors?
   // No `cause`: ioredis adds the command to its errors, and it contains the password.
   if (error.code !== undefined && UNREACHABLE.test(error.code)) {
     return new BackendUnavailableError(
-      `No Redis answers at ${shown} (${text}): start one, or set REDIS_URL to where it is${hint}`,
+      `No Redis answers at ${shown} (${text}): start one, or set REDIS_URL to its address${hint}`,
       { unreachable: true }
     );
   }

@@ -21,7 +21,7 @@ export interface TaskPage {
   nextCursor?: string;
 }
 
-/** A task that begins now. */
+/** A new task. */
 export interface NewTask {
   readonly task: Task;
   readonly fixed: FixedFields;

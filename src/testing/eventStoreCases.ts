@@ -48,7 +48,7 @@ export const eventCases = {
       equal(
         events.map(([, message]) => message),
         [note(streamId)],
-        `what was said on ${streamId}`
+        `the messages of ${streamId}`
       );
     }
   },
@@ -60,7 +60,7 @@ export const eventCases = {
     equal(
       events.map(([, message]) => message),
       [note(1), note(2)],
-      'what was said'
+      'the messages'
     );
   },
 

@@ -6,9 +6,9 @@ import { Fuzz, oddTexts, oneMebibyte } from './samples.js';
 
 /** The bus of two pods: two instances over one backend, or one object if the backend is in an object. */
 export interface TwoSessionBuses {
-  /** As the first pod has it. */
+  /** The first pod's bus. */
   first: SessionBus;
-  /** As the second pod has it. */
+  /** The second pod's bus. */
   second: SessionBus;
   /** Closes everything that was opened for the case, including the buses. */
   close?: () => Promise<void>;
@@ -35,8 +35,8 @@ const cases = {
     await first.subscribe(topic, text => heard.push(`first ${text}`));
     await second.subscribe(topic, text => heard.push(`second ${text}`));
     await first.publish(topic, 'x');
-    await eventually(() => heard.length >= 2, 'both have heard');
-    equal(heard.sort(), ['first x', 'second x'], 'what was heard');
+    await eventually(() => heard.length >= 2, 'both have received it');
+    equal(heard.sort(), ['first x', 'second x'], 'the received messages');
   },
 
   async 'takes a message that nobody listens to'({ first, second }) {
@@ -63,7 +63,7 @@ const cases = {
         second.publish(topic, JSON.stringify({ from: 'second', number }))
       ])
     );
-    await eventually(() => heard.first.length >= 200 && heard.second.length >= 200, 'all are heard');
+    await eventually(() => heard.first.length >= 200 && heard.second.length >= 200, 'all are received');
     equal(heard, { first: numbers, second: numbers }, 'the messages of each publisher');
   },
 
@@ -77,8 +77,8 @@ const cases = {
       topics.map(topic => second.subscribe(topic, text => heard.push(`${topics.indexOf(topic)}=${text}`)))
     );
     await Promise.all(topics.map((topic, index) => first.publish(topic, String(index))));
-    await eventually(() => heard.length >= topics.length, 'all are heard');
-    equal(heard.toSorted(), topics.map((_, index) => `${index}=${index}`).toSorted(), 'what was heard on each topic');
+    await eventually(() => heard.length >= topics.length, 'all are received');
+    equal(heard.toSorted(), topics.map((_, index) => `${index}=${index}`).toSorted(), 'the messages of each topic');
   },
 
   async 'carries any text'({ first, second }) {
@@ -88,7 +88,7 @@ const cases = {
     const heard: string[] = [];
     await second.subscribe(topic, text => heard.push(text));
     for (const text of texts) await first.publish(topic, text);
-    await eventually(() => heard.length >= texts.length, 'all are heard');
+    await eventually(() => heard.length >= texts.length, 'all are received');
     equal(heard, texts, 'the texts');
   },
 
@@ -99,8 +99,8 @@ const cases = {
     await second.subscribe(topic, message => heard.push(message));
     await first.publish(topic, text);
     await first.publish(topic, 'behind it');
-    await eventually(() => heard.length >= 2, 'it is heard');
-    equal(heard, [text, 'behind it'], 'the message, and the one behind it');
+    await eventually(() => heard.length >= 2, 'it is received');
+    equal(heard, [text, 'behind it'], 'the message, and the one after it');
   },
 
   async 'serves each listener of a topic that waited for it, until the last has left'({ first, second }) {
@@ -110,17 +110,17 @@ const cases = {
     const [one, two] = [subscribe('one'), subscribe('two')];
     const leave = await two;
     await first.publish(topic, 'a');
-    await eventually(() => heard.length === 2, 'both have heard');
+    await eventually(() => heard.length === 2, 'both have received it');
     await leave();
     await first.publish(topic, 'b');
-    await eventually(() => heard.length === 3, 'the one has heard');
+    await eventually(() => heard.length === 3, 'the first has received it');
     await (
       await one
     )();
     await subscribe('three');
     await first.publish(topic, 'c');
-    await eventually(() => heard.length === 4, 'the third has heard');
-    equal(heard, ['one a', 'two a', 'one b', 'three c'], 'what each has heard');
+    await eventually(() => heard.length === 4, 'the third has received it');
+    equal(heard, ['one a', 'two a', 'one b', 'three c'], 'the messages that each has received');
   },
 
   async 'lets a listener publish, subscribe and leave'({ first, second }) {
@@ -133,8 +133,8 @@ const cases = {
         .then(() => second.publish(other, 'answer'));
     });
     await first.publish(topic, 'question');
-    await eventually(() => heard.length >= 2, 'the answer is heard');
-    equal(heard, ['question', 'answer'], 'what was heard');
+    await eventually(() => heard.length >= 2, 'the answer is received');
+    equal(heard, ['question', 'answer'], 'the received messages');
   },
 
   async 'delivers to the other listeners, and later messages, if a listener throws or rejects'({ first, second }) {

@@ -176,7 +176,7 @@ export const touchingCases = {
     await second.updateSessionActivity(data.sessionId);
     isTrue((await first.touchSession!(data.sessionId, known)) === known, 'the same after an activity elsewhere');
     const read = (await second.getSession(data.sessionId))!;
-    isTrue((await second.touchSession!(data.sessionId, read)) === read, 'the same where getSession has read it');
+    isTrue((await second.touchSession!(data.sessionId, read)) === read, 'the same if getSession has read it');
   }
 } satisfies SessionCases;
 

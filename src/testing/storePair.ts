@@ -4,25 +4,25 @@ import type { FollowableEventStore } from '../ports/eventStore.js';
 import type { SessionData, SessionStore } from '../ports/sessionStore.js';
 import type { Cases, ContractOptions } from './contract.js';
 
-/** The store as two pods have it: two instances over one backend, or one object where the backend lives in an object. */
+/** The store of two pods: two instances over one backend, or one object if the backend is in an object. */
 export interface TwoSessionStores {
-  /** As the first pod has it. */
+  /** The first pod's store. */
   first: SessionStore;
-  /** As the second pod has it. */
+  /** The second pod's store. */
   second: SessionStore;
-  /** Lets so much time pass for the backend: really, or on its clock. @default waits */
+  /** Lets this time pass for the backend, really or on its own clock. @default waits */
   elapse?: (ms: number) => Promise<void>;
   /** Closes what was opened for the case. */
   close?: () => Promise<void>;
 }
 
-/** The store as two pods have it: two instances over one backend, or one object where the backend lives in an object. */
+/** The store of two pods: two instances over one backend, or one object if the backend is in an object. */
 export interface TwoEventStores {
-  /** As the first pod has it. */
+  /** The first pod's store. */
   first: FollowableEventStore;
-  /** As the second pod has it. */
+  /** The second pod's store. */
   second: FollowableEventStore;
-  /** Lets so much time pass for the backend: really, or on its clock. @default waits */
+  /** Lets this time pass for the backend, really or on its own clock. @default waits */
   elapse?: (ms: number) => Promise<void>;
   /** Closes what was opened for the case. */
   close?: () => Promise<void>;

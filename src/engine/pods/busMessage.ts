@@ -113,14 +113,14 @@ const OPTIONAL_FIELDS: Record<string, (value: unknown) => boolean> = {
 /** A server's message is sent to its client unchanged, well-formed or not, as on the server's own pod. */
 const SAID_BY_SERVERS = new Set<string>(['standalone', 'stream-event', 'event-stored'] satisfies BusBody['type'][]);
 
-/** @throws Error that says why the text is not a message that this version understands */
+/** @throws Error with the reason why this version cannot parse the text */
 export function parseBusMessage(text: string): BusMessage {
   return checked(JSON.parse(text));
 }
 
 /**
  * A message to all pods. Older versions of this package send neither a sender nor a type there.
- * @throws Error that says why the text is not a message that this version understands
+ * @throws Error with the reason why this version cannot parse the text
  */
 export function parseBroadcast(text: string): BroadcastBody {
   const body: unknown = JSON.parse(text);

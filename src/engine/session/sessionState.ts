@@ -102,7 +102,7 @@ class StoredState<T> implements SessionState<T> {
     try {
       return { value: JSON.parse(entry.value) as T, version: entry.version };
     } catch (error) {
-      throw new SessionRecordUnreadableError("The session's state is no JSON", { cause: error });
+      throw new SessionRecordUnreadableError("The session's state is not JSON", { cause: error });
     }
   }
 
