@@ -10,7 +10,8 @@ import { type Intake, takeIn } from './http/parseRequest.js';
 import { cancelledBy, isInitialized, isRequest } from './http/jsonRpc.js';
 import type { ResolvedOptions } from './options.js';
 import type { EngineParts } from './parts.js';
-import { Outbound } from './streams/outbound.js';
+import { send } from './streams/outbound.js';
+import { SessionStreams } from './streams/sessionStreams.js';
 import { answerPost } from './post.js';
 import { serviceUnavailable, sessionNotFound } from './http/replies.js';
 import { reportTo } from '../report.js';
@@ -18,7 +19,7 @@ import { Resumption } from './streams/resumption.js';
 import { Routing } from './pods/routing.js';
 import { EngineState } from './session/sessionState.js';
 import { StoredSession } from './session/storedSession.js';
-import type { OpenRequest } from './streams/streamRegistry.js';
+import type { OpenRequest } from './streams/openRequests.js';
 import { LocalSubscriptions } from './session/localSubscriptions.js';
 import { clearInterval, setInterval } from '../timers.js';
 
@@ -35,7 +36,7 @@ export class Engine implements Transport, EngineParts {
   /** The application's, for the handlers of this session's requests. */
   readonly state: EngineState = new EngineState(this);
   readonly lifecycle: SessionLifecycle;
-  readonly outbound: Outbound;
+  readonly streams: SessionStreams;
   /** In external mode: the session as this pod holds it. */
   readonly stored: StoredSession | undefined;
   /** In external mode: the session's servers on other pods. */
@@ -53,24 +54,24 @@ export class Engine implements Transport, EngineParts {
 
   constructor(options: ResolvedOptions) {
     this.options = options;
-    this.outbound = new Outbound(this);
+    this.streams = new SessionStreams(this);
     if (options.storeAccess) {
-      this.routing = this.outbound.otherPods = new Routing(this, this.outbound);
+      this.routing = this.streams.otherPods = new Routing(this, this.streams);
       this.stored = new StoredSession(options.storeAccess, this, this.routing);
     } else {
       this.#subscriptions = new LocalSubscriptions(options.maxSubscriptionBytes);
     }
-    const { log } = this.outbound;
-    this.resumption = log && new Resumption(this.outbound, log, this.routing, options, this.report);
+    const { log } = this.streams;
+    this.resumption = log && new Resumption(this.streams, log, this.routing, options, this.report);
     this.lifecycle = new SessionLifecycle(this, this.stored, this.routing);
   }
 
   get sessionId(): string | undefined {
-    return this.outbound.sessionId;
+    return this.streams.sessionId;
   }
 
   set sessionId(sessionId: string | undefined) {
-    this.outbound.sessionId = sessionId;
+    this.streams.sessionId = sessionId;
   }
 
   /**
@@ -84,7 +85,7 @@ export class Engine implements Transport, EngineParts {
 
   /** Whether the client's GET stream is attached to this pod. */
   get holdsStandaloneStream(): boolean {
-    return this.outbound.holdsStandaloneStream;
+    return this.streams.holdsStandaloneStream;
   }
 
   /** Whether the client has subscribed to a resource, as far as this pod knows. */
@@ -121,12 +122,12 @@ export class Engine implements Transport, EngineParts {
 
   /** Whether a client is attached, is being served, or either side waits for an answer: who is not may be forgotten. */
   get busy(): boolean {
-    return this.outbound.busy || this.inFlight > 0;
+    return this.streams.busy || this.inFlight > 0;
   }
 
   /** Exchanges that have not been replied to, and what either side has asked and is to be answered yet. */
   get inFlight(): number {
-    return this.#exchanges + this.outbound.awaitedRequests + (this.routing?.awaitedAnswers ?? 0);
+    return this.#exchanges + this.streams.awaitedRequests + (this.routing?.serverRequests.awaited ?? 0);
   }
 
   async start(): Promise<void> {
@@ -136,12 +137,12 @@ export class Engine implements Transport, EngineParts {
 
   async send(message: JSONRPCMessage, options?: TransportSendOptions): Promise<void> {
     if (this.stored?.consumeReplayAnswer(message)) return;
-    if (!this.routing) return this.outbound.send(message, options?.relatedRequestId);
-    const outgoing = this.routing.outgoing(message);
+    if (!this.routing) return send(this.streams, message, options?.relatedRequestId);
+    const outgoing = this.routing.serverRequests.outgoing(message);
     try {
-      await this.outbound.send(outgoing, options?.relatedRequestId);
+      await send(this.streams, outgoing, options?.relatedRequestId);
     } catch (error) {
-      if (isRequest(message)) this.routing.unsent(message);
+      if (isRequest(message)) this.routing.serverRequests.forget(message.id);
       throw error;
     }
   }
@@ -151,13 +152,13 @@ export class Engine implements Transport, EngineParts {
     if (this.#closed) return;
     this.#closed = true;
     clearInterval(this.#refresh);
-    this.outbound.close();
+    this.streams.close();
     void this.routing?.leave();
     this.onclose?.();
   }
 
   onEnded(): Promise<void> {
-    if (!this.#ended) this.outbound.deleteLogs();
+    if (!this.#ended) this.streams.deleteLogs();
     this.#ended = true;
     return this.close();
   }
@@ -181,7 +182,7 @@ export class Engine implements Transport, EngineParts {
   dispatch(message: JSONRPCMessage, extra: MessageExtraInfo): void {
     this.onmessage?.(message, extra);
     const cancelled = cancelledBy(message);
-    if (cancelled !== undefined) this.outbound.cancelled(cancelled);
+    if (cancelled !== undefined) this.streams.cancelled(cancelled);
   }
 
   async refresh(): Promise<void> {
@@ -190,16 +191,16 @@ export class Engine implements Transport, EngineParts {
 
   /** Closes the streams that clients can resume on another pod, and the standalone one. */
   handOver(): void {
-    this.outbound.closeResumableStreams();
-    this.outbound.closeStandaloneStream();
+    this.streams.closeResumableStreams();
+    this.streams.closeStandaloneStream();
   }
 
   closeSSEStream(requestId: RequestId): void {
-    this.outbound.closeStreamOf(requestId);
+    this.streams.closeStreamOf(requestId);
   }
 
   closeStandaloneSSEStream(): void {
-    if (this.outbound.holdsStandaloneStream) this.outbound.closeStandaloneStream();
+    if (this.streams.holdsStandaloneStream) this.streams.closeStandaloneStream();
     else void this.routing?.closeStandaloneElsewhere();
   }
 

@@ -21,17 +21,17 @@ export async function answerGet(host: EngineParts, exchange: Exchange, arrivedAt
 
 /** The standalone stream, from now on. */
 async function open(host: EngineParts, exchange: Exchange, arrivedAt: number): Promise<Reply> {
-  const { outbound, routing, resumption } = host;
+  const { streams, routing, resumption } = host;
   const takesCursors = understandsCursors(exchange);
   // The cursor first: what is sent while the other pods are asked comes after it.
-  const latest = outbound.latestOnStandalone(takesCursors, waitsOf(exchange, host.options));
+  const latest = streams.latestOnStandalone(takesCursors, waitsOf(exchange, host.options));
   const held = routing && !host.options.takeover && (await routing.standaloneIsHeld());
   const cursor = await latest;
   // close() may have run, or the client may have left, while the store, the other pods or the log were asked. A stream that
   // is its no more must not take the place of the one with which it has come back.
   if (host.closed || exchange.gone) return sessionNotFound();
   const sink = exchange.openEventStream();
-  const connection = held ? undefined : outbound.openStandaloneStream(sink, takesCursors);
+  const connection = held ? undefined : streams.openStandaloneStream(sink, takesCursors);
   if (!connection)
     return refuse(host.report, 409, TRANSPORT_ERROR, 'Conflict: Only one SSE stream is allowed per session');
   if (cursor !== undefined) {

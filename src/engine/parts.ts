@@ -3,14 +3,14 @@ import type { WaitBudget } from '../deadline.js';
 import type { SessionContext } from './context.js';
 import type { Routing } from './pods/routing.js';
 import type { SessionLifecycle } from './session/lifecycle.js';
-import type { Outbound } from './streams/outbound.js';
+import type { SessionStreams } from './streams/sessionStreams.js';
 import type { Resumption } from './streams/resumption.js';
-import type { OpenRequest } from './streams/streamRegistry.js';
+import type { OpenRequest } from './streams/openRequests.js';
 
 /** A session with the parts of its engine that are needed to answer a request. */
 export interface EngineParts extends SessionContext {
   readonly lifecycle: SessionLifecycle;
-  readonly outbound: Outbound;
+  readonly streams: SessionStreams;
   /** Defined in external mode. */
   readonly routing: Routing | undefined;
   /** Defined with an event store. */

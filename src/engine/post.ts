@@ -24,7 +24,7 @@ import {
 } from './http/replies.js';
 import type { Routing } from './pods/routing.js';
 import { understandsPriming } from './streams/sse.js';
-import type { RequestStream } from './streams/streamRegistry.js';
+import type { RequestStream } from './streams/openRequests.js';
 
 /**
  * Answers a POST: its messages go to the server here or to other pods, and what the server answers becomes the reply.
@@ -92,7 +92,7 @@ async function route(
 
 function answerInJson(host: EngineParts, exchange: Exchange, messages: JSONRPCMessage[]): Promise<Reply> {
   return new Promise<Reply>(resolve => {
-    const stream = host.outbound.openRequestStream(messages, resolve);
+    const stream = host.streams.openRequestStream(messages, resolve);
     emit(host, exchange, messages, stream);
   });
 }
@@ -105,17 +105,17 @@ async function dispatch(
   sink: EventSink,
   initialize: InitializeRequest | undefined
 ): Promise<boolean> {
-  const { outbound } = host;
+  const { streams } = host;
   const version =
     initialize?.params.protocolVersion ??
     exchange.header('mcp-protocol-version') ??
     DEFAULT_NEGOTIATED_PROTOCOL_VERSION;
-  const polls = outbound.log !== undefined && understandsPriming(version);
-  const stream = outbound.openRequestStream(messages, sink, polls);
+  const polls = streams.log !== undefined && understandsPriming(version);
+  const stream = streams.openRequestStream(messages, sink, polls);
   try {
-    if (polls) await outbound.prime(stream, waitsOf(exchange, host.options));
+    if (polls) await streams.prime(stream, waitsOf(exchange, host.options));
     if (host.closed) {
-      outbound.release(stream);
+      streams.release(stream);
       return false;
     }
     // A client that was given no cursor cannot come back for what follows.
@@ -123,7 +123,7 @@ async function dispatch(
     return true;
   } catch (error) {
     // At once: an answer to another request of the batch must learn that its stream is gone.
-    outbound.release(stream);
+    streams.release(stream);
     throw error;
   }
 }

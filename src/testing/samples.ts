@@ -72,6 +72,8 @@ export function oddSessionIds(): string[] {
     .concat(`{${run}${'}'.repeat(255 - run.length)}`);
 }
 
+export const FUZZ_SEED = 20251125;
+
 /** Random values that are the same in each run. */
 export class Fuzz {
   #state: number;

@@ -1,14 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import type { SessionData, SessionStore } from '../ports/sessionStore.js';
-import { equal, eventually, isTrue, rejects } from './assert.js';
+import { equal, isTrue, rejects } from './assert.js';
 import type { Cases } from './contract.js';
-import { Fuzz, oddMetadata, oddSessionIds, oddTexts, oneMebibyte, record } from './samples.js';
-import { SHORT_TTL_SECONDS, type StorePair } from './storePair.js';
+import { Fuzz, FUZZ_SEED, oddMetadata, oddSessionIds, oneMebibyte, record } from './samples.js';
+import { SHORT_TTL_SECONDS, type StorePair, touch, withoutTimes } from './storePair.js';
 
 type SessionCases = Cases<StorePair>;
 
 const EXISTS = 'ANYPOD_SESSION_EXISTS';
-const FUZZ_SEED = 20251125;
 
 export const fiveMethodCases = {
   async 'gives every field back as it was stored'({ first, second }) {
@@ -81,7 +80,7 @@ export const fiveMethodCases = {
   }
 } satisfies SessionCases;
 
-/** Cases for stores without `patchSession`. */
+/** Of stores without `patchSession`. */
 export const replacingCases = {
   async 'replaces a record that is there when it is stored again'({ first, second }) {
     const data = record({ metadata: { a: 1, b: 1 } });
@@ -96,7 +95,7 @@ export const replacingCases = {
   }
 } satisfies SessionCases;
 
-/** Cases for stores with `patchSession`. */
+/** Of stores with `patchSession`. */
 export const creatingCases = {
   async 'creates only where nothing is'({ first, second }) {
     const data = record({ metadata: { first: true } });
@@ -176,156 +175,28 @@ export const touchingCases = {
     await second.updateSessionActivity(data.sessionId);
     isTrue((await first.touchSession!(data.sessionId, known)) === known, 'the same after an activity elsewhere');
     const read = (await second.getSession(data.sessionId))!;
-    isTrue((await second.touchSession!(data.sessionId, read)) === read, 'the same if getSession has read it');
+    isTrue((await second.touchSession!(data.sessionId, read)) === read, 'the same where getSession has read it');
   }
 } satisfies SessionCases;
 
-export const patchingCases = {
-  async 'patches only where something is'({ first }) {
-    const sessionId = randomUUID();
-    equal(await first.patchSession!(sessionId, { initialized: true, subscribe: 'a' }), false, 'the patch of nothing');
-    equal(await first.sessionExists(sessionId), false, 'sessionExists afterwards');
-  },
-
-  async 'gives a new record after a patch elsewhere'({ first, second }) {
-    const data = record();
-    await first.storeSession(data.sessionId, data);
-    const known = (await touch(first, data.sessionId))!;
-    await second.patchSession!(data.sessionId, { logLevel: 'error' });
-    const changed = (await touch(first, data.sessionId, known))!;
-    isTrue(changed !== known, 'another object than the one that was known');
-    equal(changed.metadata?.mcp?.logLevel, 'error', 'the log level of the patch');
-    if (first.touchSession) isTrue((await touch(first, data.sessionId, changed)) === changed, 'known from then on');
-  },
-
-  async 'changes what a patch names and leaves the rest'({ first, second }) {
-    const data = record({ metadata: oddMetadata() });
-    const { sessionId } = data;
-    const mcp = async () => (await second.getSession(sessionId))?.metadata?.mcp;
-    await first.storeSession(sessionId, data);
-    await first.patchSession!(sessionId, { initialized: true });
-    await first.patchSession!(sessionId, { logLevel: 'debug', protocolVersion: '2025-03-26' });
-    for (const uri of ['b', 'a', 'b']) await second.patchSession!(sessionId, { subscribe: uri });
-    equal((await mcp())?.subscriptions?.toSorted(), ['a', 'b', 'file:///ü%20{x}'], 'the subscriptions');
-    await first.patchSession!(sessionId, { unsubscribe: 'b' });
-    await first.patchSession!(sessionId, { unsubscribe: 'never subscribed' });
-    equal((await mcp())?.subscriptions?.toSorted(), ['a', 'file:///ü%20{x}'], 'the subscriptions that are left');
-
-    const subscriptions = (await mcp())?.subscriptions;
-    const changed = { ...data.metadata?.mcp, logLevel: 'debug', protocolVersion: '2025-03-26', subscriptions };
-    const expected = { ...data, initialized: true, metadata: { ...data.metadata, mcp: changed } };
-    equal(withoutTimes(await second.getSession(sessionId)), withoutTimes(expected as SessionData), 'the whole record');
-  },
-
-  async 'keeps subscriptions to odd URIs apart'({ first, second }) {
-    const fuzz = new Fuzz(FUZZ_SEED);
-    const uris = [...new Set([...oddTexts(), ...Array.from({ length: 40 }, () => fuzz.text())])];
-    const data = record({ metadata: { mcp: { subscriptions: uris.slice(0, 20) } } });
-    await first.storeSession(data.sessionId, data);
-    for (const uri of uris.slice(20)) await first.patchSession!(data.sessionId, { subscribe: uri });
-    const kept = async () => (await second.getSession(data.sessionId))?.metadata?.mcp?.subscriptions?.toSorted();
-    equal(await kept(), uris.toSorted(), 'the subscriptions');
-    const [leave, stay] = [uris.filter((_, index) => index % 2), uris.filter((_, index) => index % 2 === 0)];
-    for (const uri of leave) await second.patchSession!(data.sessionId, { unsubscribe: uri });
-    equal(await kept(), stay.toSorted(), 'the subscriptions that are left');
-  },
-
-  async 'takes a subscription to a URI of 1 MiB'({ first, second }) {
-    const data = record();
-    const uri = `data:,${oneMebibyte()}`;
-    await first.storeSession(data.sessionId, data);
-    await first.patchSession!(data.sessionId, { subscribe: uri });
-    equal((await second.getSession(data.sessionId))?.metadata?.mcp?.subscriptions, [uri], 'the subscription');
-    await second.patchSession!(data.sessionId, { unsubscribe: uri });
-    equal((await first.getSession(data.sessionId))?.metadata?.mcp?.subscriptions ?? [], [], 'the subscriptions left');
-  },
-
-  async 'loses none of the changes that two instances make at once'({ first, second }) {
-    const data = record();
-    const { sessionId } = data;
-    await first.storeSession(sessionId, data);
-    const uris = Array.from({ length: 40 }, (_, i) => `test://${i}`);
-    await Promise.all([
-      ...uris.map((uri, i) => (i % 2 ? first : second).patchSession!(sessionId, { subscribe: uri })),
-      first.patchSession!(sessionId, { initialized: true }),
-      second.patchSession!(sessionId, { logLevel: 'alert' }),
-      first.patchSession!(sessionId, { protocolVersion: '2025-06-18' }),
-      second.updateSessionActivity(sessionId)
-    ]);
-    const { initialized, metadata } = (await second.getSession(sessionId))!;
-    const { logLevel, protocolVersion, subscriptions } = metadata?.mcp ?? {};
-    equal([initialized, logLevel, protocolVersion], [true, 'alert', '2025-06-18'], 'the fields that were patched');
-    equal(subscriptions?.toSorted(), uris.toSorted(), 'the subscriptions');
-  }
-} satisfies SessionCases;
-
-export const listingCases = {
-  async 'lists the sessions that are there, each once'({ first, second }) {
-    const [stays, goes] = [record(), record()];
-    for (const { sessionId } of [stays, goes]) await first.storeSession(sessionId, record({ sessionId }));
-    const listed = async () => {
-      const ids = await idsOf(second);
-      equal(ids.length, new Set(ids).size, 'each id once');
-      return [stays, goes].map(({ sessionId }) => ids.includes(sessionId)).join();
-    };
-    await eventually(async () => (await listed()) === 'true,true', 'both are listed');
-    await second.deleteSession(goes.sessionId);
-    await eventually(async () => (await listed()) === 'true,false', 'the one that is left is listed');
-  },
-
-  async 'lists those that are subscribed to a resource, as that changes'({ first, second }) {
-    const uri = `file:///${randomUUID()} "ü"/__proto__`;
-    const [from, later] = [record({ metadata: { mcp: { subscriptions: [uri] } } }), record()];
-    for (const data of [from, later]) await first.storeSession(data.sessionId, data);
-    const listed = async () => (await idsOf(second, uri)).sort().join();
-    await eventually(async () => (await listed()) === from.sessionId, 'the one that began subscribed');
-    if (first.patchSession) {
-      const both = [from.sessionId, later.sessionId].sort().join();
-      await first.patchSession(later.sessionId, { subscribe: uri });
-      await eventually(async () => (await listed()) === both, 'and the one that subscribed');
-      await second.patchSession?.(from.sessionId, { unsubscribe: uri });
-      await eventually(async () => (await listed()) === later.sessionId, 'and not the one that unsubscribed');
-    }
-    for (const data of [from, later]) await second.deleteSession(data.sessionId);
-    await eventually(async () => (await listed()) === '', 'none that was deleted');
-    equal(await idsOf(second, `${uri}/`), [], 'the sessions subscribed to another resource');
-  },
-
-  async 'lists what the record says where a subscription and its end meet'({ first, second }) {
-    if (!first.patchSession) return;
-    for (let i = 0; i < 20; i++) {
-      const uri = `file:///${randomUUID()}`;
-      const data = record();
-      const { sessionId } = data;
-      await first.storeSession(sessionId, data);
-      await Promise.all([
-        first.patchSession(sessionId, { subscribe: uri }),
-        first.patchSession(sessionId, { unsubscribe: uri })
-      ]);
-      const kept = (await second.getSession(sessionId))?.metadata?.mcp?.subscriptions ?? [];
-      equal((await idsOf(second, uri)).length, kept.length, 'the sessions subscribed to the resource');
-    }
-  }
-} satisfies SessionCases;
-
-/** Cases with sessions that live for {@link SHORT_TTL_SECONDS}. */
+/** With sessions that live for {@link SHORT_TTL_SECONDS}. */
 export const expiryCases = {
   async 'lets a session expire, unless an activity starts its time to live anew'({ first, second, elapse }) {
     const [updated, touched, held, idle] = [record(), record(), record(), record()];
     for (const data of [updated, touched, held, idle]) await first.storeSession(data.sessionId, data);
     let known = (await touch(first, held.sessionId))!;
-    // More than twice the time to live, so that data stored separately from the session has expired as well.
+    // More than twice the time to live, so that nothing that is kept beside the session lags behind.
     for (let step = 0; step < 8; step++) {
       await elapse(300);
       await second.updateSessionActivity(updated.sessionId);
       await touch(second, touched.sessionId);
       known = (await touch(first, held.sessionId, known))!;
-      // Reading does not count as activity.
+      // Looking is no activity.
       await first.getSession(idle.sessionId);
       await first.sessionExists(idle.sessionId);
     }
     await expectMissing(first, idle.sessionId);
-    // The id of an expired session can be used again; the id of a deleted one cannot.
+    // The id of an expired session is free; that of a deleted one is not.
     await second.storeSession(idle.sessionId, record({ sessionId: idle.sessionId }));
     for (const data of [updated, touched, held]) {
       const read = await second.getSession(data.sessionId);
@@ -344,31 +215,11 @@ export const expiryCases = {
   }
 } satisfies SessionCases;
 
-/** Reads and refreshes a session as a pod does, with any store. */
-async function touch(store: SessionStore, sessionId: string, known?: SessionData): Promise<SessionData | null> {
-  if (store.touchSession) return store.touchSession(sessionId, known);
-  const data = await store.getSession(sessionId);
-  if (data) await store.updateSessionActivity(sessionId);
-  return data;
-}
-
-async function idsOf(store: SessionStore, subscribedTo?: string): Promise<string[]> {
-  const ids: string[] = [];
-  for await (const batch of store.listSessionIds!(subscribedTo === undefined ? {} : { subscribedTo }))
-    ids.push(...batch);
-  return ids;
-}
-
-/** The fields of the application and the transport, without activity and revision: the store sets those. */
-function withoutTimes(data: SessionData | null): Partial<SessionData> | null {
-  return data && { ...data, lastActivity: undefined, revision: undefined };
-}
-
 async function expectKept(first: SessionStore, second: SessionStore, data: SessionData): Promise<void> {
   await first.storeSession(data.sessionId, data);
   const read = await second.getSession(data.sessionId);
   equal(withoutTimes(read), withoutTimes(data), 'the record as it was stored');
-  // A backend may store it in seconds, or by its own clock.
+  // A backend may keep it to the second, or by its own clock.
   isTrue(Math.abs(read!.lastActivity - data.lastActivity) < 5000, 'its last activity is its creation');
   equal(await second.sessionExists(data.sessionId), true, 'sessionExists of a session that is there');
 }

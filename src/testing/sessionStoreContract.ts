@@ -1,13 +1,7 @@
 import { optionalMethodsCase, runContract } from './contract.js';
-import {
-  creatingCases,
-  expiryCases,
-  fiveMethodCases,
-  listingCases,
-  patchingCases,
-  replacingCases,
-  touchingCases
-} from './sessionStoreCases.js';
+import { creatingCases, expiryCases, fiveMethodCases, replacingCases, touchingCases } from './sessionStoreCases.js';
+import { patchingCases } from './sessionPatchCases.js';
+import { listingCases } from './sessionListingCases.js';
 import { ownerCases } from './sessionOwnerCases.js';
 import { pairs, type StoreContractOptions, SHORT_TTL_SECONDS } from './storePair.js';
 

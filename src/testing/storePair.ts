@@ -71,3 +71,16 @@ export function having<M extends keyof SessionStore>(
   if (missing.length > 0) throw new TypeError(`The store has no ${missing.join(', ')}`);
   return store as SessionStore & Required<Pick<SessionStore, M>>;
 }
+
+/** A pod's look at a session, with a store of any kind. */
+export async function touch(store: SessionStore, sessionId: string, known?: SessionData): Promise<SessionData | null> {
+  if (store.touchSession) return store.touchSession(sessionId, known);
+  const data = await store.getSession(sessionId);
+  if (data) await store.updateSessionActivity(sessionId);
+  return data;
+}
+
+/** What the application and the transport put there: activity and revision are the store's. */
+export function withoutTimes(data: SessionData | null): Partial<SessionData> | null {
+  return data && { ...data, lastActivity: undefined, revision: undefined };
+}

@@ -19,7 +19,7 @@ export interface Call {
   /** The text of each answer that has arrived, by event id (`none` without one). */
   readonly answers: { eventId: string | undefined; text: string; isError: boolean }[];
   cursor: string | undefined;
-  readonly progress: string[];
+  readonly progress: Map<string, Receipt>;
 }
 
 /** How a message came. */
@@ -35,6 +35,8 @@ export interface ClientFleet {
   readonly logLostAnswers: boolean;
   /** A pod that the balancer sends the next request to. */
   pick(): SimPod | undefined;
+  /** How long after a confirmed DELETE nothing of the session may succeed any more, at several instants. */
+  readonly probeAfterMs: readonly number[];
   opened(call: HttpCall): void;
   violation(text: string): void;
 }
@@ -143,7 +145,7 @@ export class SimClient {
       state: 'open',
       answers: [],
       cursor: undefined,
-      progress: []
+      progress: new Map()
     };
     this.calls.push(call);
     this.#world.note(() => `${this.name} calls ${tool} ${token}`);
@@ -170,7 +172,7 @@ export class SimClient {
       {
         head: status => {
           isOver = status === 200 || status === 404;
-          if (isOver) this.deletedAt ??= this.#world.now;
+          if (isOver) this.#confirmed();
           else if (status !== 503) this.#fleet.violation(`${this.name}: DELETE was answered ${status}`);
         },
         end: () => {
@@ -178,6 +180,12 @@ export class SimClient {
         }
       }
     );
+  }
+
+  #confirmed(): void {
+    if (this.deletedAt !== undefined) return;
+    this.deletedAt = this.#world.now;
+    for (const delayMs of this.#fleet.probeAfterMs) this.#later(delayMs, () => this.probe());
   }
 
   /** After DELETE was confirmed: nothing may succeed any more. */
@@ -316,8 +324,12 @@ export class SimClient {
     }
     if (message.method !== undefined) {
       const token = message.params?.data?.token ?? '';
-      if (call.progress.includes(token)) this.#fleet.violation(`${this.name}: heard ${token} twice`);
-      call.progress.push(token);
+      const receipt = { eventId: id, connection: this.#streams.get(call) };
+      const before = call.progress.get(token);
+      // The pod to which the client has come back may read it from the log before the log has told the pod that sends it.
+      if (before && !this.#mayRepeat(before, receipt, true))
+        this.#fleet.violation(`${this.name}: heard ${token} twice`);
+      call.progress.set(token, receipt);
       return;
     }
     if (message.id !== call.id) {

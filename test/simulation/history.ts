@@ -56,13 +56,15 @@ class History {
 
   async play(): Promise<Outcome> {
     const { steps } = this.#plan;
-    for (const client of this.#clients) {
-      const mine = steps.filter(step => 'client' in step && this.#clients[step.client] === client);
-      // What a client was to do before it has a session, it does when it has one.
-      client.connect(() => {
-        const connectedAt = this.#world.now;
-        for (const step of mine) this.#world.after(Math.max(0, step.at - connectedAt), () => this.#do(step));
-      });
+    for (const [index, client] of this.#clients.entries()) {
+      const mine = steps.filter(step => 'client' in step && step.client === index);
+      const connect = (): void =>
+        client.connect(() => {
+          // What a client was to do before it has a session, it does when it has one.
+          const connectedAt = this.#world.now;
+          for (const step of mine) this.#world.after(Math.max(0, step.at - connectedAt), () => this.#do(step));
+        });
+      this.#world.after(this.#plan.opensAt?.[index] ?? 0, connect);
     }
     for (const step of steps) if ('pod' in step) this.#world.after(step.at, () => this.#do(step));
     await this.#world.runUntil(SESSION_MS + 10_000);
@@ -92,6 +94,8 @@ class History {
         const inService = this.#pods.filter(pod => pod.inService);
         return inService.length === 0 ? undefined : this.#world.random.of(inService);
       },
+      // A pod that may trust a session for some time learns of its end from the bus, or when that time is over.
+      probeAfterMs: this.#plan.sessionFreshnessMs === 0 ? [0, 30, 1000, 5000] : [this.#plan.sessionFreshnessMs + 4000],
       opened: (call: HttpCall) => void this.#calls.add(call),
       violation: (text: string) => this.#violation(text)
     };

@@ -1,7 +1,8 @@
 /**
  * Plays histories of a whole fleet on a simulated clock: `npm run simulate -- --seeds 10000 --from 1`. A seed that breaks
  * a law is printed with the command that plays it again: `npm run simulate -- --replay 182`. `--shrink 182` leaves out of
- * it what it can do without, and prints the plan that is left; `--plan FILE` plays such a plan.
+ * it what it can do without, and prints the plan that is left; `--plan FILE` plays such a plan. `--first` stops at the
+ * first seed that breaks a law.
  */
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
@@ -15,7 +16,8 @@ const { values } = parseArgs({
     from: { type: 'string', default: '1' },
     replay: { type: 'string' },
     shrink: { type: 'string' },
-    plan: { type: 'string' }
+    plan: { type: 'string' },
+    first: { type: 'boolean', default: false }
   }
 });
 
@@ -25,6 +27,7 @@ await play(0);
 if (values.replay !== undefined) tell(await play(numberOf('replay', values.replay), true));
 else if (values.plan !== undefined) tell(await play(JSON.parse(readFileSync(values.plan, 'utf8')) as Plan, true));
 else if (values.shrink !== undefined) write(JSON.stringify(await shrink(numberOf('shrink', values.shrink)), null, 2));
+else if (values.first) await findFirst(numberOf('from', values.from), numberOf('seeds', values.seeds));
 else await search(numberOf('from', values.from), numberOf('seeds', values.seeds));
 
 function numberOf(option: string, text: string): number {
@@ -48,6 +51,17 @@ async function checkRepeatable(seed: number): Promise<void> {
   const at = first.log.findIndex((line, index) => line !== second.log[index]);
   if (at < 0 && first.log.length === second.log.length) return;
   throw new Error(`Seed ${seed} gives two histories: '${first.log[at]}' and '${second.log[at]}'`);
+}
+
+/** Stops at the first history that breaks a law. */
+async function findFirst(from: number, seeds: number): Promise<void> {
+  for (let seed = from; seed < from + seeds; seed++) {
+    const [violation] = (await play(seed)).violations;
+    if (violation === undefined) continue;
+    write(`first: ${seed} ${kindOf(violation)}`);
+    process.exitCode = 1;
+    return;
+  }
 }
 
 async function search(from: number, seeds: number): Promise<void> {

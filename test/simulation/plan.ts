@@ -11,6 +11,8 @@ export interface Plan {
   readonly takeover: boolean;
   readonly leaseMs: number;
   readonly sessionFreshnessMs: number;
+  /** When each client opens its session. */
+  readonly opensAt?: readonly number[];
   readonly steps: readonly Step[];
 }
 
@@ -26,7 +28,9 @@ export type Step = { readonly at: number } & (
 export const SESSION_MS = 20_000;
 
 const TOOLS: readonly Tool[] = ['echo', 'echo', 'slow', 'progress', 'ask', 'ask', 'askAlone', 'tell', 'tell'];
-const STATES: readonly LinkState[] = ['refused', 'blackhole', 'answersLost', 'slow'];
+const STATES: readonly LinkState[] = ['refused', 'blackhole', 'answersLost', 'slow', 'flaky'];
+/** What the bus may do besides: deliver a message twice. */
+const BUS_STATES: readonly LinkState[] = [...STATES, 'doubled'];
 
 export function planOf(seed: number): Plan {
   const random = new Random(seed ^ 0x5eed);
@@ -35,6 +39,15 @@ export function planOf(seed: number): Plan {
   const log = random.chance(0.65);
   const steps: Step[] = [];
   const at = (): number => random.below(SESSION_MS);
+  const opensAt = Array.from({ length: clients }, () => (random.chance(0.6) ? 0 : random.below(SESSION_MS / 2)));
+  const faultAt = (instant: number): Step => ({
+    at: Math.max(0, instant - random.below(400)),
+    kind: 'link',
+    pod: random.below(pods),
+    service: 'store',
+    state: random.of(STATES),
+    ms: random.between(200, 6000)
+  });
   for (let client = 0; client < clients; client++) {
     if (random.chance(0.85)) {
       const listen = { at: random.below(2000), client };
@@ -50,7 +63,12 @@ export function planOf(seed: number): Plan {
     for (let i = random.below(3); i > 0; i--) steps.push({ at: at(), kind: 'cutCalls', client });
     if (random.chance(0.3)) steps.push({ at: at(), kind: 'cancel', client });
     if (random.chance(0.3)) steps.push({ at: at(), kind: 'setLevel', client });
-    if (random.chance(0.25)) steps.push({ at: random.between(SESSION_MS / 2, SESSION_MS), kind: 'end', client });
+    if (random.chance(0.25)) {
+      const end = random.between(SESSION_MS / 2, SESSION_MS);
+      steps.push({ at: end, kind: 'end', client });
+      if (random.chance(0.4)) steps.push(faultAt(end));
+    }
+    if (random.chance(0.15)) steps.push(faultAt(opensAt[client]!));
   }
   // One history in three has no fault of a pod or a service at all: there the strictest laws hold.
   for (let i = random.chance(0.33) ? 0 : random.between(1, 6); i > 0; i--) {
@@ -70,12 +88,13 @@ export function planOf(seed: number): Plan {
         break;
       default: {
         const service = random.of(['store', 'bus', 'log'] as const);
-        steps.push({ at: at(), kind: 'link', pod, service, state: random.of(STATES), ms: random.between(200, 6000) });
+        const state = random.of(service === 'bus' ? BUS_STATES : STATES);
+        steps.push({ at: at(), kind: 'link', pod, service, state, ms: random.between(200, 6000) });
       }
     }
   }
   steps.sort((a, b) => a.at - b.at);
   const leaseMs = random.of([1000, 5000]);
   const sessionFreshnessMs = random.of([0, 0, 1000]);
-  return { seed, pods, clients, log, takeover: random.chance(0.7), leaseMs, sessionFreshnessMs, steps };
+  return { seed, pods, clients, log, takeover: random.chance(0.7), leaseMs, sessionFreshnessMs, opensAt, steps };
 }

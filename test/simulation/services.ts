@@ -15,7 +15,11 @@ export type LinkState =
   /** Calls arrive and are carried out; their answers are lost. */
   | 'answersLost'
   /** Answers take seconds. */
-  | 'slow';
+  | 'slow'
+  /** One call in two fails: it is refused, or its answer is lost. */
+  | 'flaky'
+  /** Of the bus: each message is delivered twice. A client library that reconnects may send its PUBLISH again. */
+  | 'doubled';
 
 const TTL_SECONDS = 600;
 
@@ -109,6 +113,8 @@ export class Links {
     const ask = <T>(work: () => Promise<T>): Promise<T> => this.#call('log', work);
     return {
       storeEvent: (streamId, message) => ask(() => log.storeEvent(streamId, message)),
+      storeLastEvent: (streamId, message) => ask(() => log.storeLastEvent(streamId, message)),
+      deleteStreams: sessionId => ask(() => log.deleteStreams(sessionId)),
       latestEventId: streamId => ask(() => log.latestEventId(streamId)),
       getStreamIdForEventId: eventId => ask(() => log.getStreamIdForEventId(eventId)),
       replayEventsAfter: async (lastEventId, { send }) => {
@@ -144,15 +150,23 @@ export class Links {
   /** What the bus delivers comes in order on one connection, or is lost while the link is down. */
   #arrive(deliver: () => void): void {
     const state = this.#states.bus;
-    if (state !== 'up' && state !== 'slow') return;
-    this.#inOrder('bus arrivals', this.#latency(state), () => {
-      if (this.#states.bus === 'up' || this.#states.bus === 'slow') this.#process.enter(deliver);
-    });
+    if (!delivers(state)) return;
+    for (let times = state === 'doubled' ? 2 : 1; times > 0; times--) {
+      this.#inOrder('bus arrivals', this.#latency(state), () => {
+        if (delivers(this.#states.bus)) this.#process.enter(deliver);
+      });
+    }
+  }
+
+  #callState(service: Service): LinkState {
+    const state = this.#states[service];
+    const { random } = this.#backends.world;
+    return state === 'flaky' ? random.of(['up', 'up', 'refused', 'answersLost'] as const) : state;
   }
 
   #call<T>(service: Service, work: () => Promise<T>): Promise<T> {
     const { world } = this.#backends;
-    const state = this.#states[service];
+    const state = this.#callState(service);
     if (state !== 'up' && service === 'log') this.logFailed = true;
     if (state === 'refused') {
       return new Promise((_resolve, reject) => {
@@ -187,6 +201,10 @@ export class Links {
     this.#last.set(connection, at);
     world.after(at - world.now, work);
   }
+}
+
+function delivers(state: LinkState): boolean {
+  return state === 'up' || state === 'slow' || state === 'flaky' || state === 'doubled';
 }
 
 /** Errors of the log that mean something cross the network as what they are. */

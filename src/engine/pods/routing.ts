@@ -10,7 +10,8 @@ import { registerServer, type SessionServer, unregisterServer } from '../../task
 import type { BusBody, BusMessage } from './busMessage.js';
 import type { OtherPods, SessionContext, StreamState } from '../context.js';
 import { isResponse } from '../http/jsonRpc.js';
-import type { Outbound } from '../streams/outbound.js';
+import { send, storedLate } from '../streams/outbound.js';
+import type { SessionStreams } from '../streams/sessionStreams.js';
 import { type BusListener, Peers } from './peers.js';
 import { ServerRequests } from './serverRequests.js';
 import { StreamOwnership } from './streamOwnership.js';
@@ -20,18 +21,19 @@ import { parseStreamId } from '../streams/streamId.js';
 /** Decides for each message whether it belongs to the server on this pod, to one on another pod, or to all servers. */
 export class Routing implements OtherPods, SessionServer, BusListener {
   readonly #context: SessionContext;
-  readonly #outbound: Outbound;
+  readonly #streams: SessionStreams;
   readonly #peers: Peers;
-  readonly #serverRequests: ServerRequests;
+  /** What this pod's server asks its client. */
+  readonly serverRequests: ServerRequests;
   #left = false;
   /** Undefined until the session needs it: most sessions have no standalone stream and never resume one. */
   #ownership: StreamOwnership | undefined;
 
-  constructor(context: SessionContext, outbound: Outbound) {
+  constructor(context: SessionContext, streams: SessionStreams) {
     this.#context = context;
-    this.#outbound = outbound;
+    this.#streams = streams;
     this.#peers = new Peers(context.options, this, context.report);
-    this.#serverRequests = new ServerRequests(this.#peers.instance);
+    this.serverRequests = new ServerRequests(this.#peers.instance);
   }
 
   get instance(): string {
@@ -53,33 +55,23 @@ export class Routing implements OtherPods, SessionServer, BusListener {
     return !this.#left;
   }
 
-  /** The number of the server's requests that the client has not answered. */
-  get awaitedAnswers(): number {
-    return this.#serverRequests.awaited;
-  }
-
   /** Registers this pod's server as the sender of the next message that is queued for a task of the session. */
   register(): void {
     if (this.live && this.#context.sessionId !== undefined) registerServer(this.#context.sessionId, this);
   }
 
-  /** The request was not sent. */
-  unsent(request: JSONRPCRequest): void {
-    this.#serverRequests.forget(request.id);
-  }
-
   async sendBy(request: JSONRPCRequest, send: (addressed: JSONRPCRequest) => Promise<void>): Promise<void> {
-    const addressed = this.#serverRequests.outgoing(request) as JSONRPCRequest;
+    const addressed = this.serverRequests.outgoing(request) as JSONRPCRequest;
     try {
       await send(addressed);
     } catch (error) {
-      this.unsent(request);
+      this.serverRequests.forget(request.id);
       throw error;
     }
   }
 
   async fail(response: JSONRPCErrorResponse): Promise<boolean> {
-    if (this.#serverRequests.ownerOf(response.id) === undefined) return false;
+    if (this.serverRequests.ownerOf(response.id) === undefined) return false;
     try {
       const inbound = await this.inbound(response);
       if (inbound) await this.#context.receive(inbound, {});
@@ -93,14 +85,9 @@ export class Routing implements OtherPods, SessionServer, BusListener {
     return this.#context.retain();
   }
 
-  /** Adds this pod's name to the ids in a message of its server. */
-  outgoing(message: JSONRPCMessage): JSONRPCMessage {
-    return this.#serverRequests.outgoing(message);
-  }
-
   /** A message for the standalone stream that is not attached here. */
   toStandalone(message: JSONRPCMessage, eventId: string | undefined): Promise<void> {
-    return this.#streams.toStandalone(message, eventId);
+    return this.#streamOwnership.toStandalone(message, eventId);
   }
 
   /** The same for a client that has neither a stream nor a cursor, according to the event log. */
@@ -122,11 +109,11 @@ export class Routing implements OtherPods, SessionServer, BusListener {
   }
 
   announce(streamId: string): Promise<void> {
-    return this.#streams.announce(streamId);
+    return this.#streamOwnership.announce(streamId);
   }
 
   ask(streamId: string): Promise<StreamState> {
-    return this.#streams.ask(streamId);
+    return this.#streamOwnership.ask(streamId);
   }
 
   /**
@@ -134,7 +121,7 @@ export class Routing implements OtherPods, SessionServer, BusListener {
    * @param since - when its request arrived, by `performance.now()`
    */
   standaloneOpened(since: number): Promise<void> {
-    return this.#streams.standaloneOpened(false, since);
+    return this.#streamOwnership.standaloneOpened(false, since);
   }
 
   async closeStandaloneElsewhere(): Promise<void> {
@@ -143,11 +130,11 @@ export class Routing implements OtherPods, SessionServer, BusListener {
 
   /** Whether another pod holds the client's standalone stream and keeps it. */
   standaloneIsHeld(): Promise<boolean> {
-    return this.#streams.standaloneIsHeld();
+    return this.#streamOwnership.standaloneIsHeld();
   }
 
-  get #streams(): StreamOwnership {
-    return (this.#ownership ??= new StreamOwnership(this.#context, this.#outbound, this.#peers));
+  get #streamOwnership(): StreamOwnership {
+    return (this.#ownership ??= new StreamOwnership(this.#context, this.#streams, this.#peers));
   }
 
   async changed(waits?: WaitBudget): Promise<void> {
@@ -185,7 +172,7 @@ export class Routing implements OtherPods, SessionServer, BusListener {
     message: JSONRPCMessage & { id?: string | number },
     waits: WaitBudget | undefined
   ): Promise<JSONRPCMessage | undefined> {
-    const owner = this.#serverRequests.ownerOf(message.id);
+    const owner = this.serverRequests.ownerOf(message.id);
     if (owner === undefined || owner === this.#peers.instance) return this.#restored(message);
     this.#peers.checkSize(message);
     await this.#mustPublish({ type: 'response', to: owner, message }, waits);
@@ -193,7 +180,7 @@ export class Routing implements OtherPods, SessionServer, BusListener {
   }
 
   #restored(message: JSONRPCMessage & { id?: string | number }): JSONRPCMessage | undefined {
-    const restored = this.#serverRequests.restoreResponse(message);
+    const restored = this.serverRequests.restoreResponse(message);
     if (!restored) this.#context.report(new Error('Dropped a response of the client to a request that is not open'));
     return restored;
   }
@@ -203,7 +190,7 @@ export class Routing implements OtherPods, SessionServer, BusListener {
     waits: WaitBudget | undefined
   ): Promise<JSONRPCMessage | undefined> {
     const requestId = message.params?.requestId as string | number | undefined;
-    if (requestId === undefined || this.#outbound.isOpen(requestId)) return message;
+    if (requestId === undefined || this.#streams.isOpen(requestId)) return message;
     // The request is open on another pod or not open. In the second case the server ignores the message.
     this.#peers.checkSize(message);
     await this.#publish({ type: 'cancelled', message }, waits);
@@ -214,9 +201,9 @@ export class Routing implements OtherPods, SessionServer, BusListener {
     message: JSONRPCNotification,
     waits: WaitBudget | undefined
   ): Promise<JSONRPCMessage | undefined> {
-    const owner = this.#serverRequests.ownerOf(message.params?.progressToken);
+    const owner = this.serverRequests.ownerOf(message.params?.progressToken);
     if (owner === undefined) return message;
-    if (owner === this.#peers.instance) return this.#serverRequests.restoreProgress(message);
+    if (owner === this.#peers.instance) return this.serverRequests.restoreProgress(message);
     this.#peers.checkSize(message);
     await this.#publish({ type: 'progress', to: owner, message }, waits);
     return undefined;
@@ -241,27 +228,27 @@ export class Routing implements OtherPods, SessionServer, BusListener {
         return response && this.#context.receive(response, {});
       }
       case 'progress': {
-        const progress = this.#serverRequests.restoreProgress(message.message);
+        const progress = this.serverRequests.restoreProgress(message.message);
         return progress && this.#context.receive(progress, {});
       }
       case 'cancelled': {
         const { params } = message.message as JSONRPCNotification;
-        const isOpenHere = this.#outbound.isOpen(params?.requestId as string | number);
+        const isOpenHere = this.#streams.isOpen(params?.requestId as string | number);
         return isOpenHere ? this.#context.receive(message.message, {}) : undefined;
       }
       case 'notification':
         return this.#context.receive(message.message, {});
       case 'standalone':
         // The log of a quiet stream has expired. A new log begins, so that the client has a cursor.
-        if (message.unlogged && this.#outbound.holdsStandaloneStream)
-          return this.#outbound.send(message.message, undefined);
+        if (message.unlogged && this.#streams.holdsStandaloneStream)
+          return send(this.#streams, message.message, undefined);
         return this.#ownership?.onStandalone(message);
       case 'standalone-opened':
         return this.#ownership?.onStandaloneOpened(message);
       case 'standalone-close':
-        return this.#outbound.closeStandaloneStream();
+        return this.#streams.closeStandaloneStream();
       case 'standalone-wanted':
-        if (this.#outbound.holdsStandaloneStream) await this.#publish({ type: 'standalone-held', to: message.from });
+        if (this.#streams.holdsStandaloneStream) await this.#publish({ type: 'standalone-held', to: message.from });
         return;
       case 'standalone-held':
         return this.#ownership?.onStandaloneHeld(message);
@@ -270,11 +257,11 @@ export class Routing implements OtherPods, SessionServer, BusListener {
       case 'stream-state':
         return this.#ownership?.answer(message.streamId, message.open ? 'open' : 'done');
       case 'stream-event':
-        return this.#outbound.writeTo(message.streamId, message.message, message.eventId);
+        return this.#streams.writeTo(message.streamId, message.message, message.eventId);
       case 'event-stored':
-        return this.#outbound.storedLate(message.streamId, message.message, message.eventId);
+        return storedLate(this.#streams, message.streamId, message.message, message.eventId);
       case 'stream-close':
-        return this.#outbound.streamNamed(message.streamId).connection?.finish();
+        return this.#streams.streamNamed(message.streamId).connection?.finish();
       case 'changed':
         return this.#context.refresh();
       case 'ended':
@@ -284,9 +271,9 @@ export class Routing implements OtherPods, SessionServer, BusListener {
 
   /** The client has this stream on another pod now. The owner sends later messages there. */
   async #follow(streamId: string, to: string): Promise<void> {
-    this.#outbound.streamNamed(streamId).connection?.close();
+    this.#streams.streamNamed(streamId).connection?.close();
     // Checked after that: a stream whose requests were cancelled gets no more messages without an attached client.
-    const open = this.#outbound.openStream(streamId);
+    const open = this.#streams.openStream(streamId);
     if (open) open.moved = true;
     if (parseStreamId(streamId).owner === this.instance) {
       await this.#publish({ type: 'stream-state', to, streamId, open: open !== undefined });

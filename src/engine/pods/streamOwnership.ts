@@ -2,7 +2,7 @@ import type { JSONRPCMessage } from 'mcp-sdk-upstream/types.js';
 import { clearTimeout, performance, setTimeout } from '../../timers.js';
 import type { SessionContext, StreamState } from '../context.js';
 import { isRequest } from '../http/jsonRpc.js';
-import type { Outbound } from '../streams/outbound.js';
+import type { SessionStreams } from '../streams/sessionStreams.js';
 import { parseStreamId, STANDALONE } from '../streams/streamId.js';
 import type { BusBody, BusMessage } from './busMessage.js';
 import { type HeldMessage, HeldMessages } from './heldMessages.js';
@@ -20,7 +20,7 @@ type MessageOf<Type extends BusBody['type']> = Extract<BusMessage, { type: Type 
 /** Tracks which pod has which stream of the session's client. Created when a session first needs it. */
 export class StreamOwnership {
   readonly #context: SessionContext;
-  readonly #outbound: Outbound;
+  readonly #streams: SessionStreams;
   readonly #peers: Peers;
   /** The callers that wait for another pod's reply, by stream. */
   readonly #questions = new Map<string, Set<(answer: StreamState) => void>>();
@@ -34,9 +34,9 @@ export class StreamOwnership {
   /** The messages to acknowledge in this turn, by sender. */
   #unacknowledged: Map<string, number[]> | undefined;
 
-  constructor(context: SessionContext, outbound: Outbound, peers: Peers) {
+  constructor(context: SessionContext, streams: SessionStreams, peers: Peers) {
     this.#context = context;
-    this.#outbound = outbound;
+    this.#streams = streams;
     this.#peers = peers;
   }
 
@@ -73,7 +73,7 @@ export class StreamOwnership {
     const openingMs = Math.max(0, now - since);
     const published = this.#publish({ type: 'standalone-opened', resumed, acknowledges: true, openingMs });
     for (const { message, eventId } of this.#waitingFor(resumed, since)) {
-      void this.#outbound.writeTo(STANDALONE, message, eventId).catch(this.#context.report);
+      void this.#streams.writeTo(STANDALONE, message, eventId).catch(this.#context.report);
     }
     this.#held?.clear();
     if (await published) return;
@@ -111,11 +111,11 @@ export class StreamOwnership {
     if (seq !== undefined) {
       // The sender does not know yet that the stream is here. When it knows, it sends its messages again in order.
       if (to === undefined && this.#awaitsEcho()) return;
-      if (!this.#outbound.holdsStandaloneStream) return;
+      if (!this.#streams.holdsStandaloneStream) return;
       this.#acknowledge(from, seq);
       if (!this.#isNew(`${from}:${seq}`)) return;
     }
-    await this.#outbound.writeTo(STANDALONE, message, eventId);
+    await this.#streams.writeTo(STANDALONE, message, eventId);
   }
 
   /** Another pod has opened the standalone stream. */
@@ -124,7 +124,7 @@ export class StreamOwnership {
     // If several streams are opened at the same time, the one that the bus announces last stays. Until this pod
     // receives its own announcement, the announcements that it receives are older.
     if (this.#awaitsEcho()) return;
-    this.#outbound.closeStandaloneStream();
+    this.#streams.closeStandaloneStream();
     const waiting = this.#waitingFor(resumed, performance.now() - openingMs);
     // A pod of an older version does not acknowledge.
     if (!acknowledges) this.#held?.clear();

@@ -1,19 +1,18 @@
-import {
-  type InitializeRequest,
-  type JSONRPCMessage,
-  type JSONRPCRequest,
-  LATEST_PROTOCOL_VERSION,
-  type LoggingLevel,
-  type MessageExtraInfo,
-  SUPPORTED_PROTOCOL_VERSIONS
+import type {
+  InitializeRequest,
+  JSONRPCMessage,
+  JSONRPCRequest,
+  LoggingLevel,
+  MessageExtraInfo
 } from 'mcp-sdk-upstream/types.js';
 import { pause, type WaitBudget } from '../../deadline.js';
 import { fingerprint } from '../../ports/sessionId.js';
-import type { McpSessionState, SessionData, SessionPatch } from '../../ports/sessionStore.js';
-import { Date, performance } from '../../timers.js';
+import type { SessionData, SessionPatch } from '../../ports/sessionStore.js';
+import { performance } from '../../timers.js';
 import type { OtherPods, SessionContext } from '../context.js';
 import { HandshakeReplay } from './handshakeReplay.js';
 import type { KnownSession } from './lookup.js';
+import { newRecord } from './newRecord.js';
 import { reportOtherServer } from './otherServer.js';
 import { RecordChanges } from './recordChanges.js';
 import { noteRecovery } from './secondRecovery.js';
@@ -121,14 +120,7 @@ export class StoredSession implements KnownSession {
     principal: string | undefined,
     waits: WaitBudget
   ): Promise<void> {
-    const requested = params.protocolVersion;
-    const protocolVersion = SUPPORTED_PROTOCOL_VERSIONS.includes(requested) ? requested : LATEST_PROTOCOL_VERSION;
-    const mcp: McpSessionState = { protocolVersion, initialize: params };
-    if (principal !== undefined) mcp.principal = principal;
-    const { namespace } = this.#context.options;
-    if (namespace !== undefined) mcp.namespace = namespace;
-    const now = Date.now();
-    const record = { sessionId, initialized: false, createdAt: now, lastActivity: now, metadata: { mcp } };
+    const record = newRecord(sessionId, params, principal, this.#context.options.namespace);
     const askedAt = performance.now();
     await this.#storeAccess.create(record, waits);
     this.#record = record;

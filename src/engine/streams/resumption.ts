@@ -6,8 +6,8 @@ import type { EventSink, Exchange } from '../http/exchange.js';
 import type { ReportError } from '../../report.js';
 import type { OtherPods } from '../context.js';
 import { Follower } from './logFollower.js';
-import type { Outbound } from './outbound.js';
-import type { RequestStream } from './streamRegistry.js';
+import type { SessionStreams } from './sessionStreams.js';
+import type { RequestStream } from './openRequests.js';
 import {
   belongsToSession,
   finalCursorOf,
@@ -23,7 +23,7 @@ export type Refusal = 'invalid-cursor' | 'expired' | 'conflict' | 'closed' | 'ov
 
 /** Continues streams for clients that come back with a cursor, whichever pod runs what the stream answers. */
 export class Resumption {
-  readonly #outbound: Outbound;
+  readonly #streams: SessionStreams;
   readonly #log: EventLog;
   readonly #owners: OtherPods | undefined;
   readonly #takeover: boolean;
@@ -31,13 +31,13 @@ export class Resumption {
   readonly #report: ReportError;
 
   constructor(
-    outbound: Outbound,
+    streams: SessionStreams,
     log: EventLog,
     owners: OtherPods | undefined,
     options: { takeover: boolean; leaseMs: number },
     report: ReportError
   ) {
-    this.#outbound = outbound;
+    this.#streams = streams;
     this.#log = log;
     this.#owners = owners;
     this.#takeover = options.takeover;
@@ -58,7 +58,7 @@ export class Resumption {
     sink: EventSink,
     takesCursors: boolean
   ): Promise<Refusal | undefined> {
-    if (this.#owners && isFinalCursor(this.#outbound.sessionId, lastEventId)) return 'over';
+    if (this.#owners && isFinalCursor(this.#streams.sessionId, lastEventId)) return 'over';
     let streamId: string | undefined;
     if (this.#log.tellsStreams) {
       streamId = await this.#streamKeptAs(await this.#log.streamOf(lastEventId));
@@ -74,7 +74,7 @@ export class Resumption {
       streamId = await this.#streamKeptAs(name);
       if (streamId === undefined) return this.#refusalOf(lastEventId);
     }
-    const stream = this.#outbound.streamNamed(streamId);
+    const stream = this.#streams.streamNamed(streamId);
     if (!this.#takeover) {
       const held = await this.#isHeldElsewhere(stream);
       // Asked behind that: a GET may have taken the stream while the other pods were asked.
@@ -82,18 +82,18 @@ export class Resumption {
       if (held || (taken && this.#log.tellsStreams)) return 'conflict';
     }
     // A client that has left may be back already, on a stream that this one must not replace.
-    if (client.gone || this.#outbound.closed) return 'closed';
+    if (client.gone || this.#streams.closed) return 'closed';
     stream.connection?.close();
 
-    const connection = this.#outbound.attach(stream, sink, takesCursors);
+    const connection = this.#streams.attach(stream, sink, takesCursors);
     // The SDK's client forgets its cursor with the connection that gave it, and this one may end before any event.
     if (this.#owners) connection.giveCursor(lastEventId);
     connection.hold();
     const follower = new Follower(connection, lastEventId, this.#log, this.#report, this.#owners !== undefined);
     const { requestIds } = parseStreamId(stream.id);
-    if (this.#owners) follower.expect(requestIds, finalCursorOf(this.#outbound.sessionId));
+    if (this.#owners) follower.expect(requestIds, finalCursorOf(this.#streams.sessionId));
     events?.forEach((message, eventId) => follower.add(eventId, message));
-    const open = this.#outbound.openStream(stream.id);
+    const open = this.#streams.openStream(stream.id);
     let over = false;
     try {
       if (open || !this.#owners) {
@@ -109,7 +109,7 @@ export class Resumption {
       throw error;
     }
     // close() may have run, or the client may have left, while the store was replaying.
-    if (this.#outbound.closed || connection.ended) return 'closed';
+    if (this.#streams.closed || connection.ended) return 'closed';
     connection.release();
     return over ? 'over' : undefined;
   }
@@ -117,18 +117,18 @@ export class Resumption {
   /** A stream that begins here, and that other pods write to. */
   follow(connection: Connection, cursor: string): void {
     if (!this.#log.tellsLatest) return;
-    const stream = { id: streamIdOf(this.#outbound.sessionId, STANDALONE) };
+    const stream = { id: streamIdOf(this.#streams.sessionId, STANDALONE) };
     new Follower(connection, cursor, this.#log, this.#report, true).follow(stream, true);
   }
 
   /** Why an id that the log does not know is refused. Who forges one for the own GET stream gains what a new GET gives. */
   #refusalOf(eventId: string): Refusal {
-    const isOwn = this.#owners && isEventOf(streamIdOf(this.#outbound.sessionId, STANDALONE), eventId);
+    const isOwn = this.#owners && isEventOf(streamIdOf(this.#streams.sessionId, STANDALONE), eventId);
     return isOwn ? 'expired' : 'invalid-cursor';
   }
 
   async #isHeldElsewhere({ id, connection }: Stream): Promise<boolean> {
-    const isStandalone = id === streamIdOf(this.#outbound.sessionId, STANDALONE);
+    const isStandalone = id === streamIdOf(this.#streams.sessionId, STANDALONE);
     return isStandalone && !connection && ((await this.#owners?.standaloneIsHeld()) ?? false);
   }
 
@@ -209,8 +209,8 @@ export class Resumption {
    */
   async #streamKeptAs(name: string | undefined): Promise<string | undefined> {
     if (name === undefined || name === '') return undefined;
-    if (belongsToSession(name, this.#outbound.sessionId)) return name;
-    for (const { id, lastEventId } of this.#outbound.loggedStreams) {
+    if (belongsToSession(name, this.#streams.sessionId)) return name;
+    for (const { id, lastEventId } of this.#streams.loggedStreams) {
       // An event that the store no longer keeps proves nothing.
       const known = await this.#log.nameOf(lastEventId!).catch(() => undefined);
       if (known === name) return id;

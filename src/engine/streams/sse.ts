@@ -7,11 +7,6 @@ export function messageEvent(message: JSONRPCMessage, eventId: string | undefine
     : `event: message\ndata: ${JSON.stringify(message)}\n\n`;
 }
 
-/** @throws TypeError if a message cannot be written as JSON: it has a cycle, or a BigInt */
-export function checkJson(message: JSONRPCMessage): void {
-  JSON.stringify(message);
-}
-
 /** An event without data that gives the client a cursor to resume from (MCP 2025-11-25, Sending Messages, 6). */
 export function primingEvent(eventId: string, retryMs: number | undefined): string {
   return retryMs === undefined ? `id: ${eventId}\ndata: \n\n` : `id: ${eventId}\nretry: ${retryMs}\ndata: \n\n`;

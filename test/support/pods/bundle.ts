@@ -13,12 +13,13 @@ const bundles = new Map<string, Promise<string>>();
  * @returns the path of the file; what this process has bundled once it does not bundle again
  */
 export function bundle(script: string): Promise<string> {
-  const known = bundles.get(script) ?? write(script);
+  const known = bundles.get(script) ?? writeBundle(script);
   bundles.set(script, known);
   return known;
 }
 
-async function write(script: string): Promise<string> {
+/** @param plugins - of esbuild, to change what is bundled */
+export async function writeBundle(script: string, plugins: Plugin[] = []): Promise<string> {
   const { outputFiles } = await build({
     entryPoints: [script],
     bundle: true,
@@ -26,7 +27,7 @@ async function write(script: string): Promise<string> {
     format: 'esm',
     target: 'node20',
     packages: 'external',
-    plugins: [mirroredModules],
+    plugins: [...plugins, mirroredModules],
     write: false,
     logLevel: 'silent'
   });

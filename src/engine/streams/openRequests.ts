@@ -2,8 +2,10 @@ import type { JSONRPCMessage, JSONRPCRequest, RequestId } from 'mcp-sdk-upstream
 import type { Reply } from '../http/exchange.js';
 import { isRequest, type Response } from '../http/jsonRpc.js';
 import { emptyReply, jsonReply } from '../http/replies.js';
+import type { ReportError } from '../../report.js';
 import type { Stream } from './connection.js';
 import type { LoggedStream } from './eventLog.js';
+import { inJson } from './json.js';
 
 /** Cancelled requests that are remembered once their streams are gone. */
 const MAX_REMEMBERED = 1000;
@@ -113,7 +115,7 @@ export class OpenRequests {
   }
 
   /** Whether this is told about a cancelled request whose stream is gone: a server that goes on telling makes no mistake. */
-  isInVain(message: JSONRPCMessage, requestId: RequestId): boolean {
+  isForCancelledRequest(message: JSONRPCMessage, requestId: RequestId): boolean {
     return 'method' in message && !isRequest(message) && (this.#remembered?.has(requestId) ?? false);
   }
 
@@ -152,8 +154,20 @@ export function isAnswered(stream: RequestStream): boolean {
   return stream.requests.every(({ answered, state }) => answered || state === 'cancelled');
 }
 
-/** The answers of a stream as one JSON body; where all its requests were cancelled, the word that nothing comes. */
-export function answersInJson({ requests }: RequestStream, sessionId: string | undefined): Reply {
+/**
+ * The answers of a stream as one JSON body; 202 if all its requests were cancelled. An answer that cannot be written as JSON
+ * is reported and replaced by an error.
+ */
+export function answersInJson(stream: RequestStream, sessionId: string | undefined, report: ReportError): Reply {
+  try {
+    return jsonOf(stream, sessionId);
+  } catch {
+    for (const request of stream.requests) request.response &&= inJson(request.response, report);
+    return jsonOf(stream, sessionId);
+  }
+}
+
+function jsonOf({ requests }: RequestStream, sessionId: string | undefined): Reply {
   const answers = requests.flatMap(({ response }) => response ?? []);
   if (answers.length === 0) return emptyReply(202);
   return jsonReply(requests.length === 1 ? answers[0] : answers, sessionId);

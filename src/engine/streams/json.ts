@@ -1,0 +1,29 @@
+import { ErrorCode, type JSONRPCMessage } from 'mcp-sdk-upstream/types.js';
+import type { ReportError } from '../../report.js';
+import type { Response } from '../http/jsonRpc.js';
+
+/** @throws TypeError if a message cannot be written as JSON: it has a cycle, or a BigInt. It is also reported */
+export function checkJson(message: JSONRPCMessage, report: ReportError): void {
+  try {
+    JSON.stringify(message);
+  } catch (error) {
+    report(error as Error);
+    throw error;
+  }
+}
+
+/** The response, or an error in its place if it cannot be written as JSON: that is reported. */
+export function inJson(response: Response, report: ReportError): Response {
+  try {
+    checkJson(response, report);
+    return response;
+  } catch {
+    return notJson(response);
+  }
+}
+
+/** What a client gets instead of a result that is not JSON: without an answer it would wait forever. */
+export function notJson({ id }: Response): Response {
+  const error = { code: ErrorCode.InternalError, message: 'Internal error: the result is not JSON' };
+  return { jsonrpc: '2.0', id, error };
+}

@@ -1,0 +1,265 @@
+import type { JSONRPCMessage, JSONRPCRequest, RequestId } from 'mcp-sdk-upstream/types.js';
+import type { WaitBudget } from '../../deadline.js';
+import { Connection, type ConnectionOwner, type Stream } from './connection.js';
+import { EventLog, type LoggedStream } from './eventLog.js';
+import type { EventSink, Reply } from '../http/exchange.js';
+import type { ReportError } from '../../report.js';
+import { isRequest } from '../http/jsonRpc.js';
+import { answersInJson, isOver, OpenRequests, type RequestStream } from './openRequests.js';
+import type { OtherPods, SessionContext } from '../context.js';
+import type { ResolvedOptions } from '../options.js';
+import { sessionNotFound } from '../http/replies.js';
+import { requestStreamName, STANDALONE, streamIdOf } from './streamId.js';
+
+const NONE: readonly Connection[] = [];
+
+/** The streams of one session, and the connections of the client on this pod. What is sent on them: outbound.ts. */
+export class SessionStreams implements ConnectionOwner {
+  readonly log: EventLog | undefined;
+  /** In external mode: the other pods. */
+  otherPods: OtherPods | undefined;
+  readonly #context: SessionContext;
+  readonly openRequests = new OpenRequests();
+  /** Streams that can be resumed, by id; absent without an event log. */
+  readonly #streams: Map<string, Stream> | undefined;
+  /** Hardly ever more than two. */
+  #connections = NONE;
+  #standalone: Stream = { id: STANDALONE, connection: undefined };
+  #sessionId: string | undefined;
+  #closed = false;
+
+  constructor(context: SessionContext) {
+    const { options, report } = context;
+    this.#context = context;
+    this.log = options.eventStore && new EventLog(options.eventStore, options.storeTimeoutMs, report);
+    this.#streams = this.log && new Map();
+  }
+
+  get sessionId(): string | undefined {
+    return this.#sessionId;
+  }
+
+  /** From here on the streams are this session's. */
+  set sessionId(sessionId: string | undefined) {
+    this.#sessionId = sessionId;
+    this.#standalone = { id: streamIdOf(sessionId, STANDALONE), connection: undefined };
+  }
+
+  get options(): ResolvedOptions {
+    return this.#context.options;
+  }
+
+  /** The stream of the client's GET. */
+  get standalone(): Stream {
+    return this.#standalone;
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** Whether a client is attached or waits for an answer. */
+  get busy(): boolean {
+    return this.#connections.length > 0 || this.openRequests.size > 0;
+  }
+
+  /** Whether this request of the client is being answered here. */
+  isOpen(requestId: RequestId): boolean {
+    return this.openRequests.get(requestId) !== undefined;
+  }
+
+  /** Requests that are still to be answered. */
+  get awaitedRequests(): number {
+    return this.openRequests.awaited;
+  }
+
+  /**
+   * Opens the stream that answers a POST with these requests.
+   * @param takesCursors - whether the client understands an event without data
+   */
+  openRequestStream(
+    messages: JSONRPCMessage[],
+    answer: EventSink | ((reply: Reply) => void),
+    takesCursors = false
+  ): RequestStream {
+    const requests = messages.filter(isRequest);
+    const reply = typeof answer === 'function' ? answer : undefined;
+    const stream = this.openRequests.open(requests, this.log ? this.#newStreamId(requests) : '', reply);
+    if (typeof answer === 'function') this.#context.attached();
+    else this.attach(stream, answer, takesCursors);
+    return stream;
+  }
+
+  /** Gives the client a cursor on the stream before anything else happens on it. */
+  async prime(stream: RequestStream, waits: WaitBudget): Promise<void> {
+    const { connection } = stream;
+    const give = (eventId: string): void => {
+      if (connection && !connection.hasCursor && connection.giveCursor(eventId)) stream.resumable = true;
+    };
+    const eventId = await this.log?.append(stream, {} as JSONRPCMessage, waits, give);
+    if (eventId !== undefined) give(eventId);
+  }
+
+  /** The server has been told that the client does not want this request answered any more. */
+  cancelled(requestId: RequestId): void {
+    const request = this.openRequests.get(requestId);
+    // One that has not reached the server yet will be answered: the server has taken no notice of the cancellation.
+    if (request?.state !== 'asked') return;
+    request.state = 'cancelled';
+    this.removeIfOver(request.stream);
+  }
+
+  /** Closes and forgets a stream that could not be handed to the client. */
+  release(stream: RequestStream): void {
+    stream.connection?.close();
+    this.remove(stream);
+  }
+
+  /** Opens the stream that a GET asks for; undefined when there is one that must not be replaced. */
+  openStandaloneStream(sink: EventSink, takesCursors: boolean): Connection | undefined {
+    if (this.#standalone.connection && !this.#context.options.takeover) return undefined;
+    this.#standalone.connection?.close();
+    return this.attach(this.#standalone, sink, takesCursors);
+  }
+
+  /**
+   * An event of the GET stream's log behind which everything is new, where other pods may write there: for the pod to
+   * follow the log from, and for the client to come back with.
+   * @param isForClient - whether the client can use it, so that an event is stored if the log cannot tell one
+   */
+  async latestOnStandalone(isForClient: boolean, waits: WaitBudget): Promise<string | undefined> {
+    if (!this.otherPods || !this.log) return undefined;
+    if (this.log.tellsLatest) return this.log.latestOf(this.#standalone, waits);
+    return isForClient ? this.log.append(this.#standalone, {} as JSONRPCMessage, waits) : undefined;
+  }
+
+  get holdsStandaloneStream(): boolean {
+    return this.#standalone.connection !== undefined;
+  }
+
+  closeStandaloneStream(): void {
+    this.#standalone.connection?.close();
+  }
+
+  /** Closes the connection of a request's stream; the client resumes it after the retry interval. */
+  closeStreamOf(requestId: RequestId): void {
+    const stream = this.openRequests.get(requestId)?.stream;
+    if (stream?.moved) void this.otherPods?.streamEnded(stream.id);
+    else stream?.connection?.close();
+  }
+
+  /** Closes the streams that their clients can resume on another pod. */
+  closeResumableStreams(): void {
+    for (const stream of this.openRequests.streams) if (stream.resumable) stream.connection?.close();
+  }
+
+  /** The stream with this id, as far as this pod knows it. */
+  streamNamed(streamId: string): Stream {
+    if (streamId === this.#standalone.id) return this.#standalone;
+    return this.#streams?.get(streamId) ?? { id: streamId, connection: undefined };
+  }
+
+  /** The streams of which this pod has stored events, and to which the client may come back. */
+  get loggedStreams(): LoggedStream[] {
+    const standalone = this.#standalone.lastEventId === undefined ? [] : [this.#standalone];
+    return [...standalone, ...this.openRequests.logged];
+  }
+
+  /** A request stream that is open on this pod. */
+  openStream(streamId: string): RequestStream | undefined {
+    const stream = this.#streams?.get(streamId);
+    return stream && 'requests' in stream ? (stream as RequestStream) : undefined;
+  }
+
+  /** Connects a client to a stream. */
+  attach(stream: Stream, sink: EventSink, takesCursors: boolean): Connection {
+    const connection = new Connection(stream, sink, this, takesCursors);
+    stream.connection = connection;
+    this.#connections = this.#connections.length === 0 ? [connection] : [...this.#connections, connection];
+    this.#streams?.set(stream.id, stream);
+    return connection;
+  }
+
+  get keepAliveMs(): number {
+    return this.#context.options.keepAliveMs;
+  }
+
+  get retryInterval(): number | undefined {
+    return this.#context.options.retryInterval;
+  }
+
+  get report(): ReportError {
+    return this.#context.report;
+  }
+
+  connectionOpened(): void {
+    this.#context.attached();
+  }
+
+  connectionEnded(ended: Connection): void {
+    const { stream } = ended;
+    this.#connections =
+      this.#connections.length === 1 ? NONE : this.#connections.filter(connection => connection !== ended);
+    if (stream.connection !== ended) return;
+    stream.connection = undefined;
+    if ('requests' in stream) this.removeIfOver(stream as RequestStream);
+    else if (stream !== this.#standalone) this.#streams?.delete(stream.id);
+  }
+
+  /**
+   * Writes what another pod's server has said, and logged, where the client is attached here.
+   * @param streamId - of a request stream, or `STANDALONE`
+   */
+  async writeTo(streamId: string, message: JSONRPCMessage, eventId?: string): Promise<void> {
+    const stream = streamId === STANDALONE ? this.#standalone : this.#streams?.get(streamId);
+    await stream?.connection?.deliver(message, eventId);
+  }
+
+  /** The session is over, and with it what was logged of its streams. Nobody waits for that. */
+  deleteLogs(): void {
+    const sessionId = this.#sessionId;
+    if (!this.log || sessionId === undefined) return;
+    const streamIds = new Set([streamIdOf(sessionId, STANDALONE), ...this.loggedStreams.map(({ id }) => id)]);
+    void this.log.deleteStreams(sessionId, [...streamIds]);
+  }
+
+  /** Ends every stream; exchanges that wait for a JSON answer are told that the session is gone. */
+  close(): void {
+    this.#closed = true;
+    for (const connection of this.#connections) {
+      // A replay that is under way ends where it is.
+      connection.release();
+      connection.close();
+    }
+    for (const stream of this.openRequests.streams) {
+      stream.reply?.(sessionNotFound());
+      stream.reply = undefined;
+      if (stream.moved) void this.otherPods?.streamEnded(stream.id);
+    }
+  }
+
+  /** Forgets a stream and its requests. */
+  remove(stream: RequestStream): void {
+    this.openRequests.release(stream);
+    this.#streams?.delete(stream.id);
+  }
+
+  /** No answer ends the stream of requests that were cancelled; who is attached to it here may stay. */
+  removeIfOver(stream: RequestStream): void {
+    if (stream.connection || stream.unanswered === 0 || !isOver(stream)) return;
+    this.remove(stream);
+    this.log?.complete(stream);
+    stream.reply?.(answersInJson(stream, this.#sessionId, this.report));
+    if (stream.moved) void this.otherPods?.streamEnded(stream.id);
+  }
+
+  #newStreamId(requests: JSONRPCRequest[]): string {
+    const name = this.otherPods
+      ? requestStreamName(
+          this.otherPods.instance,
+          requests.map(request => request.id)
+        )
+      : globalThis.crypto.randomUUID();
+    return streamIdOf(this.#sessionId, name);
+  }
+}
