@@ -61,16 +61,16 @@ export interface OtherPods {
   /** Sends the pod with the attached client of this stream the event id of a message that was sent without one. */
   storedLate(streamId: string, message: JSONRPCMessage, eventId: string): Promise<void>;
   /** Makes the pod with the attached client of this stream close it. */
-  streamEnded(streamId: string): Promise<void>;
+  streamEnded(streamId: string, waits?: WaitBudget): Promise<void>;
   /** Informs them that the client has this stream here now. */
-  announce(streamId: string): Promise<void>;
+  announce(streamId: string, waits?: WaitBudget): Promise<void>;
   /** Asks the owner of a stream's requests for its state, and informs it that the client is here now. */
-  ask(streamId: string): Promise<StreamState>;
+  ask(streamId: string, waits?: WaitBudget): Promise<StreamState>;
   /**
    * Informs them that the client has opened its GET stream here, without `Last-Event-ID`.
    * @param since - when its request arrived, by `performance.now()`
    */
-  standaloneOpened(since: number): Promise<void>;
+  standaloneOpened(since: number, waits?: WaitBudget): Promise<void>;
   /** Whether another pod holds the client's GET stream and keeps it. */
-  standaloneIsHeld(): Promise<boolean>;
+  standaloneIsHeld(waits?: WaitBudget): Promise<boolean>;
 }

@@ -24,28 +24,29 @@ async function open(host: EngineParts, exchange: Exchange, arrivedAt: number): P
   const { streams, routing, resumption } = host;
   const takesCursors = understandsCursors(exchange);
   // The cursor first: what is sent while the other pods are asked comes after it.
-  const latest = streams.latestOnStandalone(takesCursors, waitsOf(exchange, host.options));
-  const held = routing && !host.options.takeover && (await routing.standaloneIsHeld());
+  const waits = waitsOf(exchange, host.options);
+  const latest = streams.latestOnStandalone(takesCursors, waits);
+  const held = routing && !host.options.takeover && (await routing.standaloneIsHeld(waits));
   const cursor = await latest;
-  // close() may have run, or the client may have left, while the store, the other pods or the log were asked. A stream that
-  // is its no more must not take the place of the one with which it has come back.
+  // close() may have run, or the client may have left, while the store, the other pods or the log were asked. The stream of
+  // a client that has left must not replace the stream with which it has come back.
   if (host.closed || exchange.gone) return sessionNotFound();
   const sink = exchange.openEventStream();
   const connection = held ? undefined : streams.openStandaloneStream(sink, takesCursors);
   if (!connection)
     return refuse(host.report, 409, TRANSPORT_ERROR, 'Conflict: Only one SSE stream is allowed per session');
   if (cursor !== undefined) {
-    // With it, what is said while the client reconnects for the first time waits in the log.
+    // With this cursor, messages that are sent during the client's first reconnect wait in the log.
     connection.giveCursor(cursor);
     resumption?.follow(connection, cursor);
   }
-  await routing?.standaloneOpened(arrivedAt);
-  // What was said before the other pods knew of this stream.
+  await routing?.standaloneOpened(arrivedAt, waits);
+  // Messages that were logged before the other pods knew of this stream.
   void connection.follower?.read().catch(host.report);
   return eventStreamReply(sink, host.sessionId);
 }
 
-/** @returns undefined where the client can only go on from now */
+/** @returns undefined if the client can only continue from now */
 async function resume(
   host: EngineParts,
   resumption: Resumption,
@@ -54,15 +55,16 @@ async function resume(
 ): Promise<Reply | undefined> {
   try {
     const sink = exchange.openEventStream();
-    const refusal = await resumption.resume(lastEventId, exchange, sink, understandsCursors(exchange));
+    const waits = waitsOf(exchange, host.options);
+    const refusal = await resumption.resume(lastEventId, exchange, sink, understandsCursors(exchange), waits);
     switch (refusal) {
       case 'closed':
         return sessionNotFound();
       case 'over':
-        // Tells an event source to come back no more (WHATWG HTML, section 9.2.3).
+        // An event source does not reconnect after 204 (WHATWG HTML, section 9.2.3).
         return emptyReply(204);
       case 'expired':
-        // Refused, the client would have no GET stream for as long as its session lives.
+        // If it were refused, the client would have no GET stream as long as its session lives.
         host.report(new EventCursorError(EXPIRED));
         return undefined;
       case 'invalid-cursor':

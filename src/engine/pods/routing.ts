@@ -99,8 +99,8 @@ export class Routing implements OtherPods, SessionServer, BusListener {
     await this.#publish({ type: 'stream-event', streamId, message, eventId });
   }
 
-  async streamEnded(streamId: string): Promise<void> {
-    await this.#publish({ type: 'stream-close', streamId });
+  async streamEnded(streamId: string, waits?: WaitBudget): Promise<void> {
+    await this.#publish({ type: 'stream-close', streamId }, waits);
   }
 
   async storedLate(streamId: string, message: JSONRPCMessage, eventId: string): Promise<void> {
@@ -108,20 +108,20 @@ export class Routing implements OtherPods, SessionServer, BusListener {
     await this.#publish({ type: 'event-stored', streamId, message, eventId });
   }
 
-  announce(streamId: string): Promise<void> {
-    return this.#streamOwnership.announce(streamId);
+  announce(streamId: string, waits?: WaitBudget): Promise<void> {
+    return this.#streamOwnership.announce(streamId, waits);
   }
 
-  ask(streamId: string): Promise<StreamState> {
-    return this.#streamOwnership.ask(streamId);
+  ask(streamId: string, waits?: WaitBudget): Promise<StreamState> {
+    return this.#streamOwnership.ask(streamId, waits);
   }
 
   /**
    * The client has opened its standalone stream here, without `Last-Event-ID`.
    * @param since - when its request arrived, by `performance.now()`
    */
-  standaloneOpened(since: number): Promise<void> {
-    return this.#streamOwnership.standaloneOpened(false, since);
+  standaloneOpened(since: number, waits?: WaitBudget): Promise<void> {
+    return this.#streamOwnership.standaloneOpened(false, since, waits);
   }
 
   async closeStandaloneElsewhere(): Promise<void> {
@@ -129,8 +129,8 @@ export class Routing implements OtherPods, SessionServer, BusListener {
   }
 
   /** Whether another pod holds the client's standalone stream and keeps it. */
-  standaloneIsHeld(): Promise<boolean> {
-    return this.#streamOwnership.standaloneIsHeld();
+  standaloneIsHeld(waits?: WaitBudget): Promise<boolean> {
+    return this.#streamOwnership.standaloneIsHeld(waits);
   }
 
   get #streamOwnership(): StreamOwnership {

@@ -1,4 +1,5 @@
 import type { JSONRPCMessage } from 'mcp-sdk-upstream/types.js';
+import type { WaitBudget } from '../../deadline.js';
 import { clearTimeout, performance, setTimeout } from '../../timers.js';
 import type { SessionContext, StreamState } from '../context.js';
 import { isRequest } from '../http/jsonRpc.js';
@@ -66,12 +67,12 @@ export class StreamOwnership {
    * @param resumed - whether the client sent `Last-Event-ID`
    * @param since - when its request arrived, by `performance.now()`
    */
-  async standaloneOpened(resumed: boolean, since: number): Promise<void> {
+  async standaloneOpened(resumed: boolean, since: number, waits?: WaitBudget): Promise<void> {
     const now = performance.now();
     this.#unheard.push(now);
     // Publish before writing, so that no other pod writes to its older stream after this.
     const openingMs = Math.max(0, now - since);
-    const published = this.#publish({ type: 'standalone-opened', resumed, acknowledges: true, openingMs });
+    const published = this.#publish({ type: 'standalone-opened', resumed, acknowledges: true, openingMs }, waits);
     for (const { message, eventId } of this.#waitingFor(resumed, since)) {
       void this.#streams.writeTo(STANDALONE, message, eventId).catch(this.#context.report);
     }
@@ -82,19 +83,19 @@ export class StreamOwnership {
   }
 
   /** Whether another pod holds the client's standalone stream and keeps it. */
-  async standaloneIsHeld(): Promise<boolean> {
-    return (await this.#question(STANDALONE, { type: 'standalone-wanted' }, OBJECTION_MS)) === 'open';
+  async standaloneIsHeld(waits?: WaitBudget): Promise<boolean> {
+    return (await this.#question(STANDALONE, { type: 'standalone-wanted' }, OBJECTION_MS, waits)) === 'open';
   }
 
-  async announce(streamId: string): Promise<void> {
+  async announce(streamId: string, waits?: WaitBudget): Promise<void> {
     const isStandalone = parseStreamId(streamId).owner === undefined;
     await (isStandalone
-      ? this.standaloneOpened(true, performance.now())
-      : this.#publish({ type: 'stream-resumed', streamId }));
+      ? this.standaloneOpened(true, performance.now(), waits)
+      : this.#publish({ type: 'stream-resumed', streamId }, waits));
   }
 
-  ask(streamId: string): Promise<StreamState> {
-    return this.#question(streamId, { type: 'stream-resumed', streamId }, this.#context.options.leaseMs);
+  ask(streamId: string, waits?: WaitBudget): Promise<StreamState> {
+    return this.#question(streamId, { type: 'stream-resumed', streamId }, this.#context.options.leaseMs, waits);
   }
 
   answer(about: string, state: StreamState): void {
@@ -181,7 +182,12 @@ export class StreamOwnership {
    * Publishes a question and waits for an answer: 'gone' if none arrives, 'unasked' if the bus did not take the
    * question.
    */
-  async #question(about: string, body: BusBody, timeoutMs: number): Promise<StreamState> {
+  async #question(
+    about: string,
+    body: BusBody,
+    timeoutMs: number,
+    waits: WaitBudget | undefined
+  ): Promise<StreamState> {
     const waiting = this.#questions.get(about) ?? new Set();
     this.#questions.set(about, waiting);
     let timer: ReturnType<typeof setTimeout> | undefined;
@@ -191,7 +197,7 @@ export class StreamOwnership {
       waiting.add(resolve);
     });
     // An owner that nobody has asked yet, because the bus is slow, is not gone.
-    if (await this.#publish(body)) timer = setTimeout(() => settle('gone'), timeoutMs);
+    if (await this.#publish(body, waits)) timer = setTimeout(() => settle('gone'), timeoutMs);
     else settle('unasked');
     try {
       return await answered;
@@ -203,8 +209,8 @@ export class StreamOwnership {
   }
 
   /** @returns whether the bus took it; a failure has been reported */
-  async #publish(body: BusBody): Promise<boolean> {
+  async #publish(body: BusBody, waits?: WaitBudget): Promise<boolean> {
     const { sessionId } = this.#context;
-    return sessionId !== undefined && this.#peers.publish(sessionId, body);
+    return sessionId !== undefined && this.#peers.publish(sessionId, body, waits);
   }
 }

@@ -3,6 +3,7 @@ import { EventCursorError } from '../../errors.js';
 import type { Connection, Stream } from './connection.js';
 import type { EventLog } from './eventLog.js';
 import type { EventSink, Exchange } from '../http/exchange.js';
+import type { WaitBudget } from '../../deadline.js';
 import type { ReportError } from '../../report.js';
 import type { OtherPods } from '../context.js';
 import { Follower } from './logFollower.js';
@@ -48,6 +49,7 @@ export class Resumption {
   /**
    * Replays what followed an event, and goes on live on the same stream.
    * @param takesCursors - whether the client understands an event without data
+   * @param waits - of the exchange, for the messages to other pods; the log has more time, see {@link EventLog.replayAfter}
    * @returns why not: the id names no stream of this session, its stream has a client, the transport closed or the client
    * has left, or nothing follows the event any more
    * @throws what the event store throws
@@ -56,7 +58,8 @@ export class Resumption {
     lastEventId: string,
     client: Pick<Exchange, 'gone'>,
     sink: EventSink,
-    takesCursors: boolean
+    takesCursors: boolean,
+    waits: WaitBudget
   ): Promise<Refusal | undefined> {
     if (this.#owners && isFinalCursor(this.#streams.sessionId, lastEventId)) return 'over';
     let streamId: string | undefined;
@@ -76,7 +79,7 @@ export class Resumption {
     }
     const stream = this.#streams.streamNamed(streamId);
     if (!this.#takeover) {
-      const held = await this.#isHeldElsewhere(stream);
+      const held = await this.#isHeldElsewhere(stream, waits);
       // Asked behind that: a GET may have taken the stream while the other pods were asked.
       const taken = stream.connection && !stream.connection.replaying;
       if (held || (taken && this.#log.tellsStreams)) return 'conflict';
@@ -97,11 +100,11 @@ export class Resumption {
     let over = false;
     try {
       if (open || !this.#owners) {
-        if (open) await this.#comeBack(open);
+        if (open) await this.#comeBack(open, waits);
         // Whoever answers here has waited for the log, so one look is enough.
         if (!events) await follower.read();
       } else {
-        over = await this.#followOwner(stream, follower, this.#owners, lastEventId);
+        over = await this.#followOwner(stream, follower, this.#owners, lastEventId, waits);
       }
     } catch (error) {
       connection.release();
@@ -127,34 +130,40 @@ export class Resumption {
     return isOwn ? 'expired' : 'invalid-cursor';
   }
 
-  async #isHeldElsewhere({ id, connection }: Stream): Promise<boolean> {
+  async #isHeldElsewhere({ id, connection }: Stream, waits: WaitBudget): Promise<boolean> {
     const isStandalone = id === streamIdOf(this.#streams.sessionId, STANDALONE);
-    return isStandalone && !connection && ((await this.#owners?.standaloneIsHeld()) ?? false);
+    return isStandalone && !connection && ((await this.#owners?.standaloneIsHeld(waits)) ?? false);
   }
 
   /** The client is back on the pod that runs its request; where it was meanwhile, its connection can go. */
-  async #comeBack(stream: RequestStream): Promise<void> {
+  async #comeBack(stream: RequestStream, waits: WaitBudget): Promise<void> {
     // The resume itself proves that the client has a cursor.
     stream.resumable = true;
     if (!stream.moved) return;
     stream.moved = false;
-    await this.#owners?.streamEnded(stream.id);
+    await this.#owners?.streamEnded(stream.id, waits);
   }
 
   /**
    * The stream's events come from another pod, or will come from no pod any more.
    * @returns whether the client has had them all: some come back after an error, which ended the stream for the server
    */
-  async #followOwner(stream: Stream, follower: Follower, owners: OtherPods, lastEventId: string): Promise<boolean> {
+  async #followOwner(
+    stream: Stream,
+    follower: Follower,
+    owners: OtherPods,
+    lastEventId: string,
+    waits: WaitBudget
+  ): Promise<boolean> {
     const { owner } = parseStreamId(stream.id);
     // The GET stream of an event store that cannot be followed has its events from who sends them.
     if (owner !== undefined || this.#log.tellsLatest) follower.follow(stream);
-    await owners.announce(stream.id);
+    await owners.announce(stream.id, waits);
     await follower.read();
     if (owner === undefined) return false;
 
     if (!follower.complete) {
-      const state = owner === owners.instance ? 'done' : await owners.ask(stream.id);
+      const state = owner === owners.instance ? 'done' : await owners.ask(stream.id, waits);
       // What was logged while the owner was asked; from its answer on, this pod is told.
       await follower.read();
       if (state === 'open' || state === 'unasked') {

@@ -8,16 +8,16 @@ describe('a store, a bus and an event log that all stop answering', () => {
   const storeTimeoutMs = 1000;
 
   /** Two pods on one backend that stops answering when it is told to. */
-  async function startPods() {
+  async function startPods(standaloneStream?: 'reject') {
     const sessionStore = new InMemorySessionStore();
     const eventStore = new InMemoryEventStore();
     const sessionBus = sessionStore.createBus();
-    const options = { sessionStore, sessionBus, eventStore, storeTimeoutMs };
+    const options = { sessionStore, sessionBus, eventStore, storeTimeoutMs, standaloneStream };
     const [first, second] = [await startPodForTest(options), await startPodForTest(options)];
     const stopAnswering = (): void => {
       sessionStore.touchSession = sessionStore.patchSession = () => never;
       sessionBus.subscribe = sessionBus.publish = () => never;
-      eventStore.storeEvent = () => never;
+      eventStore.storeEvent = eventStore.latestEventId = () => never;
     };
     return { first, second, sessionStore, stopAnswering };
   }
@@ -47,6 +47,41 @@ describe('a store, a bus and an event log that all stop answering', () => {
     const answer = await new RawClient().initialize(first.url);
     expect(answer.status).toBe(200);
     expect(answer.ms).toBeLessThan(1.8 * storeTimeoutMs);
+  });
+
+  /** How long a GET waits for its headers if the backend stops answering after the session was found. */
+  async function openingMs(headers: Record<string, string>): Promise<number> {
+    const { first, second, sessionStore, stopAnswering } = await startPods('reject');
+    const client = await new RawClient().open(first.url);
+    await client.request(second.url, 'ping');
+    const touch = sessionStore.touchSession.bind(sessionStore);
+    sessionStore.touchSession = async (...args) => {
+      const record = await touch(...args);
+      stopAnswering();
+      return record;
+    };
+    const leaving = new AbortController();
+    const began = performance.now();
+    const response = await fetch(second.url, {
+      headers: {
+        accept: 'text/event-stream',
+        'mcp-protocol-version': '2025-11-25',
+        'mcp-session-id': client.sessionId!,
+        ...Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, `${client.sessionId}${value}`]))
+      },
+      signal: leaving.signal
+    });
+    expect(response.status).toBe(200);
+    leaving.abort();
+    return performance.now() - began;
+  }
+
+  test('cost a GET storeTimeoutMs once', async () => {
+    expect(await openingMs({})).toBeLessThan(1.8 * storeTimeoutMs);
+  });
+
+  test('cost a GET whose cursor the event log no longer has storeTimeoutMs once', async () => {
+    expect(await openingMs({ 'last-event-id': ':standalone@99' })).toBeLessThan(1.8 * storeTimeoutMs);
   });
 });
 
