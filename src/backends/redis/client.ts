@@ -122,8 +122,10 @@ export interface RedisEventClient {
     countToken: 'COUNT',
     count: number
   ): Promise<[id: string, fields: string[]][]>;
+  /** UNLINK: deletes keys; Redis frees their memory in the background. */
   unlink(key: string): Promise<number>;
   // TypeScript compares only the last of a library's overloads.
+  /** ZRANGE: the members of a range. */
   zrange(...args: never[]): Promise<unknown>;
 }
 
