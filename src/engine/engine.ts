@@ -24,7 +24,7 @@ import { LocalSubscriptions } from './session/localSubscriptions.js';
 import { clearInterval, setInterval } from '../timers.js';
 
 /**
- * One session's transport, free of any runtime: it turns exchanges into messages for the server, and the
+ * The transport of one session, independent of the runtime. It turns exchanges into messages for the server, and the
  * server's messages into replies. The public transports adapt a runtime's requests to {@link Exchange}.
  */
 export class Engine implements Transport, EngineParts {
@@ -33,17 +33,17 @@ export class Engine implements Transport, EngineParts {
   onmessage?: (message: JSONRPCMessage, extra?: MessageExtraInfo) => void;
 
   readonly options: ResolvedOptions;
-  /** The application's, for the handlers of this session's requests. */
+  /** The application's state, for the handlers of this session's requests. */
   readonly state: EngineState = new EngineState(this);
   readonly lifecycle: SessionLifecycle;
   readonly streams: SessionStreams;
-  /** In external mode: the session as this pod holds it. */
+  /** In external mode: this pod's copy of the session. */
   readonly stored: StoredSession | undefined;
   /** In external mode: the session's servers on other pods. */
   readonly routing: Routing | undefined;
-  /** With an event store. */
+  /** Only with an event store. */
   readonly resumption: Resumption | undefined;
-  /** In memory mode. */
+  /** Only in memory mode. */
   readonly #subscriptions: LocalSubscriptions | undefined;
   #started = false;
   #used = false;
@@ -75,8 +75,8 @@ export class Engine implements Transport, EngineParts {
   }
 
   /**
-   * The session id, for the server. The SDK's asks for it in the very step in which it queues a message of a task, so
-   * the queue knows whose message it is, also where several pods live in one process.
+   * The session id, for the server. The SDK's server reads it in the same step in which it queues a message of a task.
+   * So the queue knows the sender of the message, also if several pods run in one process.
    */
   get servedSessionId(): string | undefined {
     this.routing?.register();
@@ -115,17 +115,17 @@ export class Engine implements Transport, EngineParts {
     return this.#closed;
   }
 
-  /** Whether the session is over, on every pod, as far as this one was told. */
+  /** Whether this pod knows that the session has ended on every pod. */
   get ended(): boolean {
     return this.#ended;
   }
 
-  /** Whether a client is attached, is being served, or either side waits for an answer: who is not may be forgotten. */
+  /** Whether a client is attached or served, or either side waits for an answer. Else the session may be forgotten. */
   get busy(): boolean {
     return this.streams.busy || this.inFlight > 0;
   }
 
-  /** Exchanges that have not been replied to, and what either side has asked and is to be answered yet. */
+  /** The number of exchanges without a reply and of requests, of either side, without an answer. */
   get inFlight(): number {
     return this.#exchanges + this.streams.awaitedRequests + (this.routing?.serverRequests.awaited ?? 0);
   }
@@ -147,7 +147,7 @@ export class Engine implements Transport, EngineParts {
     }
   }
 
-  /** Forgets the session on this pod. In the store it lives on. */
+  /** Forgets the session on this pod. The store keeps it. */
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
@@ -189,7 +189,7 @@ export class Engine implements Transport, EngineParts {
     if (!this.#closed) await this.stored?.refresh();
   }
 
-  /** Closes the streams that clients can resume on another pod, and the standalone one. */
+  /** Closes the streams that clients can resume on another pod, and the standalone stream. */
   handOver(): void {
     this.streams.closeResumableStreams();
     this.streams.closeStandaloneStream();
@@ -217,7 +217,7 @@ export class Engine implements Transport, EngineParts {
 
   /**
    * Answers a parsed exchange.
-   * @param lookedUp - if the caller has looked up the session already
+   * @param lookedUp - the result, if the caller has looked up the session already
    */
   async serve(exchange: Exchange, intake: Intake, lookedUp?: Admitted): Promise<Reply> {
     this.#exchanges++;
@@ -232,7 +232,7 @@ export class Engine implements Transport, EngineParts {
     // close() may have run while the body was read.
     if (intake.kind === 'post' && this.#closed) return sessionNotFound();
     const found = lookedUp ?? this.lifecycle.lookUp(exchange, intake);
-    // In memory mode the answer is there at once.
+    // In memory mode the result is available at once.
     const admitted = found instanceof Promise ? await found : found;
     if (isReply(admitted)) return admitted;
     switch (intake.kind) {
@@ -245,7 +245,7 @@ export class Engine implements Transport, EngineParts {
     }
   }
 
-  /** Closed here, and alive in the store: the client must not take the session for gone. */
+  /** The session is closed here but alive in the store: the client must not conclude that it has ended. */
   #unlessMoved(reply: Reply): Reply {
     const hasMoved = this.options.storeAccess && this.#closed && !this.#ended;
     if (reply.status !== 404 || !hasMoved) return reply;
@@ -254,10 +254,10 @@ export class Engine implements Transport, EngineParts {
     return serviceUnavailable(message);
   }
 
-  /** Reports to whoever listens; nothing that fails is silent, and nothing that is reported is thrown. */
+  /** Passes an error to `onerror`. Every failure is reported, and this function does not throw. */
   readonly report = (error: Error): void => reportTo(this.onerror, error);
 
-  /** A client that holds a stream is active though it sends nothing: its session must not expire under it. */
+  /** Keeps the session from expiring while the client holds a stream but sends nothing. */
   attached(): void {
     const { storeAccess } = this.options;
     const { stored } = this;

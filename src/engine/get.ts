@@ -10,7 +10,7 @@ const EXPIRED =
   'The event that the client saw last on its GET stream is not in the event store any more: the stream goes on from now, ' +
   'and what was sent in between is lost';
 
-/** Answers a GET of the session with its standalone stream, or with the stream that the client comes back to. */
+/** Answers a GET of the session with its standalone stream, or with the stream that the client resumes. */
 export async function answerGet(host: EngineParts, exchange: Exchange, arrivedAt: number): Promise<Reply> {
   if (host.closed) return sessionNotFound();
   const { resumption } = host;
@@ -19,17 +19,17 @@ export async function answerGet(host: EngineParts, exchange: Exchange, arrivedAt
   return reply ?? open(host, exchange, arrivedAt);
 }
 
-/** The standalone stream, from now on. */
+/** Opens the standalone stream for new messages. */
 async function open(host: EngineParts, exchange: Exchange, arrivedAt: number): Promise<Reply> {
   const { streams, routing, resumption } = host;
   const takesCursors = understandsCursors(exchange);
-  // The cursor first: what is sent while the other pods are asked comes after it.
+  // Get the cursor first: messages that are sent during the question to the other pods come after it.
   const waits = waitsOf(exchange, host.options);
   const latest = streams.latestOnStandalone(takesCursors, waits);
   const held = routing && !host.options.takeover && (await routing.standaloneIsHeld(waits));
   const cursor = await latest;
-  // close() may have run, or the client may have left, while the store, the other pods or the log were asked. The stream of
-  // a client that has left must not replace the stream with which it has come back.
+  // close() may have run, or the client may have left, while this waited for the store, the other pods or the log. A
+  // disconnected request must not replace the client's newer stream.
   if (host.closed || exchange.gone) return sessionNotFound();
   const sink = exchange.openEventStream();
   const connection = held ? undefined : streams.openStandaloneStream(sink, takesCursors);
@@ -41,12 +41,12 @@ async function open(host: EngineParts, exchange: Exchange, arrivedAt: number): P
     resumption?.follow(connection, cursor);
   }
   await routing?.standaloneOpened(arrivedAt, waits);
-  // Messages that were logged before the other pods knew of this stream.
+  // Delivers messages that were logged before the other pods knew of this stream.
   void connection.follower?.read().catch(host.report);
   return eventStreamReply(sink, host.sessionId);
 }
 
-/** @returns undefined if the client can only continue from now */
+/** @returns undefined if nothing can be replayed: the client gets a new stream */
 async function resume(
   host: EngineParts,
   resumption: Resumption,
@@ -64,7 +64,7 @@ async function resume(
         // An event source does not reconnect after 204 (WHATWG HTML, section 9.2.3).
         return emptyReply(204);
       case 'expired':
-        // If it were refused, the client would have no GET stream as long as its session lives.
+        // A refusal would leave the client without a GET stream for the rest of its session.
         host.report(new EventCursorError(EXPIRED));
         return undefined;
       case 'invalid-cursor':

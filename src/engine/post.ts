@@ -27,8 +27,8 @@ import { understandsPriming } from './streams/sse.js';
 import type { RequestStream } from './streams/openRequests.js';
 
 /**
- * Answers a POST: its messages go to the server here or to other pods, and what the server answers becomes the reply.
- * @param admitted - what the look-up of its session has found
+ * Answers a POST: passes its messages to the server here or to other pods, and replies with the server's answers.
+ * @param admitted - the result of the session look-up
  */
 export async function answerPost(
   host: EngineParts,
@@ -54,7 +54,7 @@ export async function answerPost(
       for (const message of inbound) host.dispatch(message, extra);
       return emptyReply(202);
     }
-    // Not awaited here: a server that throws is no parse error.
+    // Not awaited here: an error of the server is not a parse error.
     if (host.options.enableJsonResponse) return answerInJson(host, exchange, inbound);
 
     const sink = exchange.openEventStream();
@@ -66,7 +66,7 @@ export async function answerPost(
   }
 }
 
-/** What of the client's messages is for the server here, once the rest has gone to the pods that it is for. */
+/** Sends messages for other pods to them. @returns the messages for the server here, or an error reply */
 async function route(
   host: EngineParts,
   exchange: Exchange,
@@ -75,7 +75,7 @@ async function route(
 ): Promise<JSONRPCMessage[] | Reply> {
   const waits = waitsOf(exchange, host.options);
   try {
-    // Begun in order and awaited together: a batch waits once for a bus that does not answer.
+    // Started in order and awaited together, so a batch waits only once for a bus that does not answer.
     const routed = await Promise.all(
       messages.map(async message => (isRequest(message) ? message : routing.inbound(message, waits)))
     );
@@ -97,7 +97,7 @@ function answerInJson(host: EngineParts, exchange: Exchange, messages: JSONRPCMe
   });
 }
 
-/** @returns false where close() has run before the server was told anything */
+/** @returns false if close() ran before the server received any message */
 async function dispatch(
   host: EngineParts,
   exchange: Exchange,
@@ -118,17 +118,17 @@ async function dispatch(
       streams.release(stream);
       return false;
     }
-    // A client that was given no cursor cannot come back for what follows.
+    // A client without a cursor cannot resume the stream.
     emit(host, exchange, messages, stream, polls && stream.resumable);
     return true;
   } catch (error) {
-    // At once: an answer to another request of the batch must learn that its stream is gone.
+    // Release now: an answer to another request of the batch must fail, because its stream is gone.
     streams.release(stream);
     throw error;
   }
 }
 
-/** Hands the messages to the server, requests under the id that they are open as. */
+/** Passes the messages to the server. Each request gets the id of its open request. */
 function emit(
   host: EngineParts,
   exchange: Exchange,

@@ -10,28 +10,28 @@ import { UnloggedMessages } from './unloggedMessages.js';
 import { clearInterval, performance, setInterval } from '../../timers.js';
 
 /**
- * A client that leaves so much unread for so long is disconnected: what it does not read is held in this pod's memory. It
- * needs the time, because what is written at once may be more, however fast it reads.
+ * A client that leaves more than this unread for longer than this is disconnected, because unread data stays in this
+ * pod's memory. The time is needed because one write may be larger, even if the client reads fast.
  */
 const MAX_UNREAD_BYTES = 4 * 1024 * 1024;
 const MAX_UNREAD_MS = 5000;
-/** More is not held for any client. */
+/** A client with more unread data is disconnected at once. */
 const MAX_BURST_BYTES = 32 * 1024 * 1024;
 
-/** A stream as the client knows it: it outlives the connection when the client resumes. */
+/** A stream as the client sees it. It outlives a connection if the client resumes. */
 export interface Stream extends LoggedStream {
   connection: Connection | undefined;
 }
 
-/** What a connection needs of whoever has made it. */
+/** What a connection needs from its owner. */
 export interface ConnectionOwner {
   readonly keepAliveMs: number;
-  /** What clients are told to wait before they reconnect. */
+  /** How long clients should wait before they reconnect, in ms. */
   readonly retryInterval: number | undefined;
   readonly report: ReportError;
-  /** Absent if no stream is logged. */
+  /** Absent if streams are not logged. */
   readonly log: object | undefined;
-  /** Called once when the client holds the stream open; an answer that is ready at once never opens one. */
+  /** Called once when the client holds the stream open. Not called if the answer is ready at once. */
   connectionOpened(): void;
   /** Called once, whichever side ends the connection. */
   connectionEnded(connection: Connection): void;
@@ -39,7 +39,6 @@ export interface ConnectionOwner {
 
 /** A client's connection for one stream: from the reply that opened it until either side ends it. */
 export class Connection implements StreamWriter {
-  /** What it is a connection for. */
   readonly stream: Stream;
   readonly #sink: EventSink;
   readonly #owner: ConnectionOwner;
@@ -47,21 +46,21 @@ export class Connection implements StreamWriter {
   readonly #takesCursors: boolean;
   #keepAlive: ReturnType<typeof setInterval> | undefined;
   #ended = false;
-  /** Absent until somebody wants to look at an interval. */
+  /** Absent until the first call of {@link every}. */
   #timers: ReturnType<typeof setInterval>[] | undefined;
-  /** Since when the client has left too much unread, by `performance.now()`. */
+  /** When the client began to leave too much unread, by `performance.now()`. */
   #behindSince: number | undefined;
-  /** While a resume replays: what happens meanwhile, to follow behind it. */
+  /** Messages that arrive during a replay, to be delivered after it. */
   #held: { message: JSONRPCMessage; eventId: string | undefined; finalCursor: string | undefined }[] | undefined;
   #endsWhenReleased = false;
-  /** How many event ids the client has been given. */
+  /** The number of event ids that were sent to the client. */
   #cursors = 0;
   #unlogged: UnloggedMessages | undefined;
-  /** Whether the client has not had this message yet; asked for each, replayed or live. */
+  /** Whether the client has not received this message yet. Called for each message, replayed or live. */
   filter: ((message: JSONRPCMessage, eventId: string | undefined) => boolean) | undefined;
-  /** The cursor that the client gets with a message instead of the event's id, where nothing follows; asked before `filter`. */
+  /** The cursor that replaces the event's id if nothing follows the message. Called before `filter`. */
   finalCursor: ((message: JSONRPCMessage) => string | undefined) | undefined;
-  /** Reads the stream's log, where several pods may write to it: what was logged is delivered by it alone. */
+  /** Reads the stream's log if several pods may write to it. Then it alone delivers logged messages. */
   follower:
     | {
         told(message: JSONRPCMessage, eventId: string): Promise<void>;
@@ -80,7 +79,7 @@ export class Connection implements StreamWriter {
 
   opened(): void {
     if (this.#ended) return;
-    // Comment frames at an interval, so that proxies do not take a quiet stream for a dead one.
+    // Comment frames at an interval, so that proxies do not treat a quiet stream as dead.
     this.#keepAlive = armSseKeepAlive(this.#owner.keepAliveMs, () => void this.write(': keepalive\n\n'));
     this.#owner.connectionOpened();
   }
@@ -93,7 +92,7 @@ export class Connection implements StreamWriter {
     this.#owner.report(problem);
   }
 
-  /** Whether a resume is still replaying on it. */
+  /** Whether a replay is in progress. */
   get replaying(): boolean {
     return this.#held !== undefined;
   }
@@ -103,10 +102,10 @@ export class Connection implements StreamWriter {
   }
 
   /**
-   * Delivers a message, unless the client has had it.
-   * @param finalCursor - what the client gets instead of the event's id, where nothing follows
-   * @returns a promise where the client should be given time to read what it has been sent
-   * @throws TypeError where the message cannot be written as JSON
+   * Delivers a message, unless the client has received it.
+   * @param finalCursor - replaces the event's id if nothing follows
+   * @returns a promise if the sender should wait until the client has read what was sent
+   * @throws TypeError if the message cannot be written as JSON
    */
   deliver(
     message: JSONRPCMessage,
@@ -125,8 +124,8 @@ export class Connection implements StreamWriter {
   }
 
   /**
-   * The log has stored a message late. If the client has had it here, without an id, a resume is to begin behind it.
-   * @returns whether the client has been given a cursor
+   * The log has stored a message late. If the client received it here without an id, a resume must start after it.
+   * @returns whether the client was sent a cursor
    */
   storedLate(message: JSONRPCMessage, eventId: string): boolean {
     const cursors = this.#unlogged?.take(messageEvent(message, undefined));
@@ -136,13 +135,13 @@ export class Connection implements StreamWriter {
     return false;
   }
 
-  /** Whether the client can come back to what it has had. */
+  /** Whether the client has an event id to resume from. */
   get hasCursor(): boolean {
     return this.#cursors > 0;
   }
 
   /**
-   * Lets the client come back with this event as the last that it has seen, without a message.
+   * Sends the client an event id without a message, so that it can resume after this event.
    * @returns whether it was sent: some clients do not understand it
    */
   giveCursor(eventId: string): boolean {
@@ -172,14 +171,14 @@ export class Connection implements StreamWriter {
     return bufferedBytes > MAX_BURST_BYTES || performance.now() - this.#behindSince > MAX_UNREAD_MS;
   }
 
-  /** From now on deliveries wait for {@link release}, and a replay goes before them. */
+  /** Makes deliveries wait for {@link release}, so that a replay goes before them. */
   hold(): void {
     this.#held = [];
   }
 
   /**
-   * Delivers a message from the log. What a resume replays has been bounded by the log.
-   * @param isCursor - whether a resume is to begin behind it
+   * Delivers a message from the log. The unread limit does not apply to a replay: the log limits its size.
+   * @param isCursor - whether a resume must start after it
    */
   replay(message: JSONRPCMessage, eventId: string, isCursor = true): void {
     const finalCursor = this.finalCursor?.(message);
@@ -205,7 +204,7 @@ export class Connection implements StreamWriter {
     (this.#timers ??= []).push(timer);
   }
 
-  /** Ends behind everything that has been logged by now. */
+  /** Closes the connection after everything that is in the log now. */
   async finish(): Promise<void> {
     await this.follower?.read().catch(this.#owner.report);
     this.close();
@@ -221,7 +220,7 @@ export class Connection implements StreamWriter {
     this.#sink.end();
   }
 
-  /** A stream that ended behind what the client leaves unread would be held for as long as the client likes. */
+  /** Disconnects the client. After a normal end, unread data would stay in memory as long as the client does not read. */
   #cut(reason: Error): void {
     this.#end();
     this.#sink.cut(reason);

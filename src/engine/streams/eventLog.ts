@@ -5,25 +5,26 @@ import { type WaitBudget, withDeadline } from '../../deadline.js';
 import type { ReportError } from '../../report.js';
 import { performance } from '../../timers.js';
 
-/** What the log keeps of a stream: its id, and the last write, because events of a stream are stored in order. */
+/** The log's data about a stream. It has the last write, because the events of a stream are stored in order. */
 export interface LoggedStream {
   readonly id: string;
   lastAppend?: Promise<unknown>;
   /** The last event that this pod has stored. */
   lastEventId?: string;
-  /** When the store was asked for something that it has not answered yet, by `performance.now()`. */
+  /** When the call began that the store has not answered yet, by `performance.now()`. */
   unansweredSince?: number | undefined;
-  /** The client's, where it is attached to this pod. */
+  /** The client's connection, if it is attached to this pod. */
   readonly connection?: object | undefined;
 }
 
 /**
- * So many times the deadline of an append a store may take to begin, or to go on with, a replay, for which a client waits
- * that has nothing better to do; and for so long a store that leaves an append unanswered is not asked again on a stream.
+ * A multiple of the append deadline: how long a store may take to start a replay or to send its next event, because the
+ * client waits for nothing else. After an append without an answer, an attached client's stream is not logged for this
+ * long.
  */
 const PATIENCE = 10;
 
-/** The application's event store, with a deadline: a log that is down costs the client its cursor, not its answer. */
+/** The application's event store, with a deadline. If the store is down, the client loses its cursor, not its answer. */
 export class EventLog {
   readonly #store: FollowableEventStore;
   readonly #timeoutMs: number;
@@ -36,10 +37,10 @@ export class EventLog {
   }
 
   /**
-   * Stores an event behind those that came before it on the stream.
-   * @param waits - of the exchange that waits for it, if one does
-   * @param onstoredLate - told the id if the store gives one after all
-   * @returns its id, or undefined where the store failed or was late; that has been reported
+   * Stores an event after the earlier events of the stream.
+   * @param waits - the budget of the exchange that waits for it, if any
+   * @param onstoredLate - called with the id if the store returns it late
+   * @returns its id, or undefined if the store failed or was late; that has been reported
    */
   append(
     stream: LoggedStream,
@@ -50,18 +51,18 @@ export class EventLog {
     return this.#append('storeEvent', stream, message, waits, onstoredLate);
   }
 
-  /** The same for the event that completes the stream: the store need not keep it for long. */
+  /** Stores the event that completes the stream. The store may keep the stream for a shorter time. */
   appendLast(stream: LoggedStream, message: JSONRPCMessage): Promise<string | undefined> {
     return this.#append(this.#store.storeLastEvent ? 'storeLastEvent' : 'storeEvent', stream, message);
   }
 
-  /** The stream is complete without another message. Does nothing if the store makes no difference. */
+  /** Completes a stream without another message. Does nothing if the store has no `storeLastEvent`. */
   complete(stream: LoggedStream): void {
     const isLogged = stream.lastEventId !== undefined;
     if (isLogged && this.#store.storeLastEvent) void this.appendLast(stream, {} as JSONRPCMessage);
   }
 
-  /** The session has ended, and with it its streams: those that are complete, and these. */
+  /** Deletes the streams of an ended session: the complete ones and the named ones. */
   async deleteStreams(sessionId: string, streamIds: readonly string[]): Promise<void> {
     await this.#ask('deleteStreams', async () => this.#store.deleteStreams?.(sessionId, streamIds));
   }
@@ -87,8 +88,8 @@ export class EventLog {
   }
 
   /**
-   * The events before an answer must not each wait for a store that does not answer. For a client that is not attached
-   * here the log is the only way, so there the store is asked again.
+   * If the store does not answer, the events before an answer must not each wait for it. A client that is not attached
+   * here can get them only from the log, so for such a client the store is asked again.
    */
   async #storeEvent(
     call: 'storeEvent' | 'storeLastEvent',
@@ -104,21 +105,21 @@ export class EventLog {
     try {
       return (stream.lastEventId = await (this.#store as Required<FollowableEventStore>)[call](stream.id, message));
     } finally {
-      // It may have been asked again meanwhile.
+      // Another call may have started meanwhile.
       if (stream.unansweredSince === now) stream.unansweredSince = undefined;
     }
   }
 
   /**
-   * The stream that an event belongs to; undefined also where the store cannot tell before a replay.
-   * @throws EventStoreUnavailableError where the store is late, and what the store throws
+   * The stream of an event. Also undefined if the store reports it only after a replay.
+   * @throws EventStoreUnavailableError if the store is late, or an error of the store
    */
   streamOf(eventId: string): Promise<string | undefined> {
     const call = 'getStreamIdForEventId';
     return this.#inTime(call, PATIENCE * this.#timeoutMs, async () => this.#store.getStreamIdForEventId?.(eventId));
   }
 
-  /** What the store calls the stream of an event. Some stores keep a stream under another name than its id. */
+  /** The store's name for the stream of an event. Some stores use another name than its id. */
   async nameOf(eventId: string): Promise<string | undefined> {
     return this.tellsStreams ? this.streamOf(eventId) : this.replayAfter(eventId, async () => {});
   }
@@ -127,24 +128,24 @@ export class EventLog {
     return this.#store.getStreamIdForEventId !== undefined;
   }
 
-  /** Whether a stream can be followed from where it is now. */
+  /** Whether a stream can be followed from its present end. */
   get tellsLatest(): boolean {
     return this.#store.latestEventId !== undefined;
   }
 
-  /** An event behind which everything is new; undefined where the store cannot tell, or failed: that has been reported. */
+  /** An event after which all events are new. Undefined if the store cannot report it, or failed, which is reported. */
   async latestOf(stream: LoggedStream, waits?: WaitBudget): Promise<string | undefined> {
     if (!this.tellsLatest) return undefined;
     const latest = await this.#ask('latestEventId', async () => this.#store.latestEventId?.(stream.id), waits);
-    // Nothing is kept: an event without a message, as at the beginning of a request's stream.
+    // The log is empty: store an event without a message, as at the beginning of a request's stream.
     return latest === null ? this.append(stream, {} as JSONRPCMessage, waits) : latest;
   }
 
   /**
-   * Gives what the store has behind an event, in order.
+   * Sends the stored events after an event, in order.
    * @returns the stream's id
-   * @throws EventStoreUnavailableError where the store falls silent before the end: then nothing is sent any more; and
-   * what the store throws
+   * @throws EventStoreUnavailableError if the store stops answering before the end (then nothing more is sent), or an
+   *   error of the store
    */
   replayAfter(eventId: string, send: (eventId: string, message: JSONRPCMessage) => Promise<void>): Promise<string> {
     let isLate = false;
@@ -157,7 +158,7 @@ export class EventLog {
           restart();
           await send(id, message);
         };
-        // A store need not wait for what it sends; then nobody looks at a failure but the replay's caller.
+        // A store that does not await `send` must not cause an unhandled rejection.
         const handled = (sent: Promise<void>): Promise<void> => {
           sent.catch(() => {});
           return sent;
@@ -168,7 +169,7 @@ export class EventLog {
     );
   }
 
-  /** @returns undefined where the store failed or was late; that has been reported */
+  /** @returns undefined if the store failed or was late; that has been reported */
   async #ask<T>(call: string, run: () => Promise<T>, waits?: WaitBudget, onLate?: () => void): Promise<T | undefined> {
     const timeoutMs = waits ? waits.begin(this.#timeoutMs) : this.#timeoutMs;
     try {

@@ -2,7 +2,7 @@ import { ErrorCode, type JSONRPCMessage } from 'mcp-sdk-upstream/types.js';
 import type { ReportError } from '../../report.js';
 import type { Response } from '../http/jsonRpc.js';
 
-/** @throws TypeError if a message cannot be written as JSON: it has a cycle, or a BigInt. It is also reported */
+/** @throws TypeError if a message cannot be written as JSON (a cycle or a BigInt). It is also reported */
 export function checkJson(message: JSONRPCMessage, report: ReportError): void {
   try {
     JSON.stringify(message);
@@ -12,7 +12,7 @@ export function checkJson(message: JSONRPCMessage, report: ReportError): void {
   }
 }
 
-/** The response, or an error in its place if it cannot be written as JSON: that is reported. */
+/** The response, or an error if the response cannot be written as JSON. That is reported. */
 export function inJson(response: Response, report: ReportError): Response {
   try {
     checkJson(response, report);
@@ -22,7 +22,7 @@ export function inJson(response: Response, report: ReportError): Response {
   }
 }
 
-/** What a client gets instead of a result that is not JSON: without an answer it would wait forever. */
+/** The error that replaces a result that is not JSON. Without an answer the client would wait forever. */
 export function notJson({ id }: Response): Response {
   const error = { code: ErrorCode.InternalError, message: 'Internal error: the result is not JSON' };
   return { jsonrpc: '2.0', id, error };

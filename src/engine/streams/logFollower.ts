@@ -5,44 +5,45 @@ import type { EventLog, LoggedStream } from './eventLog.js';
 import type { ReportError } from '../../report.js';
 import { isRequest, isResponse } from '../http/jsonRpc.js';
 
-/** How many events a connection remembers, to know one that comes both from the log and from its sender. */
+/** The number of events a connection remembers, to detect one that comes both from the log and from its sender. */
 const REMEMBERED_EVENTS = 1000;
 
-/** Behind so many events that were delivered while the log could not be read, it is not read from before them. */
+/** After this many events were delivered without the log, the cursor skips them instead of rereading them. */
 const MAX_UNREAD_EVENTS = REMEMBERED_EVENTS / 2;
 
-/** A stream is looked after so often, because another pod's word that there is something may get lost. */
+/** How often the log is read without a message of another pod, because such a message may get lost. */
 const LOOK_EVERY_MS = 15_000;
 
 /**
- * Gives a connection what its stream's log has, in the order of the log: several pods may write to a stream, and what
- * they tell each other may arrive in another order, or not at all. Each event is delivered once.
+ * Delivers a stream's log to a connection, in the order of the log. Several pods may write to a stream. Their messages
+ * to each other may arrive in another order or get lost. Each event is delivered once.
  */
 export class Follower {
   readonly connection: Connection;
   readonly #log: EventLog;
   readonly #report: ReportError;
-  /** The client has had this event and everything before it. */
+  /** The client has received this event and all earlier ones. */
   #cursor: string;
   readonly #events = new Set<string>();
-  /** Events delivered beyond the cursor, because the log could not be read. */
+  /** The number of events delivered after the cursor because the log could not be read. */
   #unread = 0;
   /**
-   * Whether several pods may write to the stream. One that was taken for dead may answer after all, behind the error: then
-   * the first answer counts. A question may come both without an event id, because the log was late, and from the log.
+   * Whether several pods may write to the stream. A pod that was considered dead may still answer after the error: then
+   * the first answer counts. A request of the server may come both without an event id, because the log was late, and
+   * from the log.
    */
   readonly #isShared: boolean;
   readonly #asked = new Set<RequestId>();
-  /** Events that the client has had without their ids. */
+  /** Events that the client has received without their ids. */
   readonly #passedOver = new Set<string>();
   readonly #answered = new Set<RequestId>();
-  /** Whether the cursor is this pod's own: a client that has given one has had every event before it. */
+  /** Whether this pod chose the cursor. A client that sent the cursor has received every earlier event. */
   #isFresh = false;
   #expected: readonly RequestId[] = [];
   #reading: Promise<void> | undefined;
   #nextReading: Promise<void> | undefined;
 
-  /** @param cursor - an event of the stream; what comes behind it is delivered */
+  /** @param cursor - an event of the stream; the events after it are delivered */
   constructor(connection: Connection, cursor: string, log: EventLog, report: ReportError, isShared: boolean) {
     this.connection = connection;
     this.#cursor = cursor;
@@ -58,8 +59,8 @@ export class Follower {
 
   /**
    * @param requestIds - the requests that the stream answers
-   * @param finalCursor - the SDK's client comes back after an error; with this cursor it is known to have had all that
-   *   there is
+   * @param finalCursor - sent with a final error, because the SDK's client resumes after an error: it shows that the
+   *   client has received everything
    */
   expect(requestIds: readonly RequestId[], finalCursor: string): void {
     this.#expected = requestIds;
@@ -74,7 +75,7 @@ export class Follower {
     return this.#expected.length > 0 && this.unanswered.length === 0;
   }
 
-  /** From now on whatever is logged on the stream is read from the log, whoever tells of it. */
+  /** From now on the events of the stream are delivered from the log, whichever pod announces them. */
   follow(stream: LoggedStream, isFresh = false): void {
     this.#isFresh = isFresh;
     this.connection.follower = this;
@@ -82,11 +83,11 @@ export class Follower {
   }
 
   /**
-   * Delivers what the log has behind the cursor by now.
-   * @throws what the event store throws
+   * Delivers the events that the log has after the cursor.
+   * @throws the errors of the event store
    */
   read(): Promise<void> {
-    // Whoever asks while the log is being read needs a reading that begins later; one does for all who ask.
+    // A call during a read needs a read that begins later. One later read serves all such calls.
     this.#nextReading ??= (this.#reading ?? Promise.resolve())
       .catch(() => {})
       .then(() => {
@@ -101,9 +102,9 @@ export class Follower {
   add(eventId: string, message: JSONRPCMessage): void {
     this.#cursor = eventId;
     this.#unread = 0;
-    // Of a stream that was opened later: some stores replay what is a cursor and no message.
+    // An event without a message, stored when the stream was opened later. Some stores replay it.
     if (!('jsonrpc' in message)) return;
-    // The client has had it: a resume is to begin behind it.
+    // The client has received it: a resume must start after it.
     if (this.#passedOver.delete(eventId) || this.#hasAsked(message, eventId)) {
       this.#remember(this.#events, eventId);
       this.connection.giveCursor(eventId);
@@ -112,7 +113,7 @@ export class Follower {
     this.connection.replay(message, eventId);
   }
 
-  /** The client has had this event without its id. */
+  /** The client has received this event without its id. */
   passOver(eventId: string): void {
     if (this.#events.has(eventId)) return;
     this.#passedOver.add(eventId);
@@ -123,7 +124,7 @@ export class Follower {
     return this.#isShared && isRequest(message) && this.#asked.has(message.id) && !this.#events.has(eventId);
   }
 
-  /** A quiet stream's log expires: then it is followed from its new beginning. */
+  /** Reads the log. The log of a quiet stream expires: then it is followed from its new beginning. */
   async #look(stream: LoggedStream): Promise<void> {
     try {
       await this.read();
@@ -140,12 +141,12 @@ export class Follower {
   async told(message: JSONRPCMessage, eventId: string): Promise<void> {
     try {
       await this.read();
-      // Logged before the stream was opened and sent after it: the client has not had it, and it is not after the cursor.
-      // Without an id it leaves the client's cursor where it is.
+      // Logged before the stream was opened and sent after it: the client has not received it, and it is not after the
+      // cursor. It is sent without an id, so the client's cursor does not change.
       if (this.#isFresh && !this.#events.has(eventId)) this.connection.replay(message, eventId, false);
     } catch (error) {
       this.#report(error as Error);
-      // No more from the cursor on: the log has expired. What else fails may have kept events back that came before.
+      // An expired cursor finds no events: move it. After another error it stays: earlier events may be unread.
       if (error instanceof EventCursorError || ++this.#unread > MAX_UNREAD_EVENTS) this.add(eventId, message);
       else this.connection.replay(message, eventId);
     }

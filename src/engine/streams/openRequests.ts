@@ -7,17 +7,17 @@ import type { Stream } from './connection.js';
 import type { LoggedStream } from './eventLog.js';
 import { inJson } from './json.js';
 
-/** Cancelled requests that are remembered once their streams are gone. */
+/** Cancelled requests that are remembered after their streams are gone. */
 const MAX_REMEMBERED = 1000;
 
 /** Streams that are remembered after they ended while their client was away. */
 const MAX_UNREAD = 10;
 
-/** The stream that answers one POST: it ends when each of its requests has its response. */
+/** The stream that answers one POST. It ends when each of its requests has its response. */
 export interface RequestStream extends Stream {
   readonly requests: OpenRequest[];
   unanswered: number;
-  /** Whether the client has a cursor on this stream, so that a response can wait for it in the log. */
+  /** Whether the client has a cursor on this stream, so that it can get a response from the log. */
   resumable: boolean;
   /** Whether the client has resumed the stream on another pod. */
   moved: boolean;
@@ -27,22 +27,22 @@ export interface RequestStream extends Stream {
 
 /** A request of the client that the server has not answered yet. */
 export interface OpenRequest {
-  /** What the server knows the request by: the client's id, or a stand-in while that id is taken. */
+  /** The request's id for the server: the client's id, or a substitute while that id is in use. */
   readonly id: RequestId;
   readonly message: JSONRPCRequest;
   readonly stream: RequestStream;
-  /** Whether the server has been asked, and told since that no answer is wanted any more. */
+  /** 'asked' after the server has received the request, 'cancelled' after it has then received the cancellation. */
   state: 'open' | 'asked' | 'cancelled';
   response: Response | undefined;
-  /** Whether a response has come, which may still be on its way to the log. */
+  /** Whether a response has arrived. It may not be in the log yet. */
   answered: boolean;
-  /** Runs before a successful result reaches the client: what it changed is stored before it is seen. */
+  /** Runs before a successful result reaches the client, so that its changes are stored first. */
   onresult: ((result: Record<string, unknown>) => void | Promise<void>) | undefined;
 }
 
-/** The requests of streams that have not ended, by the id that the server knows them by. */
+/** The requests of streams that have not ended, by their id for the server. */
 export class OpenRequests {
-  /** Absent while there are none: a pod holds many sessions of which few are asked anything at a time. */
+  /** Absent while there are none: a pod holds many sessions, and few have requests at a time. */
   #requests: Map<RequestId, OpenRequest> | undefined;
   #standIns = 0;
   /** Absent until a cancelled request has lost its stream. */
@@ -62,19 +62,19 @@ export class OpenRequests {
     return new Set([...(this.#requests?.values() ?? [])].map(({ stream }) => stream));
   }
 
-  /** The logged streams whose client may come back: those that are open, and those that ended while it was away. */
+  /** The logged streams that the client may resume: open ones, and those that ended while it was away. */
   get logged(): LoggedStream[] {
     return [...this.streams, ...(this.#unread ?? [])].filter(({ lastEventId }) => lastEventId !== undefined);
   }
 
-  /** How many the server is to answer yet. */
+  /** The number of requests that the server has not answered yet. */
   get awaited(): number {
     let count = 0;
     for (const request of this.#requests?.values() ?? []) if (isAwaited(request)) count++;
     return count;
   }
 
-  /** A stream that answers these requests. */
+  /** Opens a stream that answers these requests. */
   open(messages: JSONRPCRequest[], streamId: string, reply: RequestStream['reply']): RequestStream {
     const stream: RequestStream = {
       id: streamId,
@@ -103,10 +103,10 @@ export class OpenRequests {
     return stream;
   }
 
-  /** Forgets a stream, and its requests with it. */
+  /** Forgets a stream and its requests. */
   release(stream: RequestStream): void {
     for (const request of stream.requests) {
-      // A stream that was resumed as it ended comes here twice; its ids may be another's by then.
+      // A stream that was resumed as it ended is released twice. Its ids may belong to another stream by then.
       if (this.get(request.id) === request) this.#requests?.delete(request.id);
       if (request.state === 'cancelled') this.#remember(request.id);
     }
@@ -114,7 +114,7 @@ export class OpenRequests {
     if (stream.resumable && !stream.connection) this.#keepUnread(stream);
   }
 
-  /** Whether this is told about a cancelled request whose stream is gone: a server that goes on telling makes no mistake. */
+  /** Whether this is a notification for a cancelled request whose stream is gone. A server may still send it. */
   isForCancelledRequest(message: JSONRPCMessage, requestId: RequestId): boolean {
     return 'method' in message && !isRequest(message) && (this.#remembered?.has(requestId) ?? false);
   }
@@ -134,7 +134,7 @@ export class OpenRequests {
     if (remembered.size > MAX_REMEMBERED) remembered.delete(remembered.values().next().value as RequestId);
   }
 
-  /** JSON-RPC ids must be unique while in flight; where a client reuses one, both requests get their own answer. */
+  /** JSON-RPC ids must be unique while in flight. If a client reuses one, each request gets its own answer. */
   #standInFor(id: RequestId): string {
     let standIn: string;
     // A client may choose such an id itself.
@@ -144,12 +144,12 @@ export class OpenRequests {
   }
 }
 
-/** Whether the server has answered all that it will ever answer on this stream. */
+/** Whether the server will send no more answers on this stream. */
 export function isOver(stream: RequestStream): boolean {
   return !stream.requests.some(isAwaited);
 }
 
-/** Whether a response has come to every request that gets one. */
+/** Whether every request that gets a response has one. */
 export function isAnswered(stream: RequestStream): boolean {
   return stream.requests.every(({ answered, state }) => answered || state === 'cancelled');
 }
@@ -173,7 +173,7 @@ function jsonOf({ requests }: RequestStream, sessionId: string | undefined): Rep
   return jsonReply(requests.length === 1 ? answers[0] : answers, sessionId);
 }
 
-/** The SDK's servers give no answer to what was cancelled. */
+/** The SDK's servers do not answer cancelled requests. */
 function isAwaited({ response, state }: OpenRequest): boolean {
   return response === undefined && state !== 'cancelled';
 }

@@ -6,15 +6,15 @@ import { answersInJson, isAnswered, type OpenRequest, type RequestStream } from 
 import type { SessionStreams } from './sessionStreams.js';
 import { finalCursorOf } from './streamId.js';
 
-/** What came of writing a message to a connection. The wait for room is in an object, so that only those who want it wait. */
+/** The result of writing to a connection. `room` is a promise in an object, so that only senders that need it wait. */
 interface Written {
   room: void | Promise<void>;
-  /** Why it could not be written as JSON, if so. */
+  /** Set if the message could not be written as JSON. */
   error?: Error;
 }
 
 /**
- * Sends a message of the server: a response on the stream of its request, the rest where `relatedRequestId` says.
+ * Sends a server message: a response on its request's stream, others on that of `relatedRequestId` or the GET stream.
  * @throws Error if the request is not open
  * @throws TypeError if a message that is not a response cannot be written as JSON
  */
@@ -29,7 +29,7 @@ export async function send(
     if (response) {
       throw new Error('Cannot send a response on a standalone SSE stream unless resuming a previous client request');
     }
-    // Not waiting for room: a slow reader of the GET stream must not delay a notification to many sessions.
+    // Does not wait for room: a slow reader of the GET stream must not delay a notification to many sessions.
     await deliver(streams, streams.standalone, message);
     return;
   }
@@ -44,7 +44,7 @@ export async function send(
   if (delivered?.room) await delivered.room;
 }
 
-/** Notes that a message, which the client has received here without an event id, has one now. */
+/** Processes the late event id of a message that the client has received here without one. */
 export function storedLate(streams: SessionStreams, streamId: string, message: JSONRPCMessage, eventId: string): void {
   const stream = streams.streamNamed(streamId);
   if (stream.connection?.storedLate(message, eventId) && 'resumable' in stream) stream.resumable = true;
@@ -55,7 +55,7 @@ async function respond(streams: SessionStreams, request: OpenRequest, response: 
   if (noted) await noted;
   const { stream } = request;
   const given = request.id === request.message.id ? response : { ...response, id: request.message.id };
-  // The log, and the pod that reads it, get what can be written. Without a log this is checked when it is written.
+  // The log, and the pod that reads it, must get JSON. Without a log this is checked when the answer is written.
   const answer = streams.log ? inJson(given, streams.report) : given;
   if (!streams.options.enableJsonResponse) {
     request.answered = true;
@@ -63,7 +63,7 @@ async function respond(streams: SessionStreams, request: OpenRequest, response: 
     const append = isLast ? appendLast : appendNext;
     const eventId = streams.log && (await append(streams, stream, answer));
     const finalCursor = isLast ? finalCursorAfter(streams, stream, answer, eventId) : undefined;
-    // Nothing is awaited between writing an answer and forgetting its request: a second answer in this turn comes too late.
+    // No await between writing an answer and forgetting its request: a second answer in this turn is too late.
     const forwarded = writeAnswer(streams, stream, answer, eventId, finalCursor);
     if (forwarded) await forwarded;
   }
@@ -122,7 +122,7 @@ function appendLast(
   return log?.appendLast(stream, answer);
 }
 
-/** @returns undefined if the log failed or is late: an id that it gives late is passed on */
+/** @returns undefined if the log failed or is late. A late id is passed on */
 function appendNext(
   streams: SessionStreams,
   stream: Stream,
@@ -135,7 +135,7 @@ function appendNext(
   });
 }
 
-/** The SDK's client comes back after an error, if it has a cursor. With this one any pod knows that nothing follows. */
+/** The SDK's client resumes after an error if it has a cursor. With this cursor, any pod knows that nothing follows. */
 function finalCursorAfter(
   { otherPods, sessionId }: SessionStreams,
   stream: RequestStream,

@@ -19,10 +19,10 @@ import {
   streamIdOf
 } from './streamId.js';
 
-/** Why a stream is not resumed. `expired`: the cursor was one of the session's GET stream, whose log is gone or was cut. */
+/** Why a stream is not resumed. `expired`: the cursor is from the session's GET stream, whose log is gone or was cut. */
 export type Refusal = 'invalid-cursor' | 'expired' | 'conflict' | 'closed' | 'over';
 
-/** Continues streams for clients that come back with a cursor, whichever pod runs what the stream answers. */
+/** Resumes streams for clients with a cursor, whichever pod runs the stream's requests. */
 export class Resumption {
   readonly #streams: SessionStreams;
   readonly #log: EventLog;
@@ -47,12 +47,12 @@ export class Resumption {
   }
 
   /**
-   * Replays what followed an event, and goes on live on the same stream.
+   * Replays the events after an event, then continues the stream live.
    * @param takesCursors - whether the client understands an event without data
-   * @param waits - of the exchange, for the messages to other pods; the log has more time, see {@link EventLog.replayAfter}
-   * @returns why not: the id names no stream of this session, its stream has a client, the transport closed or the client
-   * has left, or nothing follows the event any more
-   * @throws what the event store throws
+   * @param waits - the exchange's, for messages to other pods; the log has more time: {@link EventLog.replayAfter}
+   * @returns why not: the id names no stream of this session, its stream has a client, the transport closed or the
+   *   client has left, or nothing follows the event any more
+   * @throws the errors of the event store
    */
   async resume(
     lastEventId: string,
@@ -69,7 +69,7 @@ export class Resumption {
     }
     let events: Map<string, JSONRPCMessage> | undefined;
     if (streamId === undefined) {
-      // This store tells the stream only when it has replayed it.
+      // This store reports the stream only after a replay.
       const read = new Map<string, JSONRPCMessage>();
       const keep = async (id: string, message: JSONRPCMessage): Promise<void> => void read.set(id, message);
       const name = await this.#log.replayAfter(lastEventId, keep).catch(ifNotKept);
@@ -80,16 +80,16 @@ export class Resumption {
     const stream = this.#streams.streamNamed(streamId);
     if (!this.#takeover) {
       const held = await this.#isHeldElsewhere(stream, waits);
-      // Asked behind that: a GET may have taken the stream while the other pods were asked.
+      // Checked after the question to the other pods: a GET may have taken the stream meanwhile.
       const taken = stream.connection && !stream.connection.replaying;
       if (held || (taken && this.#log.tellsStreams)) return 'conflict';
     }
-    // A client that has left may be back already, on a stream that this one must not replace.
+    // A client that has left may have reconnected already. This request must not replace its new stream.
     if (client.gone || this.#streams.closed) return 'closed';
     stream.connection?.close();
 
     const connection = this.#streams.attach(stream, sink, takesCursors);
-    // The SDK's client forgets its cursor with the connection that gave it, and this one may end before any event.
+    // The SDK's client keeps a cursor only for the connection that sent it, and this one may end before any event.
     if (this.#owners) connection.giveCursor(lastEventId);
     connection.hold();
     const follower = new Follower(connection, lastEventId, this.#log, this.#report, this.#owners !== undefined);
@@ -101,7 +101,7 @@ export class Resumption {
     try {
       if (open || !this.#owners) {
         if (open) await this.#comeBack(open, waits);
-        // Whoever answers here has waited for the log, so one look is enough.
+        // Answers on this pod wait for the log, so one read is enough.
         if (!events) await follower.read();
       } else {
         over = await this.#followOwner(stream, follower, this.#owners, lastEventId, waits);
@@ -117,14 +117,17 @@ export class Resumption {
     return over ? 'over' : undefined;
   }
 
-  /** A stream that begins here, and that other pods write to. */
+  /** Follows the log of a GET stream that begins here: other pods may write to it. */
   follow(connection: Connection, cursor: string): void {
     if (!this.#log.tellsLatest) return;
     const stream = { id: streamIdOf(this.#streams.sessionId, STANDALONE) };
     new Follower(connection, cursor, this.#log, this.#report, true).follow(stream, true);
   }
 
-  /** Why an id that the log does not know is refused. Who forges one for the own GET stream gains what a new GET gives. */
+  /**
+   * The reason to refuse an id that the log does not know. A forged id of the own GET stream gives only a new GET
+   * stream.
+   */
   #refusalOf(eventId: string): Refusal {
     const isOwn = this.#owners && isEventOf(streamIdOf(this.#streams.sessionId, STANDALONE), eventId);
     return isOwn ? 'expired' : 'invalid-cursor';
@@ -135,7 +138,7 @@ export class Resumption {
     return isStandalone && !connection && ((await this.#owners?.standaloneIsHeld(waits)) ?? false);
   }
 
-  /** The client is back on the pod that runs its request; where it was meanwhile, its connection can go. */
+  /** The client is back on the pod that runs its request. The pod that served it meanwhile can close its connection. */
   async #comeBack(stream: RequestStream, waits: WaitBudget): Promise<void> {
     // The resume itself proves that the client has a cursor.
     stream.resumable = true;
@@ -145,8 +148,8 @@ export class Resumption {
   }
 
   /**
-   * The stream's events come from another pod, or will come from no pod any more.
-   * @returns whether the client has had them all: some come back after an error, which ended the stream for the server
+   * Resumes a stream whose events come from another pod, or from a pod that is gone.
+   * @returns whether the client has received all events: some clients resume after an error that ended the stream
    */
   async #followOwner(
     stream: Stream,
@@ -156,7 +159,7 @@ export class Resumption {
     waits: WaitBudget
   ): Promise<boolean> {
     const { owner } = parseStreamId(stream.id);
-    // The GET stream of an event store that cannot be followed has its events from who sends them.
+    // If the event store cannot be followed, the GET stream gets its events from their senders.
     if (owner !== undefined || this.#log.tellsLatest) follower.follow(stream);
     await owners.announce(stream.id, waits);
     await follower.read();
@@ -167,7 +170,7 @@ export class Resumption {
       // What was logged while the owner was asked; from its answer on, this pod is told.
       await follower.read();
       if (state === 'open' || state === 'unasked') {
-        // While the bus is away nobody can be asked: the owner is asked again when it is back.
+        // While the bus is down the owner cannot be asked: it is asked again when the bus is back.
         this.#watch(stream, follower, owners);
         return false;
       }
@@ -181,13 +184,13 @@ export class Resumption {
     return follower.cursor === lastEventId;
   }
 
-  /** Asks after the owner as long as the client waits here. */
+  /** Asks for the owner's state at an interval as long as the client waits here. */
   #watch(stream: Stream, follower: Follower, owners: OtherPods): void {
     const { connection } = follower;
     const look = async (): Promise<void> => {
       const state = await owners.ask(stream.id);
       if (connection.ended) return;
-      // Events may have been logged and never told of.
+      // Events may have been logged without a message to this pod.
       await follower.read();
       if (state === 'open' || state === 'unasked') return;
       if (state === 'gone') await this.#answerForTheDead(stream, follower);
@@ -196,7 +199,7 @@ export class Resumption {
     connection.every(this.#leaseMs, () => void look().catch(this.#report));
   }
 
-  /** A client must not wait for a pod that is gone: what it asked is answered with an error, and logged as answered. */
+  /** Answers the requests of a pod that is gone with errors, and logs these. Else the client would wait forever. */
   async #answerForTheDead(stream: Stream, follower: Follower): Promise<void> {
     const { unanswered } = follower;
     for (const id of unanswered) {
@@ -213,8 +216,8 @@ export class Resumption {
   }
 
   /**
-   * The id of the session's stream that the store keeps under this name. A store may rename streams: then the name is
-   * the session's only if the store gives it to an event that this pod has stored for the session.
+   * The id of the session's stream that the store keeps under this name. A store may rename streams: then the name
+   * belongs to the session only if the store returns it for an event that this pod has stored for the session.
    */
   async #streamKeptAs(name: string | undefined): Promise<string | undefined> {
     if (name === undefined || name === '') return undefined;
@@ -228,7 +231,7 @@ export class Resumption {
   }
 }
 
-/** @throws what is no word about the event itself */
+/** @throws errors that are not about the event itself */
 function ifNotKept(error: unknown): undefined {
   if (!(error instanceof EventCursorError)) throw error;
 }

@@ -13,7 +13,7 @@ import { requestStreamName, STANDALONE, streamIdOf } from './streamId.js';
 
 const NONE: readonly Connection[] = [];
 
-/** The streams of one session, and the connections of the client on this pod. What is sent on them: outbound.ts. */
+/** The streams of one session, and the connections of the client on this pod. outbound.ts sends on them. */
 export class SessionStreams implements ConnectionOwner {
   readonly log: EventLog | undefined;
   /** In external mode: the other pods. */
@@ -39,7 +39,7 @@ export class SessionStreams implements ConnectionOwner {
     return this.#sessionId;
   }
 
-  /** From here on the streams are this session's. */
+  /** Also names the standalone stream after the session. */
   set sessionId(sessionId: string | undefined) {
     this.#sessionId = sessionId;
     this.#standalone = { id: streamIdOf(sessionId, STANDALONE), connection: undefined };
@@ -68,7 +68,7 @@ export class SessionStreams implements ConnectionOwner {
     return this.openRequests.get(requestId) !== undefined;
   }
 
-  /** Requests that are still to be answered. */
+  /** The number of requests without an answer. */
   get awaitedRequests(): number {
     return this.openRequests.awaited;
   }
@@ -90,7 +90,7 @@ export class SessionStreams implements ConnectionOwner {
     return stream;
   }
 
-  /** Gives the client a cursor on the stream before anything else happens on it. */
+  /** Sends the client a cursor on the stream before anything else. */
   async prime(stream: RequestStream, waits: WaitBudget): Promise<void> {
     const { connection } = stream;
     const give = (eventId: string): void => {
@@ -100,10 +100,10 @@ export class SessionStreams implements ConnectionOwner {
     if (eventId !== undefined) give(eventId);
   }
 
-  /** The server has been told that the client does not want this request answered any more. */
+  /** Called after the server has received the cancellation of this request. */
   cancelled(requestId: RequestId): void {
     const request = this.openRequests.get(requestId);
-    // One that has not reached the server yet will be answered: the server has taken no notice of the cancellation.
+    // If the request has not reached the server yet, the server ignores the cancellation and will answer.
     if (request?.state !== 'asked') return;
     request.state = 'cancelled';
     this.removeIfOver(request.stream);
@@ -115,7 +115,7 @@ export class SessionStreams implements ConnectionOwner {
     this.remove(stream);
   }
 
-  /** Opens the stream that a GET asks for; undefined when there is one that must not be replaced. */
+  /** Opens the GET stream; undefined if there is one that must not be replaced. */
   openStandaloneStream(sink: EventSink, takesCursors: boolean): Connection | undefined {
     if (this.#standalone.connection && !this.#context.options.takeover) return undefined;
     this.#standalone.connection?.close();
@@ -123,9 +123,9 @@ export class SessionStreams implements ConnectionOwner {
   }
 
   /**
-   * An event of the GET stream's log behind which everything is new, where other pods may write there: for the pod to
-   * follow the log from, and for the client to come back with.
-   * @param isForClient - whether the client can use it, so that an event is stored if the log cannot tell one
+   * If other pods may write to the GET stream: an event of its log after which all events are new. This pod follows the
+   * log from it, and the client can resume from it.
+   * @param isForClient - whether the client can use it: then an event is stored if the log cannot report one
    */
   async latestOnStandalone(isForClient: boolean, waits: WaitBudget): Promise<string | undefined> {
     if (!this.otherPods || !this.log) return undefined;
@@ -159,7 +159,7 @@ export class SessionStreams implements ConnectionOwner {
     return this.#streams?.get(streamId) ?? { id: streamId, connection: undefined };
   }
 
-  /** The streams of which this pod has stored events, and to which the client may come back. */
+  /** The streams that have events stored by this pod, and that the client may resume. */
   get loggedStreams(): LoggedStream[] {
     const standalone = this.#standalone.lastEventId === undefined ? [] : [this.#standalone];
     return [...standalone, ...this.openRequests.logged];
@@ -207,15 +207,15 @@ export class SessionStreams implements ConnectionOwner {
   }
 
   /**
-   * Writes what another pod's server has said, and logged, where the client is attached here.
-   * @param streamId - of a request stream, or `STANDALONE`
+   * Writes a message that another pod's server has sent and logged, if the client is attached here.
+   * @param streamId - the id of a request stream, or `STANDALONE`
    */
   async writeTo(streamId: string, message: JSONRPCMessage, eventId?: string): Promise<void> {
     const stream = streamId === STANDALONE ? this.#standalone : this.#streams?.get(streamId);
     await stream?.connection?.deliver(message, eventId);
   }
 
-  /** The session is over, and with it what was logged of its streams. Nobody waits for that. */
+  /** Deletes the logs of an ended session. Does not wait for the store. */
   deleteLogs(): void {
     const sessionId = this.#sessionId;
     if (!this.log || sessionId === undefined) return;
@@ -223,11 +223,11 @@ export class SessionStreams implements ConnectionOwner {
     void this.log.deleteStreams(sessionId, [...streamIds]);
   }
 
-  /** Ends every stream; exchanges that wait for a JSON answer are told that the session is gone. */
+  /** Ends every stream. Exchanges that wait for a JSON answer get the reply "session not found". */
   close(): void {
     this.#closed = true;
     for (const connection of this.#connections) {
-      // A replay that is under way ends where it is.
+      // Stops a replay in progress.
       connection.release();
       connection.close();
     }
@@ -244,7 +244,7 @@ export class SessionStreams implements ConnectionOwner {
     this.#streams?.delete(stream.id);
   }
 
-  /** No answer ends the stream of requests that were cancelled; who is attached to it here may stay. */
+  /** Removes a stream that no answer will end, because its requests were cancelled. An attached client may keep it. */
   removeIfOver(stream: RequestStream): void {
     if (stream.connection || stream.unanswered === 0 || !isOver(stream)) return;
     this.remove(stream);

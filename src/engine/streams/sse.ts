@@ -1,6 +1,6 @@
 import type { JSONRPCMessage } from 'mcp-sdk-upstream/types.js';
 
-/** One message as an event of the stream (WHATWG HTML, section 9.2.6), in the SDK's own spelling. */
+/** One message as an event of the stream (WHATWG HTML, section 9.2.6), formatted as by the SDK. */
 export function messageEvent(message: JSONRPCMessage, eventId: string | undefined): string {
   return eventId
     ? `event: message\nid: ${eventId}\ndata: ${JSON.stringify(message)}\n\n`

@@ -2,23 +2,23 @@ import type { RequestId } from 'mcp-sdk-upstream/types.js';
 
 /** The name of the stream that a GET opens. */
 export const STANDALONE = 'standalone';
-/** The name in cursors that nothing follows. No stream has it. */
+/** The name in final cursors. No stream has it. */
 const OVER = 'over';
 
 /** Longer lists of request ids are left out of a stream's name. */
 const MAX_IDS_LENGTH = 400;
 
-/** What a stream's id tells about it. */
+/** The data in a stream's id. */
 export interface StreamName {
   /** The instance that runs the stream's requests; undefined for the standalone stream, and in memory mode. */
   readonly owner: string | undefined;
-  /** The requests that the stream answers, where the name has them. */
+  /** The requests that the stream answers, if the name has them. */
   readonly requestIds: readonly RequestId[];
 }
 
 /**
- * An event store may serve many sessions, so the ids of a session's streams begin with the session's.
- * The name behind it has no colon.
+ * An event store may serve many sessions, so the ids of a session's streams begin with the session id. The name after
+ * it has no colon.
  */
 export function streamIdOf(sessionId: string | undefined, name: string): string {
   return sessionId === undefined ? name : `${sessionId}:${name}`;
@@ -29,27 +29,27 @@ export function belongsToSession(streamId: string, sessionId: string | undefined
 }
 
 /**
- * Whether an event id has the form of one of this stream. Event stores put the stream's id, a separator and a number or
- * a time into it; one that does not can tell of no event that it has let go.
+ * Whether an event id has the form of this stream's: the stream's id, a separator, and a number or a time. If an event
+ * store uses another form, its expired events are not recognized.
  */
 export function isEventOf(streamId: string, eventId: string): boolean {
   return eventId.startsWith(streamId) && /^[^A-Za-z0-9][\w.-]*\d[\w.-]*$/.test(eventId.slice(streamId.length));
 }
 
 /**
- * A cursor that nothing follows. No event store knows it, so it can be given while the log is down; every pod knows it
- * when the client comes back with it.
+ * A cursor that nothing follows. It is not in the event store, so it can be sent while the log is down. Every pod
+ * recognizes it when the client resumes.
  */
 export function finalCursorOf(sessionId: string | undefined): string {
   return `${streamIdOf(sessionId, OVER)}@${globalThis.crypto.randomUUID()}`;
 }
 
-/** A client that forges one is told that nothing follows. */
+/** A client that forges one only learns that nothing follows. */
 export function isFinalCursor(sessionId: string | undefined, eventId: string): boolean {
   return isEventOf(streamIdOf(sessionId, OVER), eventId);
 }
 
-/** The name of a request stream: with it any pod knows whom to ask about the stream, and what it has to answer. */
+/** The name of a request stream. It has the pod to ask about the stream, and the requests to answer. */
 export function requestStreamName(owner: string, requestIds: RequestId[]): string {
   const ids = hexOf(JSON.stringify(requestIds));
   return `${owner}.${ids.length > MAX_IDS_LENGTH ? '' : ids}.${globalThis.crypto.randomUUID()}`;
