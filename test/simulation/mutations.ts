@@ -166,14 +166,14 @@ export const mutations: readonly Mutation[] = [
   {
     fault: 'a resume reads the log before the other pods know of it',
     file: 'engine/streams/resumption.ts',
-    find: '    await owners.announce(stream.id);\n    await follower.read();',
-    replace: '    await follower.read();\n    await owners.announce(stream.id);'
+    find: '    await owners.announce(stream.id, waits);\n    await follower.read();',
+    replace: '    await follower.read();\n    await owners.announce(stream.id, waits);'
   },
   {
     fault: 'the log is not read again after the owner of a stream has answered',
     file: 'engine/streams/resumption.ts',
-    find: '      // What was logged while the owner was asked; from its answer on, this pod is told.\n      await follower.read();',
-    replace: ''
+    find: "await follower.read();\n      if (state === 'open' || state === 'unasked') {",
+    replace: "if (state === 'open' || state === 'unasked') {"
   },
   {
     fault: 'the client of a dead pod waits for ever',
@@ -208,7 +208,7 @@ export const mutations: readonly Mutation[] = [
   {
     fault: 'what happens during a replay is dropped',
     file: 'engine/streams/connection.ts',
-    find: 'for (const { message, eventId } of held) void this.deliver(message, eventId);',
+    find: 'for (const { message, eventId, finalCursor } of held) void this.deliver(message, eventId, finalCursor);',
     replace: ''
   },
   {

@@ -167,7 +167,7 @@ export class Resumption {
 
     if (!follower.complete) {
       const state = owner === owners.instance ? 'done' : await owners.ask(stream.id, waits);
-      // What was logged while the owner was asked; from its answer on, this pod is told.
+      // Events that were logged while the owner was asked. After its answer, events arrive over the bus.
       await follower.read();
       if (state === 'open' || state === 'unasked') {
         // While the bus is down the owner cannot be asked: it is asked again when the bus is back.
