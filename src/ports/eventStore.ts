@@ -2,34 +2,34 @@ import type { EventId, EventStore, StreamId } from 'mcp-sdk-upstream/server/webS
 import type { JSONRPCMessage } from 'mcp-sdk-upstream/types.js';
 
 /**
- * The SDK's port for what was sent on streams, with optional methods.
+ * The SDK's port for the log of the events sent on streams, with optional methods.
  *
- * A client whose cursor on its GET stream is no longer kept gets the stream from now on if the event id shows whose it was:
- * an id begins with the stream's id, a separator that is no letter or digit follows, and then a number or a time.
+ * A client may resume its GET stream with an event id that is no longer kept. It gets the stream from now on if the id
+ * names the stream: the stream's id, then a separator that is not a letter or digit, then a number or a time.
  */
 export interface FollowableEventStore extends EventStore {
   /**
-   * The id of the last event that is kept of a stream; null if there is none. Several pods may write to the GET stream of
-   * a session; with this method, the pod that holds the stream delivers in the order of the log from the first event on.
-   * Without it, events of different pods are delivered in the order in which the pod receives them, and a client that
-   * resumes may miss one of two that were sent at the same moment; and an event without a message (`{}`) is stored whenever
-   * a GET opens a stream, so that the client has a cursor.
+   * The id of the last event in a stream's log; null if there is none. Several pods may write to the GET stream of a
+   * session. With this method, the pod that holds the stream delivers in the order of the log from the first event on.
+   * Without it, that pod delivers the events of different pods in the order in which it receives them. A client that
+   * resumes may then miss one of two events that were sent at the same moment. Also, an event without a message (`{}`)
+   * is stored whenever a GET opens a stream, so that the client has a cursor.
    */
   latestEventId?(streamId: StreamId): Promise<EventId | null>;
   /**
-   * Stores an event as `storeEvent` does, and learns that the stream is complete: a client that comes back for it does so
-   * soon, so the store may keep it for a shorter time. An event that is stored later all the same keeps it as long as any.
+   * Stores an event as `storeEvent` does, and marks the stream as complete. A client that resumes such a stream does so
+   * soon, so the store may keep it for a shorter time. If another event is stored later, the usual time applies again.
    */
   storeLastEvent?(streamId: StreamId, message: JSONRPCMessage): Promise<EventId>;
   /**
-   * The session has ended: removes the streams that `storeLastEvent` has completed for it, and those that are named. The
-   * id of a session's stream is the session's id, a colon, and a name without a colon. Streams that are not there are no
-   * error.
+   * Called when the session has ended: removes the streams that `storeLastEvent` completed for it, and those in
+   * `streamIds`. The id of a session's stream is the session's id, a colon, and a name without a colon. A missing stream
+   * is not an error.
    */
   deleteStreams?(sessionId: string, streamIds: readonly StreamId[]): Promise<void>;
 }
 
-/** A stream's session, and its name there; no session if the transport has none. */
+/** Splits a stream id into session id and name. The session id is undefined if the transport has no session. */
 export function partsOfStreamId(streamId: StreamId): { sessionId: string | undefined; name: string } {
   const colon = streamId.lastIndexOf(':');
   return { sessionId: colon < 0 ? undefined : streamId.slice(0, colon), name: streamId.slice(colon + 1) };

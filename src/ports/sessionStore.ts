@@ -3,57 +3,57 @@ import { checkOptionsObject, kindOf } from '../validate.js';
 import type { SessionBus } from './sessionBus.js';
 import type { InitializeRequest, LoggingLevel } from 'mcp-sdk-upstream/types.js';
 
-/** Where a transport keeps its session: in this process alone, or in a store that every pod shares. */
+/** Where a transport keeps its session: only in this process, or in a store that all pods share. */
 export type SessionStorageMode = 'memory' | 'external';
 
 /**
- * What another pod needs to go on with a session. It lives under `metadata.mcp`, so that a store which
- * knows the five fields of {@link SessionData} and nothing else keeps all of it.
+ * The data that another pod needs to continue a session. It is stored under `metadata.mcp`, so that a store which
+ * knows only the five fields of {@link SessionData} keeps all of it.
  */
 export interface McpSessionState {
-  /** The version of this form: absent is 1. A record of a newer one is refused as unreadable, and kept. */
+  /** The version of this format; absent means 1. A record of a newer version is refused as unreadable, and kept. */
   version?: number;
-  /** The protocol version that was negotiated, which is not always the one the client asked for. */
+  /** The negotiated protocol version, which may differ from the one that the client requested. */
   protocolVersion?: string;
   /** The `params` of the client's `initialize` request, as they arrived. */
   initialize?: InitializeRequest['params'];
-  /** Who opened the session (`principalOf`); absent when it was opened without authentication. */
+  /** The principal that opened the session (`principalOf`); absent if it was opened without authentication. */
   principal?: string;
   /** The level of the last successful `logging/setLevel`. */
   logLevel?: LoggingLevel;
-  /** The URIs of `resources/subscribe` that were not unsubscribed. */
+  /** The subscribed URIs (`resources/subscribe`). */
   subscriptions?: string[];
-  /** The `namespace` in which the session was opened; absent when the server had none. */
+  /** The `namespace` in which the session was opened; absent if the server had none. */
   namespace?: string;
   /** The name of the server that the client was connected to, once the handshake is complete. */
   serverName?: string;
-  /** The application's state, in a store with the five required methods alone. */
+  /** The application's state, if the store has only the five required methods. */
   state?: SessionStateEntry;
 }
 
-/** The record of one session. A record with `metadata` absent is valid. */
+/** The record of one session. A record without `metadata` is valid. */
 export interface SessionData {
   /** The `Mcp-Session-Id`. */
   sessionId: string;
-  /** Whether the client's `notifications/initialized` has been seen. */
+  /** Whether the client's `notifications/initialized` has been received. */
   initialized: boolean;
   /** Epoch milliseconds. */
   createdAt: number;
-  /** Epoch milliseconds of the last exchange; a backend may keep it to the second. */
+  /** Epoch milliseconds of the last exchange; a backend may round it to a second. */
   lastActivity: number;
-  /** Free for the store's owner, but for the key `mcp`, which is the transport's. */
+  /** Free for the store's owner, except the key `mcp`, which belongs to the transport. */
   metadata?: Record<string, unknown> & {
-    /** What the transport keeps. */
+    /** The transport's data. */
     mcp?: McpSessionState;
   };
   /**
-   * Set by stores with `touchSession`: grows whenever the record changes, so that a pod which holds the
-   * record can learn that it is unchanged without moving it again.
+   * Set by stores with `touchSession`. It grows whenever the record changes, so that a pod which holds the record can
+   * check that it is unchanged without reading it again.
    */
   revision?: number;
 }
 
-/** Which sessions: at most one of the fields is given, and none means all. */
+/** Selects sessions: at most one of the fields is given; none means all sessions. */
 export interface SessionFilter {
   /** The URI of a resource. */
   subscribedTo?: string;
@@ -61,63 +61,63 @@ export interface SessionFilter {
   principal?: string;
 }
 
-/** What an application keeps for a session. */
+/** The application's state of a session. */
 export interface SessionStateEntry {
-  /** As it was given to `putState`; null where nothing is kept. */
+  /** The value passed to `putState`; null if there is no state. */
   value: string | null;
-  /** Grows with every write, removals among them; 0 before the first one. */
+  /** Grows with every write, including removals; 0 before the first write. */
   version: number;
 }
 
-/** `'conflict'`: the state had another version. `'missing'`: the session is not there. */
+/** `'conflict'`: the state had another version. `'missing'`: the session does not exist. */
 export type StateWrite = 'written' | 'conflict' | 'missing';
 
 /** Who may use a session. A field is absent if the record has none. */
 export type SessionOwner = Pick<McpSessionState, 'principal' | 'namespace'>;
 
-/** A change of single fields of a record. What is absent stays as it is. */
+/** A change of single fields of a record. Absent fields stay unchanged. */
 export interface SessionPatch {
   /** The client has completed the handshake. */
   initialized?: true;
-  /** The protocol version that was negotiated. */
+  /** The negotiated protocol version. */
   protocolVersion?: string;
   /** The level of a successful `logging/setLevel`. */
   logLevel?: LoggingLevel;
   /** A URI to add to the subscriptions. */
   subscribe?: string;
-  /** A URI to take from the subscriptions. */
+  /** A URI to remove from the subscriptions. */
   unsubscribe?: string;
-  /** Set at most once. It only helps to report a mistake: a store may ignore it. */
+  /** Set at most once. It only helps to report a mistake, so a store may ignore it. */
   serverName?: string;
 }
 
 /**
- * The place that all pods share, and the only thing that decides whether a session exists.
+ * The store that all pods share. Only the store decides whether a session exists.
  *
- * A class with the five required methods works in full. The optional ones make it faster and close the
- * races that five separate calls leave open; a store offers them where its backend is able to.
+ * A class with the five required methods works in full. The optional methods make it faster and close the
+ * races between separate calls. A store offers those that its backend supports.
  *
- * - *Missing* is a value (`null`, `false`), never an error: a session that expired, was deleted or was never
- *   there is the same to the caller. *Outage* is a throw: the client is then told 503 and keeps its session.
- *   A store must never answer "missing" because it could not ask.
- * - *Expiry* is the store's: an expired session counts as missing from that moment, swept or not.
- * - A record is given back as it was stored. Keep it whole, or keep its five fields with `metadata` as JSON.
- * - Nothing here is called with a session id of another form than 1 to 256 visible ASCII characters.
+ * - *Missing* is a value (`null`, `false`), never an error. The caller does not distinguish a session that expired,
+ *   was deleted or never existed. *Outage* is a throw: the client then receives 503 and keeps its session.
+ *   A store must never return "missing" because it could not reach its backend.
+ * - *Expiry* is the store's task: an expired session is missing from that moment, even if it is not removed yet.
+ * - A record is returned as it was stored. Keep it whole, or keep its five fields with `metadata` as JSON.
+ * - A session id passed to these methods always has 1 to 256 visible ASCII characters.
  */
 export interface SessionStore {
   /**
-   * Creates the record. Stores with `patchSession` create only where nothing is, and throw
-   * `SessionExistsError` otherwise; a store without it is also called to replace a record that it has.
+   * Creates the record. A store with `patchSession` throws `SessionExistsError` if the session exists. On a store
+   * without it, this method is also called to replace an existing record.
    */
   storeSession(sessionId: string, data: SessionData): Promise<void>;
   /** Reads the record without refreshing its time to live. @returns null if the session is missing */
   getSession(sessionId: string): Promise<SessionData | null>;
-  /** Sets `lastActivity` to now and starts the time to live anew; nothing where the session is missing. */
+  /** Sets `lastActivity` to now and restarts the time to live; does nothing if the session is missing. */
   updateSessionActivity(sessionId: string): Promise<void>;
   /**
    * Removes the record; does nothing if the session is missing.
-   * @returns whether this call removed it, decided atomically: of several deletions at once, on any pods, one returns true
-   *   and the others false. A store that cannot tell returns nothing; its caller then takes every deletion for the first.
+   * @returns whether this call removed it, decided atomically: if several pods delete at once, one call returns true and
+   *   the others false. A store that does not know returns nothing; the caller then treats every deletion as the first.
    */
   deleteSession(sessionId: string): Promise<boolean | void>;
   /** Whether the session exists. Does not refresh its time to live. */
@@ -125,72 +125,72 @@ export interface SessionStore {
 
   /**
    * `getSession` and `updateSessionActivity` in one atomic step and one round trip.
-   * @param known - the record that the caller holds; a store that finds its `revision` unchanged gives back that
-   *   very object instead of reading the record again
+   * @param known - the record that the caller holds; if its `revision` is unchanged, the store returns this same
+   *   object instead of reading the record again
    */
   touchSession?(sessionId: string, known?: SessionData): Promise<SessionData | null>;
   /**
    * Who may use a session, in one round trip and without the parts of the record that may be large; null if the session is
-   * missing. Does not refresh it. Asked before a session is opened for a client that names one already, and before a pod
-   * reads a record that it does not hold for a client with a principal: what others may not use costs little.
+   * missing. Does not refresh it. Called before a session is opened for a client that already names one. Also called
+   * before a pod reads a record that it does not hold, for a client with a principal: a refused request costs little.
    */
   getSessionOwner?(sessionId: string): Promise<SessionOwner | null>;
   /**
-   * Changes single fields atomically, never by reading the record and writing it back, and only where the
+   * Changes single fields atomically, never by reading the record and writing it back, and only if the
    * record exists. Changes `revision`.
-   * @returns false where the session is missing
+   * @returns false if the session is missing
    */
   patchSession?(sessionId: string, patch: SessionPatch): Promise<boolean>;
   /**
-   * The ids of all sessions, of those that are subscribed to a resource, or of those that belong to a principal, in
-   * batches, from an index that expires with the sessions: never by looking through all keys. A session that comes or
-   * goes meanwhile may be missing or extra; else it is listed from when the call that stored or subscribed it resolves, or
-   * soon after where the index is slow.
+   * The ids of all sessions, of those subscribed to a resource, or of those that belong to a principal, in batches. They
+   * come from an index that expires with the sessions, never from a scan of all keys. A session that is created or ends
+   * during the call may be missing or extra. Otherwise it is listed once the call that stored or subscribed it has
+   * resolved, or soon after if the index is slow.
    */
   listSessionIds?(filter?: SessionFilter): AsyncIterable<string[]>;
 
   /**
-   * The application's state of a session; null where the session is missing. It is no part of the record: neither
-   * reading nor writing it refreshes the time to live or changes `revision`.
+   * The application's state of a session; null if the session is missing. The state is not part of the record: reading
+   * or writing it does not refresh the time to live and does not change `revision`.
    */
   getState?(sessionId: string): Promise<SessionStateEntry | null>;
   /**
-   * Replaces the application's state, or removes it (`null`), in one atomic step. It lives and dies with the session: a
-   * session with the same id that is created later begins without one.
-   * @param ifVersion - writes only where the state still has this version; 0 where it was never written
+   * Replaces the application's state, or removes it (`null`), in one atomic step. The state ends with the session: a
+   * later session with the same id begins without state.
+   * @param ifVersion - writes only if the state still has this version; 0 if it was never written
    */
   putState?(sessionId: string, value: string | null, ifVersion?: number): Promise<StateWrite>;
 
   /**
-   * Takes the lock of a session for `leaseMs`, or a place in the queue for it; whoever came first is next. A place is
-   * kept by asking again within `leaseMs`, and lost otherwise. The holder who asks again holds the lock for another
-   * `leaseMs`. Leases run by one clock, the backend's. The session need not exist, and its end does not free the lock.
-   * @param token - unguessable, made by who waits
+   * Takes the lock of a session for `leaseMs`, or a place in its queue (first in, first out). A caller keeps its place
+   * by calling again within `leaseMs`, and loses it otherwise. If the holder calls again, it holds the lock for another
+   * `leaseMs`. Leases use one clock, the backend's. The session need not exist, and its end does not free the lock.
+   * @param token - unguessable, created by the caller
    * @param leaseMs - a whole number
    * @returns whether the token holds the lock now
    */
   acquireLock?(sessionId: string, token: string, leaseMs: number): Promise<boolean>;
-  /** Holds the lock for another `leaseMs`. False where the token does not hold it any more: then nothing is changed. */
+  /** Holds the lock for another `leaseMs`. False if the token no longer holds it: then nothing is changed. */
   renewLock?(sessionId: string, token: string, leaseMs: number): Promise<boolean>;
-  /** Gives up the lock, or the place in the queue, where the token has one; nothing otherwise. */
+  /** Releases the lock or the place in the queue, if the token has one. */
   releaseLock?(sessionId: string, token: string): Promise<void>;
 
   /**
-   * Makes the bus that belongs to the store, so that one object configures a whole pod. Called at most once per
-   * store object; `close` of the store closes it.
+   * Creates the bus that belongs to the store, so that one object configures a whole pod. Called at most once per
+   * store object. The store's `close` closes it.
    */
   createBus?(): SessionBus;
   /**
-   * Seconds that a session lives without activity, if the store knows: pods refresh what they hold well before, and
-   * every 20 seconds at the latest.
+   * Seconds that a session lives without activity, if the store knows. Pods refresh the sessions that they hold well
+   * before that, and at least every 20 seconds.
    */
   readonly ttlSeconds?: number;
-  /** Releases what the store itself opened. Clients that were handed in stay open. */
+  /** Releases the resources that the store itself opened. Clients passed to the store stay open. */
   close?(): Promise<void>;
 }
 
 /**
- * Checks a record before it is stored: a store that kept half a record would give it to every pod.
+ * Checks a record before it is stored: an incomplete record would reach every pod.
  * @throws InvalidOptionError that names the field
  */
 export function checkSessionData(data: SessionData): void {
@@ -216,10 +216,10 @@ export const SESSION_STORE_METHODS = [
   'sessionExists'
 ] as const;
 
-/** A session keeps at most so many subscriptions across pods. */
+/** The largest number of subscriptions that a session keeps across pods. */
 export const MAX_SUBSCRIPTIONS = 1000;
 
-/** What `getSessionOwner` tells of a record. */
+/** The part of a record that `getSessionOwner` returns. */
 export function ownerOf({ metadata }: SessionData): SessionOwner {
   const { principal, namespace } = metadata?.mcp ?? {};
   return { principal, namespace };

@@ -4,8 +4,8 @@ import { checkIoredisConnections, checkNodeRedisConnections } from './deadConnec
 import { adaptNodeRedis, type NodeRedisClient } from './nodeRedis.js';
 
 /**
- * The client that an option named `redis` holds, in the shape of ioredis: the one place that tells the libraries apart.
- * @param methods - what the caller needs of an ioredis client
+ * Returns the client of an option named `redis`, with the API of ioredis. Only this function distinguishes the libraries.
+ * @param methods - the methods of an ioredis client that the caller needs
  * @throws InvalidOptionError
  */
 export function redisClient<T extends object>(client: T | NodeRedisClient, methods: readonly string[]): T {
@@ -23,14 +23,14 @@ export function redisClient<T extends object>(client: T | NodeRedisClient, metho
 }
 
 /**
- * The number of the database that a client was opened on, in the shape of ioredis; a Cluster has one database. A `SELECT`
- * that is sent later is not seen.
+ * The number of the database on which a client (with the API of ioredis) was opened; a Cluster has one database. A
+ * later `SELECT` is not detected.
  */
 export function databaseOf(client: object): number {
   const { isCluster, options, database } = client as {
     isCluster?: boolean;
     options?: { db?: unknown };
-    /** Of an adapted client of node-redis. */
+    /** Only on an adapted client of node-redis. */
     database?: unknown;
   };
   return isCluster ? 0 : Number(database ?? options?.db ?? 0) || 0;
@@ -44,7 +44,7 @@ function unsupported(kind: string): InvalidOptionError {
   return new InvalidOptionError('redis', kind, 'a client of ioredis 5 or 6, iovalkey, or redis (node-redis) 5 or 6');
 }
 
-/** A client of a replica cannot write, and reads what may be out of date. */
+/** A client of a replica cannot write, and its reads may be out of date. */
 function checkIsOfMaster(client: object): void {
   const { options } = client as { options?: { readOnly?: unknown; readonly?: unknown; role?: unknown } };
   const kind =

@@ -2,8 +2,8 @@ import type { Script } from './database.js';
 
 /**
  * Publishes to every node of a Cluster.
- * KEYS: names the node to publish on. ARGV: channel, message.
- * A script because a client sends PUBLISH, which has no key, to any node: then messages overtake each other.
+ * KEYS: a key that selects the node to publish on. ARGV: channel, message.
+ * A script because a client sends PUBLISH, which has no key, to any node: messages could then arrive out of order.
  */
 export const PUBLISH: Script = {
   name: 'anypodPublish',

@@ -5,8 +5,8 @@ export interface ScriptDefiner {
 }
 
 /**
- * What the session store uses of a client, in the shape of ioredis 5 and 6 and iovalkey (`Redis` or `Cluster`); other clients
- * are adapted to it. The client is handed in, and stays its owner's to configure and to close.
+ * The methods that the session store uses, as in ioredis 5 and 6 and iovalkey (`Redis` or `Cluster`); other clients are
+ * adapted to it. The application creates, configures and closes the client.
  */
 export interface RedisClient extends RedisBusClient, RedisIndexClient {
   /** GETEX with EX: reads a key and sets its time to live, in seconds. */
@@ -35,23 +35,23 @@ export interface RedisPipeline {
   exists(key: string): RedisPipeline;
   /** ZREM */
   zrem(key: string, member: string): RedisPipeline;
-  /** WAIT: until so many replicas have the writes, at most `timeoutMs`. */
+  /** WAIT: until `replicas` replicas have the writes, at most `timeoutMs`. */
   wait(replicas: number, timeoutMs: number): RedisPipeline;
   /** Sends the batch. @returns an error or a result for each command; null if the batch was aborted */
   exec(): Promise<[error: Error | null, result: unknown][] | null>;
 }
 
-/** What the index of sessions uses of the client. */
+/** The methods that the index of sessions uses. */
 export interface RedisIndexClient {
-  /** ZSCAN: members and scores, in turn. */
+  /** ZSCAN: members and scores, alternating. */
   zscan(key: string, cursor: string, countToken: 'COUNT', count: number): Promise<[cursor: string, entries: string[]]>;
 }
 
 export const REDIS_CLIENT_METHODS = ['getex', 'exists', 'pipeline', 'defineCommand', 'publish', 'duplicate'] as const;
 
-/** A connection that subscribes. */
+/** A connection for subscriptions. */
 export interface RedisSubscriber {
-  /** Whether it belongs to the client, which looks after it. */
+  /** Whether the connection belongs to the client, which then reconnects it. */
   readonly isShared?: boolean;
   /** SUBSCRIBE */
   subscribe(channel: string): Promise<unknown>;
@@ -67,11 +67,11 @@ export interface RedisSubscriber {
   disconnect(): void;
 }
 
-/** What the bus uses of the client. */
+/** The methods that the bus uses. */
 export interface RedisBusClient {
   /** Whether this is a client of Redis Cluster. */
   readonly isCluster: boolean;
-  /** The options that the client was made with. */
+  /** The options with which the client was created. */
   readonly options?: object;
   /** PUBLISH */
   publish(channel: string, message: string): Promise<number>;
@@ -79,20 +79,20 @@ export interface RedisBusClient {
   spublish(channel: string, message: string): Promise<unknown>;
   /** Registers a Lua script as a method of the client. */
   defineCommand(name: string, definition: { numberOfKeys: number; lua: string }): void;
-  /** Makes a second client with the same options. `Redis` and `Cluster` take different arguments. */
+  /** Creates a second client with the same options. `Redis` and `Cluster` take different arguments. */
   duplicate(...args: never[]): unknown;
 }
 
 export const REDIS_BUS_METHODS = ['publish', 'duplicate', 'defineCommand'] as const;
 
-/** Whether to use the sharded channels of a Cluster: iovalkey and older versions of ioredis subscribe on any node. */
+/** Whether to use sharded channels. Not with iovalkey and older versions of ioredis, which subscribe on any node. */
 export function isSharded({ isCluster, options }: RedisBusClient): boolean {
   return isCluster && (options === undefined || 'shardedSubscribers' in options);
 }
 
 /**
- * Opens a connection to subscribe with. However the client is set up: subscriptions wait for a connection as long as it
- * takes, and return with it.
+ * Opens a connection for subscriptions. Whatever the client's options are, subscriptions wait for a connection without
+ * limit, and are restored with it.
  */
 export function openSubscriber(client: RedisBusClient): RedisSubscriber {
   const redis = client as { duplicate(...args: unknown[]): RedisSubscriber };
@@ -102,7 +102,7 @@ export function openSubscriber(client: RedisBusClient): RedisSubscriber {
     : redis.duplicate({ ...always, autoResubscribe: true, maxRetriesPerRequest: null, commandTimeout: undefined });
 }
 
-/** What the event store uses of the client. */
+/** The methods that the event store uses. */
 export interface RedisEventClient {
   /** Registers a Lua script as a method of the client. */
   defineCommand(name: string, definition: { numberOfKeys: number; lua: string }): void;
@@ -131,7 +131,7 @@ export interface RedisEventClient {
 
 export const REDIS_EVENT_METHODS = ['defineCommand', 'xrange', 'xrevrange', 'zrange', 'unlink'] as const;
 
-/** What the task store uses of the client. */
+/** The methods that the task store uses. */
 export interface RedisTaskClient {
   /** Registers a Lua script as a method of the client. */
   defineCommand(name: string, definition: { numberOfKeys: number; lua: string }): void;
@@ -151,7 +151,7 @@ export interface RedisTaskPipeline {
 
 export const REDIS_TASK_METHODS = ['defineCommand', 'hmget', 'pipeline'] as const;
 
-/** What the queue of task messages uses of the client. */
+/** The methods that the queue of task messages uses. */
 export interface RedisTaskQueueClient {
   /** Registers a Lua script as a method of the client. */
   defineCommand(name: string, definition: { numberOfKeys: number; lua: string }): void;

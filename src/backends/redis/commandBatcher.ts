@@ -7,7 +7,7 @@ type Pipeline = Omit<RedisPipeline & RedisTaskPipeline, 'exec'>;
 /** A command of the pipeline, and its arguments. */
 export type PipelineCommand = readonly [name: keyof Pipeline, ...args: (string | number)[]];
 
-/** What the batcher uses of a client. */
+/** The part of a client that the batcher uses. */
 export interface PipelineClient {
   readonly isCluster?: boolean;
   pipeline(): RedisPipeline;
@@ -24,7 +24,7 @@ interface Batch {
 
 /**
  * Sends the commands of one turn of the event loop in one write, and reads their replies in one read, whatever the
- * client's options are: this costs both sides far less than a write for each.
+ * client's options are. One write costs both sides far less than a write for each command.
  */
 export class CommandBatcher {
   readonly #redis: PipelineClient;
@@ -45,7 +45,7 @@ export class CommandBatcher {
   }
 
   #put(batch: Batch): void {
-    // Each node of a Cluster has a connection of its own.
+    // Each node of a Cluster has its own connection.
     if (this.#redis.isCluster) this.#sendAll([batch]);
     else if (this.#waiting.push(batch) === 1) setImmediate(() => this.#sendWaiting());
   }
@@ -91,8 +91,8 @@ export class CommandBatcher {
 }
 
 /**
- * When a connection breaks, ioredis sends single commands again on the next one, but not the rest of a pipeline of which
- * some commands were answered.
+ * When a connection breaks, ioredis sends single commands again on the next one. It does not send the rest of a pipeline
+ * again if some of its commands were answered.
  */
 function isAborted(error: Error): boolean {
   return error.name === 'AbortError';

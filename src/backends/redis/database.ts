@@ -17,7 +17,7 @@ export interface Script {
 type Argument = string | number;
 type Method = (...args: Argument[]) => Promise<unknown>;
 
-/** Commands that only read, which a client with `scaleReads` sends to replicas. */
+/** Commands that only read. A client with `scaleReads` sends them to replicas. */
 const READS: ReadonlySet<string> = new Set([
   'exists',
   'get',
@@ -34,7 +34,7 @@ const READS: ReadonlySet<string> = new Set([
  * Runs a command that reads.
  * KEYS: its key. ARGV: its name, its other arguments.
  * Returns the command's reply.
- * A script because a client sends scripts to masters, whatever it does with commands that read.
+ * A script because a client always sends scripts to masters, even if it sends reads to replicas.
  */
 const READ: Script = {
   name: 'anypodRead',
@@ -43,19 +43,19 @@ const READ: Script = {
 };
 
 /**
- * The one place through which every call to Redis passes. It sends reads to masters, limits how long a call takes if its
- * caller does not, and removes from errors what does not belong in a log. Replies are read with replies.ts.
+ * Every call to Redis goes through this class. It sends reads to masters, limits the time of a call if its caller does
+ * not, and removes commands and their arguments from errors. Replies are read with replies.ts.
  */
 export class Database<C extends object = object> {
-  /** In the shape of ioredis. */
+  /** With the API of ioredis. */
   readonly client: C;
   readonly #batcher: CommandBatcher;
   readonly #readsByScript: boolean;
   readonly #timeoutMs: number | undefined;
 
   /**
-   * @param methods - what is needed of an ioredis client
-   * @param timeoutMs - milliseconds that a call may take; undefined if each caller has a deadline of its own
+   * @param methods - the methods of an ioredis client that are needed
+   * @param timeoutMs - milliseconds that a call may take; undefined if each caller has its own deadline
    * @throws InvalidOptionError
    */
   constructor(
@@ -70,7 +70,7 @@ export class Database<C extends object = object> {
     for (const script of this.#readsByScript ? [...scripts, READ] : scripts) this.#define(script);
   }
 
-  /** Sends one command, whose first argument is its one key. */
+  /** Sends one command. Its first argument is its only key. */
   command(name: string, key: string, ...args: Argument[]): Promise<unknown> {
     if (this.#readsByScript && READS.has(name)) return this.script(READ, [key], name, ...args);
     return this.#call(name, [key, ...args]);
@@ -81,14 +81,14 @@ export class Database<C extends object = object> {
   }
 
   /**
-   * Sends commands together with those of others in the same turn of the event loop.
+   * Sends commands together with those of other callers in the same turn of the event loop.
    * @param commands - their keys share a slot, and they may run twice
    * @returns the reply to each; rejects if one of them fails
    */
   batch(...commands: PipelineCommand[]): Promise<unknown[]> {
     const asOne = !this.#readsByScript || commands.some(([name]) => name === 'wait');
     if (asOne) return this.#inTime(() => this.#batcher.send(commands));
-    // A pipeline that begins with a command that reads would go to a replica.
+    // A pipeline whose first command is a read would go to a replica.
     return Promise.all(commands.map(([name, ...args]) => this.command(name, ...(args as [string, ...Argument[]]))));
   }
 
@@ -96,7 +96,7 @@ export class Database<C extends object = object> {
     const client = this.client as unknown as Record<string, Method>;
     const call = (): Promise<unknown> => (client[name] as Method).apply(client, args);
     try {
-      // What a late reply takes out of a list would be lost.
+      // No time limit for LPOP: elements in a late reply would be lost.
       return await (name === 'lpop' ? call() : this.#inTime(call));
     } catch (error) {
       throw redacted(error);
@@ -110,14 +110,14 @@ export class Database<C extends object = object> {
     return withDeadline(call, timeoutMs, onLate);
   }
 
-  /** The client sends the script's digest, and its text if a server does not know it yet. */
+  /** The client sends the script's digest, or its text if the server does not know it yet. */
   #define({ name, numberOfKeys, lua }: Script): void {
     const client = this.client as ScriptDefiner & Record<string, unknown>;
     client.defineCommand(name, { numberOfKeys, lua });
   }
 }
 
-/** Whether an ioredis client of a Cluster sends commands that read to replicas, which may lag behind or stand still. */
+/** Whether an ioredis client of a Cluster sends reads to replicas, whose data may be out of date. */
 function mayReadFromReplicas(client: object): boolean {
   const { isCluster, options } = client as { isCluster?: boolean; options?: { scaleReads?: unknown } };
   return isCluster === true && (options?.scaleReads ?? 'master') !== 'master';

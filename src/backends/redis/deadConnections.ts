@@ -14,14 +14,14 @@ interface NodeRedisOptions {
 
 let warned = false;
 
-/** Warns once for the process of an ioredis client that keeps a connection whose peer is gone without a word. */
+/** Warns once per process if an ioredis client would keep a connection whose peer disappeared without closing it. */
 export function checkIoredisConnections(client: object): void {
   const { options, isCluster } = client as { options?: IoredisOptions; isCluster?: boolean };
   if (isCluster) check(options && (options.redisOptions ?? {}), 'redisOptions: { socketTimeout: 5000 }');
   else check(options, 'socketTimeout: 5000');
 }
 
-/** The same of a node-redis client. The options of a `createSentinel` client cannot be read. */
+/** The same for a node-redis client. The options of a `createSentinel` client cannot be read. */
 export function checkNodeRedisConnections(client: object): void {
   const { options, _options } = client as { options?: NodeRedisOptions; _options?: NodeRedisOptions };
   const remedy = 'pingInterval: 1000, socket: { socketTimeout: 5000 }';
@@ -29,7 +29,7 @@ export function checkNodeRedisConnections(client: object): void {
   else check(options && (options.socket ?? {}), remedy);
 }
 
-/** @param socket - undefined where nobody can tell. A socket file has no network that could fail. */
+/** @param socket - undefined if the options are unknown. A Unix socket (`path`) has no network that could fail. */
 function check(socket: SocketOptions | undefined, remedy: string): void {
   if (warned || !socket || Number(socket.socketTimeout) > 0 || typeof socket.path === 'string') return;
   warned = true;

@@ -1,15 +1,15 @@
 import type { Script } from './database.js';
 
 /**
- * Appends an event to a stream's log, once: a client library sends a command again when the connection breaks before the
- * answer. Between the two at most a few events of other pods come. Entries are read with their messages, which may be
- * large, so the caller names one that was there before the call: then there is hardly ever anything to read.
- * KEYS: events. ARGV: events to keep, seconds to live, the message, a name for this call, from where on the call may
- * have written (as in XRANGE).
+ * Appends an event to a stream's log only once, although a client library sends a command again if the connection breaks
+ * before the reply. At most a few events of other pods arrive between the two attempts. Reading an entry reads its
+ * message, which may be large. So the caller passes the id of an earlier entry: usually nothing follows it.
+ * KEYS: events. ARGV: events to keep, seconds to live, the message, a name for this call, the start of the range in
+ * which this call may have written (as in XRANGE).
  * Returns the id of the entry.
- * Atomic so that no log is ever without a time to live, and no event is there twice.
- * Redis reserves 4 KiB for the first entries of a stream, and a copy has no more than it needs. The copy's name has the
- * slot of the key; with other braces in the key there is none, and the stream stays as it is.
+ * Atomic so that a log always has a time to live, and no event is stored twice.
+ * Redis reserves 4 KiB for the first entries of a stream; a copy takes only what it needs. The copy's name has the slot of
+ * the key. If braces in the key prevent such a name, the stream is not copied.
  */
 export const APPEND_EVENT: Script = {
   name: 'anypodAppendEvent',

@@ -13,28 +13,28 @@ import { keepSelf, throughWrappers } from '../../wrappable.js';
 
 /** The options of a {@link RedisEventStore}. */
 export interface RedisEventStoreOptions {
-  /** A client of ioredis, iovalkey or node-redis: single, Cluster or Sentinel. It stays yours. */
+  /** A client of ioredis, iovalkey or node-redis: single, Cluster or Sentinel. You configure and close it. */
   redis: RedisEventClient | NodeRedisClient;
-  /** Put before every key. @default 'mcp:session:' */
+  /** The prefix of every key. @default 'mcp:session:' */
   keyPrefix?: string;
-  /** Events kept of a stream, give or take a hundred; over it the oldest go. @default 1000 */
+  /** Events kept per stream, plus or minus a hundred; the oldest are removed first. @default 1000 */
   maxEventsPerStream?: number;
   /** Seconds that a stream is kept after its last event. @default 3600 */
   ttlSeconds?: number;
-  /** Seconds that the stream of a POST is kept after its last answer; at most `ttlSeconds`. @default 300 */
+  /** Seconds that the stream of a POST is kept after its last response; at most `ttlSeconds`. @default 300 */
   answeredTtlSeconds?: number;
 }
 
-/** Events read in one trip. */
+/** Events read in one round trip. */
 const BATCH = 500;
-/** Streams that are removed in one trip. */
+/** Streams removed in one round trip. */
 const DELETED_AT_ONCE = 500;
-/** Streams of which an entry is remembered. */
+/** Streams for which an entry id is remembered. */
 const MAX_REMEMBERED = 5000;
 
 /**
- * What was sent on a session's streams, in Redis Streams: one per stream of the transport. Ids are given by Redis, so
- * they are ordered whichever pod writes. An event id is `<stream id>@<Redis id>`.
+ * The event log of a session's streams: one Redis Stream per stream of the transport. Redis assigns the ids, so they are
+ * ordered even if several pods write. An event id is `<stream id>@<Redis id>`.
  */
 export class RedisEventStore implements FollowableEventStore {
   readonly #database: Database;
@@ -42,10 +42,10 @@ export class RedisEventStore implements FollowableEventStore {
   readonly #maxEvents: number;
   readonly #ttlSeconds: number;
   readonly #answeredTtlSeconds: number;
-  /** Tells the calls of this store from those of others. */
+  /** Distinguishes the calls of this store from those of other stores. */
   readonly #name = globalThis.crypto.randomUUID().slice(0, 8);
   #calls = 0;
-  /** By stream, an entry that is there, or was. */
+  /** By stream, the id of an entry that exists or existed. */
   readonly #latest = new Map<string, string>();
 
   static {
@@ -72,13 +72,13 @@ export class RedisEventStore implements FollowableEventStore {
     return this.#append(streamId, message, this.#ttlSeconds);
   }
 
-  /** The stream is complete: it is kept for `answeredTtlSeconds`. */
+  /** Keeps the complete stream for `answeredTtlSeconds`. */
   async storeLastEvent(streamId: string, message: JSONRPCMessage): Promise<string> {
     const appended = this.#append(streamId, message, this.#answeredTtlSeconds);
     const { sessionId, name } = partsOfStreamId(streamId);
     if (sessionId !== undefined) {
       const index = this.#keys.completeStreams(sessionId);
-      // Sent together and not awaited: it may be on another node, and a stream that is not in the index expires soon.
+      // Sent together but not awaited: the index may be on another node, and a stream missing from it expires soon.
       this.#database.script(SESSION_SCRIPTS.index, [index], this.#answeredTtlSeconds, name).catch(() => {});
     }
     return appended;
@@ -116,7 +116,7 @@ export class RedisEventStore implements FollowableEventStore {
     return `${streamId}@${latest[0]}`;
   }
 
-  /** The stream of an event that is kept; undefined for every other id. */
+  /** The stream of an event; undefined if the event is not in the log. */
   async getStreamIdForEventId(eventId: string): Promise<string | undefined> {
     const cursor = parseEventId(eventId);
     if (!cursor) return undefined;
@@ -124,13 +124,13 @@ export class RedisEventStore implements FollowableEventStore {
     return entry?.[0] === cursor.id ? cursor.streamId : undefined;
   }
 
-  /** @throws EventCursorError where the event is not kept: what followed it may be gone too */
+  /** @throws EventCursorError if the event is not in the log: the events after it may be lost too */
   async replayEventsAfter(
     lastEventId: string,
     { send }: { send: (eventId: string, message: JSONRPCMessage) => Promise<void> }
   ): Promise<string> {
     const cursor = parseEventId(lastEventId);
-    // With the first events in one trip, and no gap between the two: the cursor is the first of them.
+    // One round trip reads the cursor's entry and the first events after it, without a gap between the two.
     const entries = cursor ? await this.#read(cursor.streamId, cursor.id, '+', BATCH + 1) : [];
     if (!cursor || entries.shift()?.[0] !== cursor.id) {
       throw new EventCursorError('The event that the client saw last is not in the log');
@@ -154,7 +154,7 @@ export class RedisEventStore implements FollowableEventStore {
     return entriesOf(await this.#database.command('xrange', key, from, to, 'COUNT', count));
   }
 
-  /** What comes later is behind this entry. Those of the streams that were used last are remembered. */
+  /** Remembers an entry after which the next append searches. Kept for the most recently used streams. */
   #saw(streamId: string, id: string): void {
     this.#latest.delete(streamId);
     this.#latest.set(streamId, id);
@@ -164,11 +164,11 @@ export class RedisEventStore implements FollowableEventStore {
 
 interface Cursor {
   streamId: string;
-  /** Of the entry in the Redis Stream. */
+  /** The id of the entry in the Redis Stream. */
   id: string;
 }
 
-/** Both halves of an entry's id are unsigned numbers of 64 bits: Redis refuses a larger one with an error. */
+/** Both parts of an entry's id are unsigned 64-bit numbers: Redis refuses a larger one with an error. */
 const MAX_PART = 2n ** 64n - 1n;
 
 function parseEventId(eventId: string): Cursor | undefined {

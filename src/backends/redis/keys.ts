@@ -2,7 +2,7 @@ export const DEFAULT_KEY_PREFIX = 'mcp:session:';
 
 /**
  * Every Redis key of this package. The session id is the hash tag, so that all keys of a session share a slot of a
- * cluster; what could end the tag early is escaped.
+ * Cluster; characters that could end the tag early are escaped.
  */
 export class RedisKeys {
   readonly #prefix: string;
@@ -11,7 +11,7 @@ export class RedisKeys {
     this.#prefix = prefix;
   }
 
-  /** String: the record's revision. While it is there, the session is. */
+  /** String: the record's revision. The session exists as long as this key does. */
   session(sessionId: string): string {
     return `${this.#prefix}{${sessionId.replace(/[%{}]/g, encodeURIComponent)}}`;
   }
@@ -21,7 +21,7 @@ export class RedisKeys {
     return `${this.session(sessionId)}:record`;
   }
 
-  /** Sorted set: a share of all session ids, by the time until which they may live. */
+  /** Sorted set: one part of all session ids, by the time until which they may live. */
   sessionIndex(share: number): string {
     return `${this.#prefix}sessions:${share.toString(16)}`;
   }
@@ -41,7 +41,7 @@ export class RedisKeys {
     return `${this.session(sessionId)}:lock`;
   }
 
-  /** Sorted set: the tokens that wait for the lock, in the order of their coming. */
+  /** Sorted set: the tokens that wait for the lock, in the order of arrival. */
   lockQueue(sessionId: string): string {
     return `${this.session(sessionId)}:lock-queue`;
   }
@@ -56,7 +56,7 @@ export class RedisKeys {
     return `${this.#prefix}events:${streamId}`;
   }
 
-  /** Sorted set: the names of a session's streams that are complete, by the time until which they are kept. */
+  /** Sorted set: the names of a session's complete streams, by the time until which they are kept. */
   completeStreams(sessionId: string): string {
     return `${this.session(sessionId)}:streams`;
   }
@@ -81,12 +81,12 @@ export class RedisKeys {
     return `${this.#ofTasks(sessionId)}:task-expiries`;
   }
 
-  /** List: what a task has to say to its client. */
+  /** List: the messages of a task to its client. */
   taskMessages(sessionId: string | undefined, taskId: string): string {
     return `${this.#ofTasks(sessionId)}:task-messages:${taskId}`;
   }
 
-  /** Tasks without a session share a tag, too, that no session has: there a percent sign is always escaped. */
+  /** Tasks without a session share the tag `%`. No session has it, because a percent sign in a session id is escaped. */
   #ofTasks(sessionId: string | undefined): string {
     return sessionId === undefined ? `${this.#prefix}{%}` : this.session(sessionId);
   }

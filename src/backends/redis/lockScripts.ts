@@ -1,17 +1,17 @@
 import type { Script } from './database.js';
 
 /*
- * The Lua scripts of the locks. A lock is a key that Redis lets expire. A token that waits for it has a place in a queue,
- * a sorted set in the order of arrival, and a lease for the place in another sorted set, by the time at which the lease
- * ends on Redis' clock. All three share the slot of the session, and the two sets live as long as the last lease in them.
+ * The Lua scripts of the locks. A lock is a key that expires in Redis. A token that waits for it has a place in a queue,
+ * a sorted set in the order of arrival. Its lease for the place is in another sorted set, by the time at which the lease
+ * ends on Redis' clock. All three share the slot of the session. The two sets live as long as the last lease in them.
  */
 
 /**
- * Takes the lock, holds it for longer, or takes or keeps a place in the queue.
+ * Takes the lock, extends its lease, or takes or keeps a place in the queue.
  * KEYS: lock, queue, places. ARGV: token, milliseconds of the lease.
  * Returns 1 if the token holds the lock now, else 0.
- * Atomic because the lock may come free, and others may ask for it, between reading and taking it.
- * A waiter's lease may be longer than that of one who came later, so the sets' times to live only grow.
+ * Atomic because the lock may become free, and others may request it, between reading and taking it.
+ * A waiter's lease may be longer than that of a later waiter, so the sets' times to live only grow.
  */
 const ACQUIRE: Script = {
   name: 'anypodAcquireLock',
@@ -48,10 +48,10 @@ return 0`
 };
 
 /**
- * Holds the lock for longer.
+ * Extends the lease of the lock.
  * KEYS: lock. ARGV: token, milliseconds of the lease.
  * Returns 1, or 0 if the token does not hold the lock.
- * Atomic because the lease may end, and another begin, between reading and prolonging it.
+ * Atomic because the lease may end, and another may begin, between reading and extending it.
  */
 const RENEW: Script = {
   name: 'anypodRenewLock',
@@ -62,7 +62,7 @@ return redis.call('PEXPIRE', KEYS[1], ARGV[2])`
 };
 
 /**
- * Gives up the lock, or the place in the queue.
+ * Releases the lock, or the place in the queue.
  * KEYS: lock, queue, places. ARGV: token.
  * Returns 1 if the token held the lock, else 0.
  * Atomic because another token may take the lock between reading and removing it.

@@ -30,7 +30,7 @@ type Command =
     >
   | Exclude<keyof Pipelines, 'exec' | 'wait'>;
 
-/** The commands that this package uses: their first argument is their one key. The compiler asks for a new one here. */
+/** The commands that this package uses. Their first argument is their only key. The compiler requires new ones here. */
 const COMMANDS: Record<Command, true> = {
   exists: true,
   expire: true,
@@ -49,25 +49,25 @@ const COMMANDS: Record<Command, true> = {
 };
 
 type Argument = string | number | readonly (string | number)[];
-/** Sends a command on a connection, by the key that decides where to. */
+/** Sends a command on a connection. The key selects the node. */
 type Send = (key: string, args: readonly string[]) => Promise<unknown>;
 /** Sends something on a connection. */
 type Call = (send: Send) => Promise<unknown>;
 
-/** Replies in their plain form, whatever mapping the client's owner has asked for. */
+/** Replies in their plain form, whatever type mapping the client is configured with. */
 const PLAIN = { typeMapping: {} };
 
 interface Script {
   numberOfKeys: number;
   lua: string;
-  /** Absent until it has been computed. */
+  /** Absent until it is computed. */
   sha?: string;
   hashed: Promise<void>;
 }
 
 const adapters = new WeakMap<NodeRedisClient, NodeRedisAdapter>();
 
-/** A client of node-redis in the shape of ioredis: always the same object for the same client. */
+/** A client of node-redis with the API of ioredis: always the same object for the same client. */
 export function adaptNodeRedis(client: NodeRedisClient): object {
   let adapter = adapters.get(client);
   if (!adapter) adapters.set(client, (adapter = new NodeRedisAdapter(client)));
@@ -90,10 +90,10 @@ class NodeRedisAdapter {
     this.#isSentinel = 'getSentinelNode' in client;
     const { options } = client as { options?: { database?: unknown } };
     this.database = Number(options?.database ?? 0) || 0;
-    // What the library puts before the keys of its own methods, it leaves to the caller of `sendCommand`.
+    // The library adds this prefix in its own methods, but not in `sendCommand`.
     this.#keyPrefix = String((client as { _keyPrefix?: string | Buffer })._keyPrefix ?? '');
     this.#send = this.isCluster ? clusterSend(client) : this.#isSentinel ? sentinelSend(client) : singleSend(client);
-    // An outage is told by the commands that fail; without any listener the event would end the process.
+    // Failing commands report an outage; without a listener this event would end the process.
     (client as { on(event: string, listener: () => void): unknown }).on('error', () => {});
     for (const name of Object.keys(COMMANDS) as Command[]) {
       this.#define(this, name, (...args) => this.#run(this.#command(name, args)));
@@ -111,7 +111,7 @@ class NodeRedisAdapter {
   duplicate(): RedisSubscriber {
     this.#checkOpen();
     const client = this.#client as NodeRedisClient & NodeRedisPubSub;
-    // A Sentinel's client subscribes on a connection apart, which follows the master.
+    // A Sentinel client subscribes on a separate connection, which follows the master.
     return new NodeRedisSubscriber(client, this.#isSentinel);
   }
 
@@ -125,7 +125,7 @@ class NodeRedisAdapter {
     });
   }
 
-  /** Commands that are sent in one go, and answered one by one. */
+  /** Commands that are sent together. Each gets its own result. */
   pipeline(): object {
     const calls: Call[] = [];
     const pipeline = {
@@ -149,7 +149,7 @@ class NodeRedisAdapter {
         return this.#command(name, args);
       });
     }
-    // It has no key, and goes where the command before it goes.
+    // WAIT has no key: it goes to the node of the command before it.
     add('wait', args => {
       const key = lastKey;
       return send => send(key, ['WAIT', ...args.map(String)]);
@@ -170,7 +170,7 @@ class NodeRedisAdapter {
   async #inOneTrip(calls: Call[]): Promise<PromiseSettledResult<unknown>[]> {
     this.#checkOpen();
     if (!this.#isSentinel) return Promise.allSettled(calls.map(call => call(this.#send)));
-    // Each command of its own would take one of few connections, and wait for it.
+    // Sent separately, each command would have to wait for one of few connections.
     const sentinel = this.#client as unknown as {
       use<T>(work: (client: NodeRedisClient) => Promise<T>): Promise<T>;
     };
@@ -210,7 +210,7 @@ function singleSend(client: NodeRedisClient): Send {
   return (_key, args) => single.sendCommand(args, PLAIN);
 }
 
-/** Never to a replica: it may not know yet of a session that was created a moment ago. */
+/** Never sends to a replica: it may not have a new session yet. */
 function clusterSend(client: NodeRedisClient): Send {
   const cluster = client as unknown as {
     sendCommand(key: string, isReadonly: boolean, args: unknown, options: unknown): Promise<unknown>;

@@ -5,11 +5,11 @@ import { clearTimeout, setTimeout } from '../../timers.js';
 type Listener = (...args: never[]) => void;
 type OnMessage = (message: string, channel: string) => void;
 
-/** What is used of the three kinds of node-redis client to subscribe. */
+/** The methods of the three kinds of node-redis client that are used to subscribe. */
 export interface NodeRedisPubSub {
-  /** Of a single client. */
+  /** Only on a single client. */
   readonly options?: { socket?: object };
-  /** Of a Cluster. */
+  /** Only on a Cluster client. */
   readonly _options?: { defaults?: { socket?: object } };
   duplicate(overrides?: object): NodeRedisPubSub;
   connect(): Promise<unknown>;
@@ -24,26 +24,26 @@ export interface NodeRedisPubSub {
 const RETRY_MS = 100;
 const MAX_RETRY_MS = 2000;
 /**
- * A refusal by Redis (`NOPERM …`, `ERR …`), other than trouble with the connection: asking again does not help. That Redis
- * before 7.2 does not know how the library introduces itself (`CLIENT SETINFO`) is none.
+ * A refusal by Redis (`NOPERM …`, `ERR …`), not a connection error: a retry does not help. The error of Redis before 7.2
+ * for `CLIENT SETINFO`, which the library sends first, does not count as a refusal.
  */
 const REFUSED = /^(?!ERR unknown subcommand)[A-Z]{3,} /;
 
 /**
- * Subscriptions of a node-redis client in the shape of ioredis, on a connection of their own. What fails without a
- * refusal is tried again until it is closed.
+ * Subscriptions of a node-redis client with the API of ioredis, on a separate connection. A call that fails without a
+ * refusal is retried until the connection is closed.
  */
 export class NodeRedisSubscriber implements RedisSubscriber {
   readonly #connection: NodeRedisPubSub;
   readonly #listeners = new Map<string, Listener[]>();
   readonly #connected: Promise<unknown>;
   readonly #shares: boolean;
-  /** What listens on a shared connection, by channel. */
+  /** By channel, the listener on a shared connection. */
   readonly #shared = new Map<string, OnMessage>();
   #closed = false;
   #retry: ReturnType<typeof setTimeout> | undefined;
 
-  /** @param shares - the client itself has a connection for subscriptions: then it is used, and left open */
+  /** @param shares - whether the client itself has a connection for subscriptions, which is then used and left open */
   constructor(client: NodeRedisPubSub, shares: boolean) {
     this.#shares = shares;
     if (shares) {
@@ -116,7 +116,7 @@ export class NodeRedisSubscriber implements RedisSubscriber {
     }
   }
 
-  /** When slots of a Cluster move, the library subscribes anew without waiting: a rejection would end the process. */
+  /** When slots of a Cluster move, the library subscribes again without awaiting: a rejection would end the process. */
   #reportRejections(name: 'subscribe' | 'sSubscribe'): void {
     const original = this.#connection[name].bind(this.#connection);
     this.#connection[name] = (channel, listener) => {
@@ -131,14 +131,14 @@ export class NodeRedisSubscriber implements RedisSubscriber {
   }
 }
 
-/** Subscriptions wait for a connection as long as it takes, whatever the client's own commands do. */
+/** With these options subscriptions wait for a connection without limit, whatever the client's own options are. */
 function overridesFor(client: NodeRedisPubSub): object {
   const reconnectStrategy = (retries: number): number => Math.min(RETRY_MS * (retries + 1), MAX_RETRY_MS);
   const always = { disableOfflineQueue: false, commandOptions: {} };
   if (client._options) {
     const { defaults } = client._options;
     const socket = { ...defaults?.socket, reconnectStrategy };
-    // Only what is subscribed on is connected to.
+    // Connects only to the nodes that have subscriptions.
     return { commandOptions: {}, minimizeConnections: true, defaults: { ...defaults, ...always, socket } };
   }
   return client.options

@@ -1,15 +1,15 @@
-/** What a client library hangs on its errors. */
+/** The properties that a client library adds to its errors. */
 interface CommandError extends Error {
   command?: unknown;
   lastNodeError?: unknown;
 }
 
-/** Redis repeats the arguments of a command that it does not know. */
+/** In the error for an unknown command, Redis repeats the arguments. */
 const ARGUMENTS = /,? with args beginning with:.*/s;
 
 /**
- * Removes the command from an error: ioredis hangs it on its errors, with the session's id and content, and Redis repeats
- * the arguments of a command that it does not know. None of that belongs in a log.
+ * Removes the command from an error, because it must not be logged. ioredis adds the command to its errors, with the
+ * session's id and content. Redis repeats the arguments of an unknown command.
  */
 export function redacted(error: unknown): Error {
   if (!(error instanceof Error)) return new Error('The Redis client failed');

@@ -1,7 +1,7 @@
 /*
- * The replies of Redis, read in one place. A client's owner may have asked the library for another form: ioredis gives
- * numbers as strings (`stringNumbers`) and maps as objects (`replyMapping: 'resp3'`), a reply transformer or a script
- * gives a list where a command gives an object. Each function takes all of them.
+ * Functions that read the replies of Redis. A client may be configured for another form: ioredis may return numbers as
+ * strings (`stringNumbers`) and maps as objects (`replyMapping: 'resp3'`). A reply transformer or a script may return a
+ * list instead of an object. Each function accepts all these forms.
  */
 
 /** An entry of a Redis Stream: its id, and field, value, field, value, … */
@@ -13,7 +13,7 @@ export function integerOf(reply: unknown): number {
   throw unexpected('a number');
 }
 
-/** Null if Redis has no value there. */
+/** Null if Redis has no value. */
 export function textOf(reply: unknown): string | null {
   if (reply === null || reply === undefined) return null;
   if (typeof reply === 'string') return reply;
@@ -48,7 +48,7 @@ export function entriesOf(reply: unknown): StreamEntry[] {
   ]);
 }
 
-/** The reply to `ZSCAN`: where to go on, and the members without their scores. */
+/** The reply to `ZSCAN`: the next cursor, and the members without their scores. */
 export function scannedOf(reply: unknown): [cursor: string, members: string[]] {
   if (!Array.isArray(reply) || !Array.isArray(reply[1])) throw unexpected('a cursor and members');
   const entries: unknown[] = reply[1];
@@ -59,7 +59,7 @@ export function scannedOf(reply: unknown): [cursor: string, members: string[]] {
   return [String(reply[0]), members];
 }
 
-/** Says nothing of what came instead: it may be a session's. */
+/** The message does not contain the reply, because that may be a session's data. */
 function unexpected(wanted: string): Error {
   return new Error(`Redis replied with something other than ${wanted}: check the client's options that change replies`);
 }

@@ -14,19 +14,20 @@ import { keepSelf, throughWrappers } from '../../wrappable.js';
 /** The options of a {@link RedisSessionBus}. */
 export interface RedisSessionBusOptions {
   /**
-   * A client of ioredis, iovalkey or node-redis: it publishes, and is duplicated once to subscribe. It stays yours.
+   * A client of ioredis, iovalkey or node-redis. It publishes, and is duplicated once to subscribe. You configure and
+   * close it.
    */
   redis: RedisBusClient | NodeRedisClient;
-  /** Put before every channel. @default 'mcp:session:' */
+  /** The prefix of every channel. @default 'mcp:session:' */
   keyPrefix?: string;
-  /** Told of the subscriber connection's errors. @default nothing */
+  /** Called with the errors of the subscriber connection. @default nothing */
   onLog?: OnLog;
 }
 
 /**
  * Redis pub/sub, with sharded channels on a Cluster if the server has them (SPUBLISH, Redis 7). It has one subscriber
- * connection, opened with the first subscription; after an outage the client subscribes anew, and a connection that no
- * longer answers is replaced.
+ * connection, opened with the first subscription. After an outage the client subscribes again. A connection that no
+ * longer replies is replaced.
  */
 export class RedisSessionBus implements SessionBus {
   readonly #database: Database<RedisBusClient>;
@@ -50,7 +51,7 @@ export class RedisSessionBus implements SessionBus {
     checkFunction('onLog', options.onLog);
     this.#database = new Database(options.redis, REDIS_BUS_METHODS, { scripts: [PUBLISH] });
     this.#sharded = isSharded(this.#database.client);
-    // Redis has one set of channels for all its databases.
+    // In Redis all databases share their channels.
     const database = databaseOf(this.#database.client);
     this.#prefix = `${options.keyPrefix ?? DEFAULT_KEY_PREFIX}bus:${database === 0 ? '' : `db${database}:`}`;
     this.#onLog = logTo(options.onLog);
@@ -76,7 +77,7 @@ export class RedisSessionBus implements SessionBus {
     const subscriber = (this.#subscriber ??= this.#connect());
     this.#listeners.add(channel, listener);
     try {
-      // Also if another listener came first: its subscription may be under way.
+      // Needed even if the channel has another listener: its subscription may not be in effect yet.
       await subscriber.subscribe(channel);
     } catch (error) {
       this.#listeners.remove(channel, listener);
@@ -100,7 +101,7 @@ export class RedisSessionBus implements SessionBus {
       open: () => openSubscriber(this.#database.client),
       sharded: this.#sharded,
       prefix: this.#prefix,
-      // A client with a `keyPrefix` of its own has put it before sharded channels.
+      // A client with its own `keyPrefix` adds it to the names of sharded channels.
       onMessage: (channel, message) =>
         this.#listeners.emit(channel.slice(Math.max(0, channel.indexOf(this.#prefix))), message),
       onLog: this.#onLog

@@ -3,32 +3,32 @@ import type { McpSessionState, SessionData, SessionOwner, SessionPatch } from '.
 
 /*
  * A session's record as the fields of a hash. Redis keeps a small hash in one block of memory as long as no value is
- * longer than 64 bytes; one longer value makes it four times as large. So what every client's handshake has stands in
- * fields of its own, nothing is written that follows from the rest, and longer texts are cut into pieces.
+ * longer than 64 bytes; one longer value makes it four times as large. So the data of every handshake has separate
+ * fields, values that follow from the rest are not written, and longer texts are cut into pieces.
  *
- *   t    createdAt                              a    lastActivity, where it is another
- *   i    '1' where initialized                  p    the negotiated protocol version, where q is another or absent
+ *   t    createdAt                              a    lastActivity, if not equal to t
+ *   i    '1' if initialized                     p    the negotiated protocol version, if q differs or is absent
  *   l    log level                              u    principal
  *   w    the server's name
- *   s:*  one for each subscribed URI            m    JSON: all other metadata, where it is not as expected
+ *   s:*  one for each subscribed URI            m    JSON: all other metadata, if it is not as expected
  *   q, c, n   of the handshake: the requested protocol version, and the JSON of capabilities and clientInfo
- *   f    the form of the record; absent is this one
+ *   f    the format of the record; absent means this one
  *
- * The application's state stands there as well: see sessionScripts.ts.
+ * The hash also holds the application's state: see sessionScripts.ts.
  */
 
-/** A text goes on under its field's name and 1, 2, … */
+/** The length of a piece. Further pieces are in the fields `<name>1`, `<name>2`, … */
 const PIECE_BYTES = 64;
-/** Longer texts are one value: then the hash is large anyway. */
+/** A text of more pieces is stored as one value, because the hash is large anyway. */
 const MAX_PIECES = 32;
-/** What changes is in few pieces, so that those of a longer text before it can be named. */
+/** A value that changes has few pieces, so that a change can name and remove those of a longer old value. */
 const MAX_CHANGING_PIECES = 4;
 
 const SUBSCRIPTION = 's:';
-/** What `m` is where it is absent. */
+/** The meaning of an absent `m`, with and without a handshake. */
 const OF_HANDSHAKE = '{"mcp":{"initialize":{}}}';
 const OF_MCP = '{"mcp":{}}';
-/** JSON carries any text; what stands in a field as it is has to survive UTF-8. */
+/** The text that a field may hold without JSON: UTF-8 must not change it. */
 const PLAIN = /^[\x20-\x7e]*$/;
 
 type Tree = Record<string, unknown>;
@@ -60,7 +60,7 @@ export function toFields({ createdAt, lastActivity, initialized, metadata }: Ses
   return [...fields, ...named];
 }
 
-/** What a patch changes: fields and values to set, and fields to remove. */
+/** The changes of a patch: fields and values to set, and fields to remove. */
 export function toChanges(patch: SessionPatch): { set: string[]; remove: string[] } {
   const set: string[] = [];
   const remove: string[] = [];
@@ -73,14 +73,14 @@ export function toChanges(patch: SessionPatch): { set: string[]; remove: string[
   if (patch.initialized) set.push('i', '1');
   change('p', patch.protocolVersion);
   change('l', patch.logLevel);
-  // Never changed, so nothing of a longer one before it is left.
+  // The server name never changes, so there are no pieces of a longer old value.
   if (patch.serverName !== undefined) set.push(...piecesOf('w', patch.serverName));
   if (patch.subscribe !== undefined) set.push(SUBSCRIPTION + patch.subscribe, '');
   if (patch.unsubscribe !== undefined) remove.push(SUBSCRIPTION + patch.unsubscribe);
   return { set, remove };
 }
 
-/** @returns undefined where the hash is gone. @throws SessionRecordUnreadableError */
+/** @returns undefined if the hash is missing. @throws SessionRecordUnreadableError */
 export function fromFields(
   sessionId: string,
   revision: string,
@@ -100,7 +100,7 @@ export function fromFields(
   return data;
 }
 
-/** What of a record the indexes are made of: of the fields of `u`, `m` and `s:`. Nothing if it cannot be read. */
+/** The part of a record that the indexes use, read from the fields `u`, `m` and `s:`. Empty if it cannot be read. */
 export function indexedIn(fields: Record<string, string>): Pick<SessionData, 'metadata'> {
   try {
     return { metadata: metadataOf(fields) };
@@ -109,7 +109,7 @@ export function indexedIn(fields: Record<string, string>): Pick<SessionData, 'me
   }
 }
 
-/** Of the fields of `u`, `m` and `f`. @throws SessionRecordUnreadableError */
+/** The owner, read from the fields `u`, `m` and `f`. @throws SessionRecordUnreadableError */
 export function ownerIn(fields: Record<string, string>): SessionOwner {
   if (fields.f !== undefined) throw writtenByNewer();
   const { principal, namespace } = metadataOf(fields)?.mcp ?? {};
@@ -150,7 +150,7 @@ function writtenByNewer(): SessionRecordUnreadableError {
   return new SessionRecordUnreadableError('A newer version of this package has written it');
 }
 
-/** Takes out what every handshake has; one of another shape, or without a version agreed on, stays as it is. */
+/** Takes out the usual fields of a handshake. With another shape, or without a negotiated version, takes nothing. */
 function takeHandshake(mcp: Tree): { requested: string; fields: string[] } | undefined {
   if (!isTree(mcp.initialize) || !isPlain(mcp.protocolVersion)) return undefined;
   const { protocolVersion: requested, capabilities, clientInfo, ...rest } = mcp.initialize;
@@ -172,7 +172,7 @@ function takeSubscriptions(mcp: Tree): string[] {
   return subscriptions.flatMap(uri => [SUBSCRIPTION + uri, '']);
 }
 
-/** Takes a text out; undefined where there is none, it cannot stand as it is, or it is what is known without it. */
+/** Takes a text out; undefined if there is none, if a field cannot hold it without JSON, or if it equals `known`. */
 function takePlain(tree: Tree, field: string, known?: string): string | undefined {
   const value = tree[field];
   if (!isPlain(value)) return undefined;
@@ -184,7 +184,7 @@ function changingPiecesOf(name: string, text: string): string[] {
   return piecesOf(name, text, MAX_CHANGING_PIECES);
 }
 
-/** The fields and values that a text takes. */
+/** The fields and values for a text. */
 function piecesOf(name: string, text: string, most = MAX_PIECES): string[] {
   const pieces = text.length > most * PIECE_BYTES ? [text] : cut(text);
   return (pieces.length > most ? [text] : pieces).flatMap((piece, index) => [nameOf(name, index), piece]);
@@ -201,7 +201,7 @@ function joined(fields: Record<string, string>, name: string): string | undefine
   return text;
 }
 
-/** Between characters, because each piece is a text of its own to the client library. */
+/** Cuts between characters, because the client library encodes each piece as a separate text. */
 function cut(text: string): string[] {
   const pieces: string[] = [];
   let piece = '';
@@ -219,7 +219,7 @@ function cut(text: string): string[] {
   return [...pieces, piece];
 }
 
-/** In UTF-8. */
+/** Bytes in UTF-8. */
 function sizeOf(codePoint: number): number {
   if (codePoint < 0x80) return 1;
   if (codePoint < 0x800) return 2;

@@ -8,25 +8,25 @@ import { SESSION_SCRIPTS } from './sessionScripts.js';
 /** Ids read from an index in one round trip. */
 const BATCH = 500;
 /**
- * The ids of all sessions are spread over this many sets, because Redis keeps a sorted set of up to 128 members in a third
- * of the memory: enough for 260,000 sessions. Beyond, each session takes some 100 bytes more.
+ * The ids of all sessions are spread over this many sets, because a sorted set of up to 128 members takes a third of the
+ * memory in Redis. This is enough for 260,000 sessions; with more, each session takes some 100 bytes more.
  */
 const SHARES = 2048;
 /** Shares read at the same time. */
 const CONCURRENCY = 64;
 
 /**
- * Which sessions exist, which are subscribed to a resource, and which belong to a principal: sorted sets by the second,
- * on Redis' clock, until which a session may live. An entry is written with the session and refreshed with its record;
- * entries whose time is over are dropped when the set is written. A set has a slot of its own, so it does not change in
- * one step with the session: readers ask whether a session still exists.
+ * Indexes of all sessions, of those subscribed to a resource, and of those that belong to a principal. Each is a sorted
+ * set by the second, on Redis' clock, until which a session may live. An entry is written with the session and refreshed
+ * with its record. Expired entries are removed when the set is written. A set and a session may be in different slots,
+ * so they do not change in one step: readers check whether a session still exists.
  */
 export class SessionIndex {
   readonly #database: Database;
   readonly #keys: RedisKeys;
   readonly #seconds: number;
 
-  /** @param seconds - how long an entry counts: longer than the time between two refreshes of a session's record */
+  /** @param seconds - how long an entry is valid: longer than the time between two refreshes of a session's record */
   constructor(database: Database, keys: RedisKeys, seconds: number) {
     this.#database = database;
     this.#keys = keys;
@@ -61,7 +61,7 @@ export class SessionIndex {
   }
 
   async *#idsIn(key: string): AsyncGenerator<string[], void, undefined> {
-    // ZSCAN may give an entry twice while the set is being resized.
+    // ZSCAN may return an entry twice while the set is resized.
     const seen = new Set<string>();
     let cursor = '0';
     do {
@@ -73,7 +73,7 @@ export class SessionIndex {
     } while (cursor !== '0');
   }
 
-  /** The indexes in which a session is. */
+  /** The keys of the indexes that contain the session. */
   #keysOf(sessionId: string, { metadata }: Pick<SessionData, 'metadata'>): string[] {
     const { subscriptions = [], principal } = metadata?.mcp ?? {};
     const keys = [this.#keys.sessionIndex(shareOf(sessionId))];
@@ -90,7 +90,7 @@ export class SessionIndex {
   }
 }
 
-/** FNV-1a: ids that are numbered or begin with the time spread as well as random ones. */
+/** FNV-1a spreads numbered ids, and ids that begin with the time, as well as random ones. */
 function shareOf(sessionId: string): number {
   return hash32(sessionId) % SHARES;
 }

@@ -1,14 +1,14 @@
 import type { Script } from './database.js';
 
 /*
- * The Lua scripts of sessions: only what plain commands cannot do atomically. All keys of a script belong to one session
- * and so to one slot. Values are stored as they are given; nothing is decoded or encoded in Lua.
+ * The Lua scripts of sessions, for steps that plain commands cannot do atomically. All keys of a script belong to one
+ * session and so to one slot. Values are stored as they arrive; Lua does not decode or encode them.
  */
 
 /**
  * Creates a session unless it exists or was deleted a moment ago.
  * KEYS: session, record, tombstone. ARGV: seconds to live of the session, of the record, then fields and values.
- * Returns 1, or 0 if there was something.
+ * Returns 1, or 0 if the session or its tombstone exists.
  * Atomic because two creations, or a creation and a deletion, may run at the same time.
  * SET comes first because a full Redis refuses only the first write of a script, and never DEL.
  */
@@ -26,12 +26,12 @@ return 1`
 
 /**
  * Sets and removes single fields of a session that exists, and raises its revision.
- * KEYS: session, record. ARGV: how much to raise the revision by, number of fields to set, then fields and values, then
+ * KEYS: session, record. ARGV: the amount to add to the revision, number of fields to set, then fields and values, then
  * fields to remove.
- * Returns 1, or 0 if the session is missing, or if an eviction policy took its record.
- * Atomic because the session may be deleted meanwhile, and must not come back.
- * The caller draws the raise at random: after a failover that lost a write, the next write must not give another content
- * the revision of the lost one.
+ * Returns 1, or 0 if the session is missing, or if an eviction policy removed its record.
+ * Atomic because the session may be deleted meanwhile, and must not be created again.
+ * The caller chooses the raise at random: after a failover that lost a write, the next write must not give different
+ * content the revision of the lost write.
  */
 const PATCH_SESSION: Script = {
   name: 'anypodPatchSession',
@@ -46,7 +46,7 @@ return 1`
 };
 
 /**
- * Notes the activity of a session that exists, and starts both times to live anew.
+ * Records the activity of a session that exists, and restarts both times to live.
  * KEYS: session, record. ARGV: seconds to live of the session, of the record, epoch milliseconds.
  * Returns 1, or 0 if the session is missing.
  * Atomic because writing a field of a hash that expired meanwhile would create it without a time to live.
@@ -64,10 +64,10 @@ return 1`
 /**
  * Removes a session and leaves a tombstone, which names the call.
  * KEYS: session, record, tombstone. ARGV: seconds to live of the tombstone, a name for this call.
- * Returns 1, or 0 if the session was missing; behind it fields and values of the record that tell in which indexes the
- * session is: they have slots of their own.
+ * Returns 1, or 0 if the session was missing. After it, returns the fields and values of the record that name the
+ * indexes of the session, which have other slots.
  * Atomic because a creation or a patch may run at the same time. A client library sends a command again if the connection
- * breaks before the reply: the tombstone tells such a repetition from another caller, who deleted nothing.
+ * breaks before the reply: the tombstone distinguishes such a repetition from another caller, which deleted nothing.
  */
 const DELETE_SESSION: Script = {
   name: 'anypodDeleteSession',
@@ -91,11 +91,11 @@ return reply`
 };
 
 /**
- * Adds a session to an index, or refreshes its entry there, and drops the entries whose time is over.
- * KEYS: the index. ARGV: seconds that the entry counts, session id.
+ * Adds a session to an index, or refreshes its entry, and removes expired entries.
+ * KEYS: the index. ARGV: seconds that the entry is valid, session id.
  * Returns 1, or the error if Redis is full.
- * Atomic because the times are those of Redis' own clock, on which all pods agree.
- * ZADD comes first because a full Redis refuses only the first write of a script. It still drops entries then.
+ * Atomic because the times are those of Redis' own clock, which all pods share.
+ * ZADD comes first because a full Redis refuses only the first write of a script. Entries are still removed then.
  */
 const INDEX_SESSION: Script = {
   name: 'anypodIndexSession',
@@ -110,11 +110,11 @@ return 1`
 };
 
 /**
- * Reads the application's state: two fields of the session's record, so that it is gone whenever the record is.
+ * Reads the application's state. It is in two fields of the session's record, so that it ends with the record.
  * KEYS: session, record.
  * Returns nothing if the session is missing, else the version, '0' before the first write, and the value if there is one.
- * Redis cuts a list at its first nil, so a state that was removed comes as its version alone.
- * Atomic so that a session that ends meanwhile is not taken for one without a state.
+ * Redis cuts a list at its first nil, so for a removed state only its version is returned.
+ * Atomic so that a session that ends meanwhile does not look like one without a state.
  */
 const GET_STATE: Script = {
   name: 'anypodGetState',
@@ -128,9 +128,9 @@ return kept`
 };
 
 /**
- * Replaces or removes the state. The session's revision stays: pods that hold the record have nothing to learn from it.
- * KEYS: session, record. ARGV: the version that it must have or '', then the value, if any.
- * Returns 1, 0 if it has another version, -1 if the session is missing.
+ * Replaces or removes the state. The session's revision stays: the record that other pods hold is still current.
+ * KEYS: session, record. ARGV: the required version or '', then the value, if any.
+ * Returns 1, 0 if the state has another version, -1 if the session is missing.
  * Atomic because another write, or the end of the session, may come between reading and writing.
  */
 const PUT_STATE: Script = {
@@ -150,10 +150,10 @@ return 1`
 };
 
 /**
- * Reads of a session only what tells who may use it.
+ * Reads only the fields of a session that show who may use it.
  * KEYS: session, record.
- * Returns nothing if the session is missing, or if an eviction policy took its record, else fields and values.
- * Atomic so that a session that ends meanwhile is not taken for one that belongs to nobody.
+ * Returns nothing if the session is missing, or if an eviction policy removed its record, else fields and values.
+ * Atomic so that a session that ends meanwhile does not look like one without an owner.
  */
 const GET_OWNER: Script = {
   name: 'anypodGetOwner',

@@ -29,22 +29,22 @@ import { keepSelf, throughWrappers } from '../../wrappable.js';
 /** Options of {@link RedisSessionStore}. */
 export interface RedisSessionStoreOptions {
   /**
-   * A client of ioredis, iovalkey or node-redis: single, Cluster or Sentinel. It stays yours: configure it, and close it
-   * after the store's users.
+   * A client of ioredis, iovalkey or node-redis: single, Cluster or Sentinel. You configure it, and close it after all
+   * users of the store.
    */
   redis: RedisClient | NodeRedisClient;
-  /** Put before every key. @default 'mcp:session:' */
+  /** The prefix of every key. @default 'mcp:session:' */
   keyPrefix?: string;
   /** Seconds that a session lives without activity. @default 3600 */
   ttlSeconds?: number;
   /**
-   * Replicas that must have the end of a session before it is confirmed (`WAIT`): a DELETE, and `revokeSessions`, then
-   * survive a failover to one of them. If fewer have it within half a second the DELETE is answered 503; the session is
-   * gone from the master all the same. Commands that come after it on the same connection wait as long.
+   * Number of replicas that must have a deletion before it is confirmed (`WAIT`). A DELETE or `revokeSessions` then
+   * survives a failover to one of them. If fewer have it within half a second, the DELETE is answered 503, although the
+   * master has deleted the session. Later commands on the same connection also wait that long.
    * @default 0
    */
   deleteReplicas?: number;
-  /** Called with what happens to sessions, for logs and metrics. Session ids are not in it. @default nothing */
+  /** Called with the events of sessions, for logs and metrics. They contain no session ids. @default nothing */
   onLog?: OnLog;
 }
 
@@ -52,11 +52,11 @@ const buses = new SharedBuses<RedisSessionBus>();
 const TOMBSTONE_SECONDS = 60;
 const WAIT_MS = 500;
 /**
- * The longest time that a session waits for its place in an index: only a node of a Cluster that is down takes as long. It
- * counts towards the deadline of the call, which is a multiple of it.
+ * The longest time that a call waits for an index; only a Cluster node that is down takes that long. It counts towards
+ * the deadline of the call, which is a multiple of it.
  */
 const INDEX_WAIT_MS = 100;
-/** `lastActivity` is kept to the second: refreshing it costs no write of its own. */
+/** `lastActivity` is accurate to a second, so that refreshing it needs no separate write. */
 const ACTIVITY_RESOLUTION_MS = 1000;
 /** A change raises the revision by at most this: 2 ** 30 changes fit in a safe integer. */
 const MAX_RAISE = 2 ** 23;
@@ -64,10 +64,10 @@ const MAX_RAISE = 2 ** 23;
 /**
  * Sessions in Redis 6.2 or later, or Valkey, single or Cluster.
  *
- * A session is two keys. The small one holds the record's revision, and is all that the hot path touches: one `GETEX`
+ * A session has two keys. The small one holds the record's revision. Most requests use only this key: one `GETEX`
  * validates, refreshes the time to live and shows whether the record has changed. The other is a hash with the record,
- * whose single fields change in place. It lives twice as long and is refreshed along the way, so it exists whenever
- * the small one does.
+ * whose single fields change in place. It lives twice as long and is also refreshed, so it exists whenever the small
+ * one does.
  */
 export class RedisSessionStore implements SessionStore {
   readonly ttlSeconds: number;
@@ -136,7 +136,7 @@ export class RedisSessionStore implements SessionStore {
   }
 
   /**
-   * Removes the session, and waits for `deleteReplicas` replicas to have that.
+   * Removes the session, and waits until `deleteReplicas` replicas have the deletion.
    * @returns whether this call removed it
    */
   async deleteSession(sessionId: string): Promise<boolean> {
@@ -216,24 +216,24 @@ export class RedisSessionStore implements SessionStore {
     return this.#bus.bus;
   }
 
-  /** Closes the connection of the bus, unless other stores use it. The client that was handed in stays open. */
+  /** Closes the connection of the bus, unless other stores use it. The client of the options stays open. */
   async close(): Promise<void> {
     await this.#bus?.leave();
   }
 
-  /** Runs a script on the first of the keys of a session: the revision, the record, the tombstone. */
+  /** Runs a script on the first `numberOfKeys` keys of a session: the revision, the record, the tombstone. */
   #onSession(script: Script, sessionId: string, ...args: (string | number)[]): Promise<unknown> {
     const keys = [this.#keys.session(sessionId), this.#keys.record(sessionId), this.#keys.tombstone(sessionId)];
     return this.#database.script(script, keys.slice(0, script.numberOfKeys), ...args);
   }
 
-  /** Runs a script on the first of the keys of a lock: the lock, the queue, its places. */
+  /** Runs a script on the first `numberOfKeys` keys of a lock: the lock, the queue, its places. */
   async #onLock(script: Script, sessionId: string, ...args: (string | number)[]): Promise<boolean> {
     const keys = [this.#keys.lock(sessionId), this.#keys.lockQueue(sessionId), this.#keys.lockPlaces(sessionId)];
     return integerOf(await this.#database.script(script, keys.slice(0, script.numberOfKeys), ...args)) === 1;
   }
 
-  /** WAIT waits for the writes of its connection; the first command makes this the connection of a later write. */
+  /** WAIT covers only writes of its own connection, so EXPIRE, a write after the deletion, is sent on it first. */
   async #untilReplicated(sessionId: string): Promise<void> {
     const [, replicas] = await this.#database.batch(
       ['expire', this.#keys.tombstone(sessionId), TOMBSTONE_SECONDS],
@@ -267,7 +267,7 @@ export class RedisSessionStore implements SessionStore {
     const isUnchanged = known && integerOf(text) === known.revision && Object.keys(hash).length > 0;
     const data = isUnchanged ? known : fromFields(sessionId, text, hash);
     if (!data) {
-      // An eviction policy took the record: no pod can serve the session any more.
+      // An eviction policy removed the record: no pod can serve the session.
       this.#onLog('warn', 'a session is gone because Redis evicted its record: use a noeviction policy');
       return null;
     }
@@ -276,7 +276,7 @@ export class RedisSessionStore implements SessionStore {
     return data;
   }
 
-  /** Refreshes the record and its entries in the indexes, unless a pod has done so not long ago. */
+  /** Refreshes the record and its entries in the indexes, unless a pod did so recently. */
   async #keepRecord(data: SessionData, refreshedMsAgo: number): Promise<void> {
     let now = performance.now();
     if (refreshedMsAgo > (this.ttlSeconds * 1000) / 2) {
@@ -289,8 +289,8 @@ export class RedisSessionStore implements SessionStore {
   }
 
   /**
-   * Resolves when an index is written, so that any pod finds the session from then on. A failure is logged: a session goes
-   * on if Redis is full, or if the index is on a node of a Cluster that is down.
+   * Resolves when an index is written, so that any pod finds the session from then on. A failure is only logged: a session
+   * continues if Redis is full, or if the index is on a Cluster node that is down.
    */
   #indexed(write: Promise<void>): Promise<void> {
     return withDeadline(() => write, INDEX_WAIT_MS).catch((error: Error) =>

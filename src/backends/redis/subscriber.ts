@@ -4,15 +4,15 @@ import type { RedisSubscriber } from './client.js';
 import { redacted } from './redactedErrors.js';
 import { clearTimeout, setTimeout } from '../../timers.js';
 
-/** Between two heartbeats, in milliseconds. */
+/** The time between two heartbeats, in milliseconds. */
 const BEAT_MS = 5000;
-/** How long a connection may leave a heartbeat unanswered before another takes its place. */
+/** Milliseconds that a connection may leave a heartbeat unanswered before it is replaced. */
 const SILENCE_MS = 3000;
-/** While none is answered this grows, so that a server that is slow to let clients in gets the time. */
+/** The limit doubles up to this while no heartbeat is answered, because a server may be slow to accept clients. */
 const MAX_SILENCE_MS = 30_000;
-/** Hash tags of slots that lie evenly apart: a node that serves a sixteenth of a Cluster has one of them. */
+/** Hash tags of evenly spaced slots: a node that serves a sixteenth of a Cluster has one of them. */
 const TAGS = [18, 3, 65, 140, 19, 2, 64, 141, 106, 1, 67, 49, 107, 0, 66, 48];
-/** A reply of Redis that refuses a command. It is a reply all the same. */
+/** A reply of Redis that refuses a command. It still shows that the connection works. */
 const REFUSAL = /^[A-Z]{3,}\b/;
 
 export interface SubscriberOptions {
@@ -20,7 +20,7 @@ export interface SubscriberOptions {
   open: () => RedisSubscriber;
   /** Whether to use the sharded channels of a Cluster. */
   sharded: boolean;
-  /** Put before the channels of the heartbeat. */
+  /** The prefix of the heartbeat channels. */
   prefix: string;
   onMessage: (channel: string, message: string) => void;
   /** Never throws: it is called from listeners of the connection. */
@@ -34,14 +34,14 @@ interface Subscribing {
 }
 
 /**
- * The connection on which a bus subscribes. It only reads, so a peer that is gone without a word (a node that lost power, a
- * forgotten NAT entry) would never be noticed: a heartbeat subscribes to a channel of its own and waits for the reply. A
- * connection that does not reply is replaced by a new one, with all subscriptions.
+ * The connection on which a bus subscribes. It only reads, so it would never notice a peer that disappears without closing
+ * it (a node that lost power, a lost NAT entry). So a heartbeat subscribes to a separate channel and waits for the reply.
+ * A connection that does not reply is replaced by a new one, with all subscriptions.
  */
 export class Subscriber {
   readonly #options: SubscriberOptions;
   readonly #channels = new Set<string>();
-  /** By channel, what waits for its subscription to be in effect. */
+  /** By channel, a promise that settles when the subscription is in effect or has failed. */
   readonly #subscribing = new Map<string, Subscribing>();
   #sharded: boolean;
   #connection: RedisSubscriber;
@@ -57,7 +57,7 @@ export class Subscriber {
     if (!this.#connection.isShared) this.#beatLater(BEAT_MS);
   }
 
-  /** Resolves when the subscription is in effect, whatever happens to the connection until then. */
+  /** Resolves when the subscription is in effect, even if the connection is replaced meanwhile. */
   async subscribe(channel: string): Promise<void> {
     if (!this.#channels.has(channel)) {
       this.#channels.add(channel);
@@ -84,7 +84,7 @@ export class Subscriber {
   #open(): RedisSubscriber {
     const connection = this.#options.open();
     const onMessage = (channel: string, message: string): void => {
-      // One that was replaced may come back to life: its messages have come by the new one, or are late.
+      // A replaced connection may work again: its messages also arrived on the new one, or are late.
       if (connection === this.#connection) this.#options.onMessage(channel, message);
     };
     connection.on('message', onMessage);
@@ -95,7 +95,7 @@ export class Subscriber {
     return connection;
   }
 
-  /** Subscribes on the connection of this moment. */
+  /** Subscribes on the current connection. */
   #send(channel: string): void {
     const connection = this.#connection;
     this.#onChannel(connection, channel, false).then(
@@ -108,12 +108,12 @@ export class Subscriber {
     const subscribing = this.#subscribing.get(channel);
     if (connection !== this.#connection || !subscribing) return;
     this.#subscribing.delete(channel);
-    // After a failure the next caller tries anew.
+    // After a failure the next caller tries again.
     subscribing.promise.catch(() => this.#channels.delete(channel));
     settle(subscribing);
   }
 
-  /** Subscribes or unsubscribes, with a sharded channel if the server can. */
+  /** Subscribes or unsubscribes, with a sharded channel if the server supports it. */
   async #onChannel(connection: RedisSubscriber, channel: string, leave: boolean): Promise<void> {
     try {
       if (this.#sharded) {
@@ -150,7 +150,7 @@ export class Subscriber {
     if (!this.#closed) this.#beatLater(BEAT_MS);
   }
 
-  /** Two channels in turn, because a client library does not send what it thinks is in effect. */
+  /** Uses two channels in turn, because a client library does not send a subscription that it believes is in effect. */
   async #ask(connection: RedisSubscriber): Promise<void> {
     const turn = this.#beats++ % 2;
     const tags = this.#sharded ? TAGS.map(tag => `{${tag}}`) : [''];
@@ -177,7 +177,7 @@ export class Subscriber {
   }
 }
 
-/** A Cluster older than Redis 7 has no sharded channels: there every node passes on what is published. */
+/** Whether the error shows a Cluster before Redis 7: it has no sharded channels, and each node forwards all messages. */
 export function isUnsharded(error: unknown): boolean {
   return /unknown command/i.test((error as Error).message);
 }
@@ -189,7 +189,7 @@ function deferred(): Subscribing {
     resolve = onResolve;
     reject = onReject;
   });
-  // Nobody may be waiting any more.
+  // No caller may be waiting when it rejects.
   promise.catch(() => {});
   return { promise, resolve, reject };
 }

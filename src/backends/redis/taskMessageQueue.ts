@@ -13,24 +13,24 @@ import { keepSelf, throughWrappers } from '../../wrappable.js';
 
 /** The options of a {@link RedisTaskMessageQueue}. */
 export interface RedisTaskMessageQueueOptions {
-  /** A client of ioredis, iovalkey or node-redis: single, Cluster or Sentinel. It stays yours. */
+  /** A client of ioredis, iovalkey or node-redis: single, Cluster or Sentinel. You configure and close it. */
   redis: RedisTaskQueueClient | NodeRedisClient;
-  /** Put before every key. @default 'mcp:session:' */
+  /** The prefix of every key. @default 'mcp:session:' */
   keyPrefix?: string;
-  /** Milliseconds that a queue is kept after a message was put into it. @default 86400000 (24 hours) */
+  /** Milliseconds that a queue is kept after its last message was added. @default 86400000 (24 hours) */
   ttlMs?: number;
-  /** Told when a queue could not be emptied, which nobody waits for. @default nothing */
+  /** Called if a queue could not be emptied, because no caller waits for that. @default nothing */
   onLog?: OnLog;
 }
 
-/** The SDK waits for a queue without a limit of its own. */
+/** The SDK waits for a queue without a time limit. */
 const TASK_TIMEOUT_MS = 10_000;
 /** More messages than a list can hold. */
 const ALL = 4_294_967_295;
 
 /**
- * What tasks have to say to their client until it asks for their result, in Redis 6.2 or later: any pod delivers it, and
- * the answers find their way to the pod that asked.
+ * Queues, in Redis 6.2 or later, of the messages that tasks send before their client requests the result. Any pod
+ * delivers them, and the responses reach the pod that sent the request.
  *
  * A queue belongs to a task of a session, and is empty for any other session.
  */
@@ -75,8 +75,8 @@ export class RedisTaskMessageQueue implements TaskMessageQueue {
   }
 
   /**
-   * Empties the queue. The servers whose requests were in it are told, on whichever pod; those requests are not returned.
-   * Never rejects: the SDK calls it without waiting, and a rejection would end the process.
+   * Empties the queue. The requests in it fail on the servers that sent them, on any pod, and are not returned.
+   * Never rejects: the SDK does not await the call, and a rejection would end the process.
    */
   async dequeueAll(taskId: string, sessionId?: string): Promise<QueuedMessage[]> {
     try {

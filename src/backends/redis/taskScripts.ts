@@ -2,14 +2,14 @@ import type { Script } from './database.js';
 
 /*
  * The Lua scripts of tasks. All keys of a script belong to one session and so to one slot. Times are those of Redis' own
- * clock, so that pods need not agree on theirs. In a script that adds data, the write that a full Redis refuses comes first.
+ * clock, because the clocks of pods differ. In a script that adds data, the write that a full Redis refuses comes first.
  */
 
 const NOW = `
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)`;
 
-/** Lets the task live for `ms` milliseconds from now, and what lists it at least as long. KEYS: task, index, expiries. */
+/** Keeps the task for `ms` milliseconds from now, and its lists at least as long. KEYS: task, index, expiries. */
 const LIVE = `${NOW}
 local function live(taskId, ms)
   redis.call('PEXPIREAT', KEYS[1], now + ms)
@@ -19,7 +19,7 @@ local function live(taskId, ms)
   end
 end`;
 
-/** Takes the tasks that have expired off the index. */
+/** Removes expired tasks from the index. */
 const PRUNE = (index: number, expiries: number): string => `
 for _, taskId in ipairs(redis.call('ZRANGEBYSCORE', KEYS[${expiries}], '-inf', now)) do
   redis.call('ZREM', KEYS[${index}], taskId)
@@ -27,10 +27,10 @@ end
 redis.call('ZREMRANGEBYSCORE', KEYS[${expiries}], '-inf', now)`;
 
 /**
- * Creates a task, last in its session's list.
+ * Creates a task at the end of its session's list.
  * KEYS: task, index, expiries. ARGV: task id, milliseconds to live, then fields and values.
  * Returns 1.
- * Atomic so that no task is without a time to live, or off the list, and no two have the same place.
+ * Atomic so that every task has a time to live and is on the list, and no two tasks have the same place.
  */
 export const CREATE_TASK: Script = {
   name: 'anypodCreateTask',
@@ -44,11 +44,11 @@ return 1`
 };
 
 /**
- * Changes a task that is there and has not ended. The time to live starts anew when the task ends with this, and with
- * every change of a task without limit.
+ * Changes a task that exists and has not ended. The time to live restarts if this change ends the task, and with every
+ * change of a task without limit.
  * KEYS: task, index, expiries. ARGV: task id, then fields and values.
  * Returns '', or the status of a task that has ended, or nil if the task is missing.
- * Atomic because one of two callers that end a task must lose, and a task that expired meanwhile must not come back.
+ * Atomic because only one of two callers may end a task, and a task that expired meanwhile must not be created again.
  */
 export const UPDATE_TASK: Script = {
   name: 'anypodUpdateTask',
@@ -64,10 +64,10 @@ return ''`
 };
 
 /**
- * Reads ids off a session's list, in the order of creation.
- * KEYS: index, expiries. ARGV: the task id to begin after, or '', number of ids at most.
+ * Reads ids from a session's list, in the order of creation.
+ * KEYS: index, expiries. ARGV: the task id to begin after, or '', largest number of ids.
  * Returns the ids, or nil if the task to begin after is not on the list.
- * Atomic so that the place of a task is still its place when the list is read from there.
+ * Atomic so that the place of the task does not change before the list is read.
  */
 export const LIST_TASKS: Script = {
   name: 'anypodListTasks',
@@ -83,10 +83,10 @@ return redis.call('ZRANGE', KEYS[1], first, first + ARGV[2] - 1)`
 };
 
 /**
- * Puts a message at the end of a queue.
- * KEYS: queue. ARGV: the message, milliseconds to live, messages at most or -1.
- * Returns -1, or the number of messages if there is no room.
- * Atomic because two callers may see room for one, and no queue must be without a time to live.
+ * Adds a message to the end of a queue.
+ * KEYS: queue. ARGV: the message, milliseconds to live, largest number of messages or -1.
+ * Returns -1, or the number of messages if the queue is full.
+ * Atomic because two callers may see room for one message, and every queue must have a time to live.
  */
 export const ENQUEUE: Script = {
   name: 'anypodEnqueue',

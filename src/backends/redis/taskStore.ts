@@ -23,32 +23,32 @@ import { keepSelf, throughWrappers } from '../../wrappable.js';
 
 /** The options of a {@link RedisTaskStore}. */
 export interface RedisTaskStoreOptions {
-  /** A client of ioredis, iovalkey or node-redis: single, Cluster or Sentinel. It stays yours. */
+  /** A client of ioredis, iovalkey or node-redis: single, Cluster or Sentinel. You configure and close it. */
   redis: RedisTaskClient | NodeRedisClient;
-  /** Put before every key. @default 'mcp:session:' */
+  /** The prefix of every key. @default 'mcp:session:' */
   keyPrefix?: string;
   /**
-   * The longest time to live, in milliseconds. A task that asks for more gets this. A task without limit (`ttl` is null,
-   * or 0) is kept so long after its last change.
+   * The longest time to live, in milliseconds. A task that requests more gets this. A task without limit (`ttl` is null
+   * or 0) is kept for this time after its last change.
    * @default 86400000 (24 hours)
    */
   maxTtlMs?: number;
 }
 
 const PAGE_SIZE = 10;
-/** The SDK waits for a task store without a limit of its own. */
+/** The SDK waits for a task store without a time limit. */
 const TASK_TIMEOUT_MS = 10_000;
 const TASK_FIELDS = ['status', 'statusMessage', 'lastUpdatedAt', 'fixed'] as const;
 type TaskValues = (string | null)[];
 
 /**
- * The SDK's tasks in Redis 6.2 or later, so that every pod can tell of them. The work of a task stays in the process
- * that began it; when that ends the task keeps its last status until its time to live is over.
+ * The SDK's tasks in Redis 6.2 or later, so that every pod can read them. The work of a task stays in the process that
+ * began it. If that process ends, the task keeps its last status until its time to live is over.
  *
- * A task belongs to the session that created it, and is not there for any other. Without a session id there are the
- * tasks that were created without one, and no others: inside a handler, `extra.taskStore` passes the id.
+ * A task belongs to the session that created it; other sessions do not find it. A call without a session id finds only
+ * tasks that were created without one. Inside a handler, `extra.taskStore` passes the id.
  *
- * The time to live starts with the creation, and anew when the task ends.
+ * The time to live starts when the task is created, and restarts when it ends.
  */
 export class RedisTaskStore implements TaskStore {
   readonly #database: Database;
@@ -129,10 +129,10 @@ export class RedisTaskStore implements TaskStore {
     if (ended) throw statusRefused(taskId, ended, status);
   }
 
-  /** Ten tasks at a time, in the order of their creation. The cursor is the id of the last one that was told. */
+  /** Ten tasks at a time, in the order of creation. The cursor is the id of the last task of the page before. */
   async listTasks(cursor?: string, sessionId?: string): Promise<TaskPage> {
     const keys = [this.#keys.tasks(sessionId), this.#keys.taskExpiries(sessionId)];
-    // One more than a page, to learn whether there is another page.
+    // One more than a page shows whether there is another page.
     const listed = await this.#database.script(LIST_TASKS, keys, cursor ?? '', PAGE_SIZE + 1);
     if (!listed) throw new Error(`Invalid cursor: ${cursor}`);
     const ids = textsOf(listed) as string[];
@@ -144,7 +144,7 @@ export class RedisTaskStore implements TaskStore {
     return { tasks, nextCursor: ids.length > PAGE_SIZE ? page.at(-1) : undefined };
   }
 
-  /** @returns the status of a task that has ended already. @throws where the task is missing */
+  /** @returns the status of a task that has already ended, else ''. @throws if the task is missing */
   async #update(
     taskId: string,
     sessionId: string | undefined,

@@ -1,6 +1,6 @@
-/** Runs pieces of work that have the same key one after the other, within this process. Keys that wait for nothing cost nothing. */
+/** Runs work with the same key one after the other, within this process. A key without pending work uses no memory. */
 export class KeyedQueue {
-  /** The last work of each key. */
+  /** By key, the last work. */
   readonly #last = new Map<string, Promise<unknown>>();
 
   /**

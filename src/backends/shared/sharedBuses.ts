@@ -6,15 +6,15 @@ interface Shared<B> {
 }
 
 /**
- * Buses that the stores on one client have in common. A bus has a connection of its own, and an application may make a
- * store with each transport: that would be a connection for every session.
+ * Buses that all stores on one client share. Each bus opens a connection. An application may create a store for each
+ * transport; without sharing, each session would then have a connection.
  */
 export class SharedBuses<B extends SessionBus & { readonly closed?: boolean }> {
   readonly #byClient = new WeakMap<object, Map<string, Shared<B>>>();
 
   /**
-   * For one store more, until it has left; the last one closes the bus.
-   * @param name - what else tells one bus on the client from another
+   * Adds a store to the bus until it calls `leave`; the last store that leaves closes the bus.
+   * @param name - distinguishes the buses on one client
    */
   join(client: object, name: string, make: () => B): { bus: B; leave: () => Promise<void> } {
     const byName = this.#byClient.get(client) ?? new Map<string, Shared<B>>();

@@ -1,12 +1,12 @@
 type Listener = (message: string) => void;
 
-/** The listeners of this process by topic: what every bus needs on top of its backend. */
+/** The listeners of this process, by topic. Every bus uses it. */
 export class TopicListeners {
-  /** There is a topic for each live session, and nearly every topic has one listener: an array is smaller than a set. */
+  /** Each live session has a topic, and nearly every topic has one listener: an array is smaller than a set. */
   readonly #topics = new Map<string, readonly Listener[]>();
   readonly #onerror: (thrown: unknown) => void;
 
-  /** @param onerror - gets what a listener has thrown, which need not be an Error */
+  /** @param onerror - receives the value that a listener threw, which need not be an Error */
   constructor(onerror: (thrown: unknown) => void = () => {}) {
     this.#onerror = onerror;
   }
@@ -29,9 +29,9 @@ export class TopicListeners {
   }
 
   /**
-   * Gives a message to the listeners of its topic, also to one that another listener removes meanwhile. Never throws:
-   * an error would reach the other listeners' messages, or the connection that has brought the message. A listener that
-   * returns a promise is not awaited; its rejection is reported like an error that is thrown.
+   * Passes a message to the listeners of its topic, even if another listener removes one of them meanwhile. Never throws:
+   * an error would affect the other listeners, or the connection that received the message. If a listener returns a
+   * promise, it is not awaited; a rejection is reported like a thrown error.
    */
   emit(topic: string, message: string): void {
     for (const listener of this.#topics.get(topic) ?? []) {
@@ -52,7 +52,7 @@ export class TopicListeners {
     try {
       this.#onerror(thrown);
     } catch {
-      // There is nobody left to tell.
+      // An error of the error handler cannot be reported.
     }
   }
 }
