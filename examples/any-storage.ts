@@ -1,5 +1,5 @@
 /**
- * Where sessions are kept is the environment's to say, and nothing here changes with it.
+ * The environment selects the storage of sessions; the code does not change.
  *
  *   npx tsx examples/any-storage.ts                                       # a Redis on this machine, or memory
  *   REDIS_URL=redis://user:password@redis:6379 npx tsx examples/any-storage.ts
@@ -38,7 +38,7 @@ server.listen(Number(process.env.PORT ?? 3000), '127.0.0.1', () => {
 
 process.once('SIGTERM', () => void shutDown());
 
-/** The handler first, because it still uses the services. Then nothing is left open, and the process ends by itself. */
+/** Closes the handler first, because it still uses the services. Nothing stays open, so the process ends. */
 async function shutDown(): Promise<void> {
   server.close();
   await handler.close({ drainMs: 10_000 });

@@ -10,8 +10,8 @@ import { createMcpHandler, McpServer, type SessionData, type SessionStore } from
 import { Pool } from 'pg';
 
 /**
- * No index on last_activity: every request writes it, and the sweep is rare. `jsonb` takes no NUL character, so a client
- * that has one in its name cannot open a session; `text` would take it.
+ * No index on last_activity: every request writes it, and the sweep is rare. `jsonb` cannot contain a NUL character, so
+ * a client with one in its name cannot open a session; `text` could contain it.
  */
 const table = `
   create table if not exists mcp_session (
@@ -22,7 +22,7 @@ const table = `
     metadata      jsonb
   )`;
 
-/** All of `pg` that the store uses. */
+/** The part of `pg` that the store uses. */
 interface Database {
   query(text: string, values?: unknown[]): Promise<{ rows: unknown[] }>;
 }
@@ -35,9 +35,9 @@ interface Row {
 }
 
 /**
- * The database's clock alone decides what has expired, so pods need not agree on the time. Session ids come from
- * clients: they are parameters, never text of a query. What fails is thrown on, and the client is told 503; "missing"
- * is only what the database said is not there.
+ * Only the database's clock decides whether a session has expired, so pods need not agree on the time. Session ids come
+ * from clients: they are parameters, never query text. Errors are thrown, and the client gets 503. A session is missing
+ * only if the database answered that it is missing.
  */
 class PostgresSessionStore implements SessionStore {
   readonly ttlSeconds: number;
@@ -48,7 +48,7 @@ class PostgresSessionStore implements SessionStore {
     this.ttlSeconds = ttlSeconds;
   }
 
-  /** Creates the record, or replaces it: a store with these five methods alone is asked for both. */
+  /** Creates or replaces the record: a store with only these five methods must do both. */
   async storeSession(sessionId: string, { initialized, createdAt, metadata }: SessionData): Promise<void> {
     await this.#db.query(
       `insert into mcp_session (session_id, initialized, created_at, last_activity, metadata)
@@ -94,7 +94,7 @@ class PostgresSessionStore implements SessionStore {
     return (await this.getSession(sessionId)) !== null;
   }
 
-  /** Not part of the contract: removes the rows that have expired, which no query finds any more. */
+  /** Not part of the contract: removes expired rows, which no query returns any more. */
   async sweep(): Promise<void> {
     await this.#db.query('delete from mcp_session where last_activity <= now() - make_interval(secs => $1)', [
       this.ttlSeconds
@@ -103,9 +103,9 @@ class PostgresSessionStore implements SessionStore {
 }
 
 const pool = new Pool({ connectionString: process.env.DATABASE_URL, statement_timeout: 2000 });
-// A connection that breaks while idle is replaced; without a listener it would end the process.
+// A connection that breaks while idle is replaced. Without a listener, it would end the process.
 pool.on('error', error => console.error(`PostgreSQL: ${error.message}`));
-// Pods that start together would collide in `create table`: the lock is held until the statements after it are done.
+// Pods that start together would collide in `create table`: the lock is held until the next statements are done.
 await pool.query(`select pg_advisory_xact_lock(hashtext('mcp_session')); ${table}`);
 
 const sessionStore = new PostgresSessionStore(pool, 3600);

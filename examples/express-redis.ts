@@ -1,10 +1,10 @@
 /**
- * Express and several pods: start as many as you like, put any load balancer in front, and stop them as you like.
+ * Express and several pods: start any number, put any load balancer in front, and stop any of them at any time.
  *
  *   PORT=3001 REDIS_URL=redis://127.0.0.1:6379 npx tsx examples/express-redis.ts
  *   PORT=3002 REDIS_URL=redis://127.0.0.1:6379 npx tsx examples/express-redis.ts
  *
- * A session that began on one goes on, on the other: http://127.0.0.1:3001/mcp, http://127.0.0.1:3002/mcp.
+ * A session that began on one pod continues on the other: http://127.0.0.1:3001/mcp, http://127.0.0.1:3002/mcp.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { AddressInfo } from 'node:net';
@@ -22,7 +22,7 @@ const handler = createMcpHandler(createMcpServer, {
 });
 
 const app = express();
-// For the balancer's probe: from SIGTERM on no new client should come here.
+// For the balancer's probe: after SIGTERM, no new client should connect here.
 app.get('/ready', (_, res) => void res.sendStatus(handler.ready ? 200 : 503));
 app.use(express.json({ limit: '4mb' }));
 app.all('/mcp', (req, res) => handler.node(req, res, req.body));
@@ -33,8 +33,8 @@ const listener = app.listen(Number(process.env.PORT ?? 3000), '127.0.0.1', () =>
 process.once('SIGTERM', () => void shutDown());
 
 /**
- * A deploy loses nothing: this pod serves requests until the balancer has noticed, answers what is in flight, and its
- * sessions go on, on the other pods. The listener is closed last: until then the balancer may still send requests here.
+ * A deploy loses nothing. This pod serves requests until the balancer has noticed, and answers those in flight. Its
+ * sessions continue on other pods. The listener closes last: until then the balancer may still send requests here.
  */
 async function shutDown(): Promise<void> {
   await handler.close({ delayMs: Number(process.env.SHUTDOWN_DELAY_MS ?? 5000), drainMs: 10_000 });

@@ -1,6 +1,6 @@
 /**
- * One pod in memory mode: sessions live in this process, as with the stock SDK, but there is no map of transports to
- * write, to sweep and to close.
+ * One pod in memory mode: sessions live in this process, as with the stock SDK, but you need not write, sweep and
+ * close a map of transports.
  *
  *   npx tsx examples/single-pod.ts          # http://127.0.0.1:3000/mcp
  *   PORT=3001 npx tsx examples/single-pod.ts
@@ -11,7 +11,7 @@ import { createMcpHandler, McpServer } from 'mcp-sdk-anypod/server';
 
 const handler = createMcpHandler(
   ({ jsonSchemaValidator }) => {
-    // Called once for each session, so what is kept here is the session's own.
+    // Called once per session, so data kept here belongs to one session.
     let calls = 0;
     const mcp = new McpServer({ name: 'single-pod', version: '1.0.0' }, { jsonSchemaValidator });
     mcp.registerTool('count', { description: 'How often has this session called?' }, () => ({

@@ -1,9 +1,9 @@
 /**
- * Proves a session store of your own with the contract that the stores of this package pass, here with node:test:
+ * Tests your own session store with the contract that the stores of this package pass, here with node:test:
  *
  *   npx tsx --test examples/store-contract.ts
  *
- * jest and vitest do as well: the contract uses nothing of a runner but `describe` and `it`.
+ * It also runs on jest and vitest: the contract uses only `describe` and `it` of a runner.
  */
 import { describe, it } from 'node:test';
 import type { SessionData, SessionStore } from 'mcp-sdk-anypod/server';
@@ -14,7 +14,7 @@ interface Row {
   refreshedAt: number;
 }
 
-/** The five methods over a table; where yours has a database, this has a map. */
+/** The five methods on a map; your store has a database instead. */
 class TableSessionStore implements SessionStore {
   constructor(
     private readonly table: Map<string, Row>,

@@ -5,7 +5,7 @@ import { buffer } from 'node:stream/consumers';
 import { pipeline } from 'node:stream';
 import type { Fleet, Pod } from './fleet.js';
 
-/** Where one request went: to the pod that answered, or 'nobody'. */
+/** The route of one request: the pod that answered, or 'nobody'. */
 export interface Served {
   method: string;
   pod: string;
@@ -13,12 +13,12 @@ export interface Served {
   refusedBy: string[];
 }
 
-/** A load balancer that knows nothing of sessions: the next request goes to the next pod that takes it. */
+/** A load balancer without knowledge of sessions: it sends each request to the next pod that accepts it. */
 export interface Balancer {
   readonly url: URL;
-  /** All requests but those for streams, which the client opens when it likes. */
+  /** All requests except those for streams, which the client opens at any time. */
   readonly served: readonly Served[];
-  /** While a pod is given, everything goes there. */
+  /** If a pod is set, all requests go there. */
   pin(pod: Pod | undefined): void;
   stop(): Promise<void>;
 }
@@ -44,7 +44,7 @@ export async function startBalancer(fleet: Fleet): Promise<Balancer> {
         pipeline(answer, res, () => {});
         return;
       } catch (error) {
-        // Only what no pod has seen may be sent to another.
+        // Only a request that no pod has received may be sent to another pod.
         if ((error as NodeJS.ErrnoException).code !== 'ECONNREFUSED') break;
         way.refusedBy.push(pod.name);
       }
@@ -65,11 +65,11 @@ export async function startBalancer(fleet: Fleet): Promise<Balancer> {
   };
 }
 
-/** @throws what connect() says, where no connection came about */
+/** @throws the error of connect(), if there was no connection */
 async function forward(req: IncomingMessage, body: Buffer, port: number): Promise<IncomingMessage> {
   const { method, url: path, headers } = req;
   const onward = request({ host: '127.0.0.1', port, method, path, headers, agent: false }).end(body);
-  // A pod that dies while it streams fails the request once more, after the answer's head.
+  // If a pod dies while it streams, the request fails a second time, after the head of the answer.
   onward.on('error', () => {});
   const [answer] = (await once(onward, 'response')) as [IncomingMessage];
   return answer;

@@ -8,7 +8,7 @@ import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/
 import { isInitializeRequest } from '@modelcontextprotocol/sdk/types.js';
 import { createWhoAmIServer } from './server.js';
 
-/** What answers HTTP on a pod. */
+/** The HTTP endpoint of a pod. */
 export interface Endpoint {
   handle(req: IncomingMessage, res: ServerResponse): Promise<void>;
   close(): Promise<void>;
@@ -20,7 +20,7 @@ export function anypodEndpoint(pod: string, sessionStore: SessionStore): Endpoin
   return { handle: (req, res) => handler.node(req, res), close: () => handler.close({ drainMs: 1000 }) };
 }
 
-/** The stock SDK, wired as in its examples: the sessions are in a map that this pod alone has. */
+/** The stock SDK, wired as in its examples: the sessions are in a map of this pod only. */
 export function stockEndpoint(pod: string): Endpoint {
   const transports = new Map<string, StreamableHTTPServerTransport>();
 
@@ -55,9 +55,9 @@ export function stockEndpoint(pod: string): Endpoint {
 
 export interface Listener {
   readonly port: number;
-  /** As a deploy ends a pod: no new connections, and what is in flight finishes. */
+  /** Ends like a pod in a deploy: it accepts no new connections and finishes requests in flight. */
   readonly stop: () => Promise<void>;
-  /** As a crash ends a pod: every connection drops, and the endpoint is not told. */
+  /** Ends like a pod in a crash: every connection drops, and the endpoint is not notified. */
   readonly kill: () => Promise<void>;
 }
 

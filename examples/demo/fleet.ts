@@ -7,13 +7,13 @@ export interface Pod {
   readonly name: string;
   readonly port: number;
   stop(): Promise<unknown>;
-  /** Without a goodbye to anyone. @returns how */
+  /** Ends the pod without a shutdown. @returns how */
   kill(): Promise<string>;
 }
 
 export type PodStarter = (name: string) => Promise<Pod>;
 
-/** Pods in this process, each with a port and a handler of its own. All they share is one store. */
+/** Pods in this process, each with its own port and handler. They share only a store. */
 export function podsInThisProcess(stock: boolean): PodStarter {
   const store = new InMemorySessionStore();
   return async name => {
@@ -23,7 +23,7 @@ export function podsInThisProcess(stock: boolean): PodStarter {
   };
 }
 
-/** Pods that are processes, as in production. All they share is Redis. */
+/** Pods that are processes, as in production. They share only Redis. */
 export function podsAsProcesses(redisUrl: string | undefined): PodStarter {
   const script = fileURLToPath(new URL('./pod.ts', import.meta.url));
   return async name => {
@@ -34,7 +34,7 @@ export function podsAsProcesses(redisUrl: string | undefined): PodStarter {
   };
 }
 
-/** The pods that run, as an orchestrator keeps them. Each has a name that no other had before it. */
+/** The running pods, managed as by an orchestrator. Names are never used twice. */
 export class Fleet {
   readonly #start: PodStarter;
   readonly #begun: Promise<Pod>[] = [];
@@ -44,7 +44,7 @@ export class Fleet {
     this.#start = start;
   }
 
-  /** Where the load balancer sends requests. It is not told when one of them crashes. */
+  /** The targets of the load balancer. It is not notified if one of them crashes. */
   get pods(): readonly Pod[] {
     return this.#pods;
   }
@@ -54,7 +54,7 @@ export class Fleet {
     this.#pods.push(...started);
   }
 
-  /** Starts a new pod in the place of one, then ends that one if it still runs. */
+  /** Starts a new pod to replace one, then ends that one if it still runs. */
   async replace(old: Pod): Promise<Pod> {
     const pod = await this.#next();
     this.#pods = this.#pods.map(each => (each === old ? pod : each));
@@ -62,7 +62,7 @@ export class Fleet {
     return pod;
   }
 
-  /** Ends every pod that was ever started. */
+  /** Ends every pod that was started. */
   async stop(): Promise<void> {
     for (const begun of await Promise.allSettled(this.#begun)) {
       if (begun.status === 'fulfilled') await begun.value.kill();

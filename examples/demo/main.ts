@@ -1,11 +1,11 @@
 /**
- * One session, three pods, a round robin that knows nothing of sessions, and the SDK's own client.
+ * One session, three pods, a round robin without knowledge of sessions, and the SDK's own client.
  *
  *   npm run demo                  pods in this process
  *   npm run demo -- --redis       pods as processes, on a private redis-server
  *   npm run demo -- --stock       the same with the stock SDK, to see what fails
  *
- * Ends with 0 only if everything that it claims was observed.
+ * Exits with 0 only if everything that it claims was observed.
  */
 import { spawnSync } from 'node:child_process';
 import { parseArgs } from 'node:util';
@@ -33,9 +33,9 @@ interface Options {
 }
 
 const interrupted = new AbortController();
-// Not once(): a terminal's Ctrl-C comes twice, from the terminal and from tsx, and the second must not kill.
+// Not once(): Ctrl-C in a terminal sends two signals, from the terminal and from tsx. The second must not kill.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => interrupted.abort());
-// Whoever reads the output may go away, as `head` does.
+// The reader of the output may close it, as `head` does.
 process.stdout.on('error', () => interrupted.abort());
 
 try {
@@ -48,7 +48,7 @@ try {
 }
 
 function readOptions(): Options | undefined {
-  // --redis may stand alone, which parseArgs knows only of flags: its URL is a word of its own.
+  // --redis is a flag with an optional URL, which parseArgs does not support: the URL becomes a separate argument.
   const args = process.argv.slice(2).flatMap(arg => (arg.startsWith('--redis=') ? ['--redis', arg.slice(8)] : [arg]));
   const { values, positionals } = parseArgs({
     args,
@@ -61,7 +61,7 @@ function readOptions(): Options | undefined {
   return { stock: values.stock ?? false, redis: values.redis ?? false, redisUrl };
 }
 
-/** @returns whether everything was observed. @throws where it was interrupted; nothing is left running then either */
+/** @returns whether everything was observed. @throws if it was interrupted; nothing is left running then either */
 async function play(options: Options, signal: AbortSignal): Promise<boolean> {
   let redis: RedisServer | undefined;
   let fleet: Fleet | undefined;

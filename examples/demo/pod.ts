@@ -1,4 +1,4 @@
-/** One pod of the demo as a process of its own: main.ts starts these with --redis. */
+/** One pod of the demo as a separate process: main.ts starts these with --redis. */
 import { parseArgs } from 'node:util';
 import { Redis } from 'ioredis';
 import { RedisSessionStore } from 'mcp-sdk-anypod/server';

@@ -1,10 +1,10 @@
 import pc from 'picocolors';
 
-/** One thing that the demo has to observe before it ends well. */
+/** One result that the demo must observe to succeed. */
 export interface Check {
   readonly claim: string;
   observed: boolean;
-  /** What was seen. */
+  /** The observation. */
   seen: string;
 }
 
@@ -20,7 +20,7 @@ export function heading(text: string): void {
   print(`\n${pc.cyan(String(++section))}  ${pc.bold(text)}\n`);
 }
 
-/** What happened on a pod: the call, the pod, the session and the outcome, in columns. */
+/** One event on a pod: the call, the pod, the session and the outcome, in columns. */
 export function row(call: string, pod: string, session: string, outcome: string, bad = false): void {
   const cells = [call, pod, session].map((cell, index) => cell.padEnd(columns[index]!));
   const [what = '', where = '', whose = ''] = cells;

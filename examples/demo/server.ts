@@ -1,16 +1,16 @@
 import { McpServer } from 'mcp-sdk-anypod/server';
 
-/** What `whoami` answers: which pod the call reached, and what the server on that pod knows of its client. */
+/** The answer of `whoami`: the pod that the call reached, and what the server on it knows of its client. */
 export interface WhoAmI {
   pod: string;
-  /** Whether this pod rebuilt the session, rather than opened it. */
+  /** Whether this pod recovered the session instead of opening it. */
   recovered: boolean;
-  /** Name and version. */
+  /** Name and version of the client. */
   client: string;
   capabilities: string[];
 }
 
-/** The demo's MCP server. There is one for each session on each pod that has served it. */
+/** The demo's MCP server. Each pod has one for each session that it has served. */
 export function createWhoAmIServer(pod: string, recovered: boolean): McpServer {
   const mcp = new McpServer({ name: 'whoami', version: '1.0.0' });
   mcp.registerTool('whoami', { description: 'Which pod is this, and what does it know of me?' }, () => {

@@ -3,7 +3,7 @@ import type { Fleet } from './fleet.js';
 import { type Check, heading, note, row } from './screen.js';
 import { type Call, reasonOf, Visitor } from './visitor.js';
 
-/** Plays the scenes in order and ticks what it observes. What it does not get to see stays unticked. */
+/** Plays the scenes in order and ticks the checks that it observes. Other checks stay unticked. */
 export class Story {
   readonly #connects = check('the client connects through the balancer');
   readonly #spreads = check('every pod serves the session');
@@ -116,7 +116,7 @@ export class Story {
     observe(this.#ends, failure === undefined && gone, [...new Set(answers)].join(', '));
   }
 
-  /** Calls until each of these pods has served a call, or it has called often enough to know that they do not. */
+  /** Calls until each of these pods has served a call, or the limit of calls is reached. */
   async #callUntilServedBy(pods: readonly string[], atLeast = pods.length): Promise<Call[]> {
     const calls: Call[] = [];
     while (calls.length < atLeast || (calls.length < 2 * pods.length && !allServed(calls, pods))) {

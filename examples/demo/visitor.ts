@@ -7,17 +7,17 @@ import type { WhoAmI } from './server.js';
 const clientInfo = { name: 'demo', version: '1.2.3' };
 const capabilities = { elicitation: {}, sampling: {} };
 
-/** A call of `whoami`: where it went, and the answer or why there was none. */
+/** A call of `whoami`: its route, and the answer or the error. */
 export interface Call {
   pod: string;
   refusedBy: string[];
   answer?: WhoAmI;
   failure?: string;
-  /** Answered, by that very pod, and its server knows what the client said in the handshake. */
+  /** Whether that pod answered, and its server knows the client's data from the handshake. */
   ok: boolean;
 }
 
-/** The demo's client: the SDK's own, which is told of one address and knows nothing of pods. */
+/** The demo's client: the SDK's own. It knows one address and no pods. */
 export class Visitor {
   readonly #balancer: Balancer;
   readonly #client = new Client(clientInfo, { capabilities });
@@ -29,7 +29,7 @@ export class Visitor {
     this.#transport = new StreamableHTTPClientTransport(balancer.url);
   }
 
-  /** The transport's own, and still there when the transport has dropped it. */
+  /** The transport's session id, kept after the transport has dropped it. */
   get sessionId(): string {
     return (this.#sessionId = this.#transport.sessionId ?? this.#sessionId);
   }
@@ -50,7 +50,7 @@ export class Visitor {
     return { ...outcome, pod, refusedBy, ok: answer !== undefined && answer.pod === pod && knowsVisitor(answer) };
   }
 
-  /** What a pod says to a call in this session when no balancer is between: the HTTP status and the message. */
+  /** The answer of a pod to a call in this session without a balancer: the HTTP status and the message. */
   async askDirectly(pod: Pod): Promise<string> {
     const response = await fetch(`http://127.0.0.1:${pod.port}/mcp`, {
       method: 'POST',
@@ -65,7 +65,7 @@ export class Visitor {
     return `${response.status} ${said ?? response.statusText}`;
   }
 
-  /** Ends the session for good. */
+  /** Deletes the session. */
   async deleteSession(): Promise<void> {
     await this.#transport.terminateSession();
   }
@@ -80,7 +80,7 @@ function knowsVisitor({ client, capabilities: known }: WhoAmI): boolean {
   return client === `${clientInfo.name} ${clientInfo.version}` && known.join() === said;
 }
 
-/** The HTTP status and the JSON-RPC message, where the error of the SDK's client has them. */
+/** The HTTP status and the JSON-RPC message, if the error of the SDK's client has them. */
 export function reasonOf(error: unknown): string {
   const { code, message } = error as { code?: unknown; message: string };
   const said = /"message":"([^"]*)"/.exec(message)?.[1] ?? message.replace('Streamable HTTP error: ', '');

@@ -1,6 +1,6 @@
 /**
- * The SDK's `requireBearerAuth` in front: `PORT=3001 npx tsx examples/frameworks/bearer-auth.ts`. A session belongs to
- * who opened it, on every pod; for anybody else it does not exist.
+ * With the SDK's `requireBearerAuth`: `PORT=3001 npx tsx examples/frameworks/bearer-auth.ts`. A session belongs to the
+ * user that opened it, on every pod. For any other user it does not exist.
  */
 import type { AddressInfo } from 'node:net';
 import express from 'express';
@@ -8,7 +8,7 @@ import { InvalidTokenError } from 'mcp-sdk-anypod/server/auth/errors.js';
 import { requireBearerAuth } from 'mcp-sdk-anypod/server/auth/middleware/bearerAuth.js';
 import { handler, port } from './mcp.js';
 
-/** Yours asks the authorization server, or checks a signature. */
+/** In production, ask the authorization server or check a signature. */
 const clients: Record<string, string> = { 'token-of-ada': 'ada', 'token-of-bob': 'bob' };
 
 const authenticate = requireBearerAuth({

@@ -1,4 +1,4 @@
-/** Express 5: `PORT=3001 npx tsx examples/frameworks/express.ts`. With a shutdown that loses nothing: ../express-redis.ts */
+/** Express 5: `PORT=3001 npx tsx examples/frameworks/express.ts`. For a shutdown without loss: ../express-redis.ts */
 import type { AddressInfo } from 'node:net';
 import express from 'express';
 import { handler, port } from './mcp.js';

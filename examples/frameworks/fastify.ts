@@ -5,7 +5,7 @@ import { handler, port } from './mcp.js';
 
 const app = fastify({ bodyLimit: 4 * 1024 * 1024, forceCloseConnections: true });
 app.all('/mcp', (request, reply) => {
-  // From here on the answer is the handler's: a stream may stay open for as long as its client likes.
+  // From here on, the handler writes the answer: a stream may stay open for as long as its client keeps it.
   reply.hijack();
   return handler.node(request.raw, reply.raw, request.body);
 });

@@ -1,6 +1,6 @@
 /**
- * Hono on Node: `PORT=3001 npx tsx examples/frameworks/hono-node.ts`. The handler is given Node's own objects, which
- * saves the conversion to a Request and back.
+ * Hono on Node: `PORT=3001 npx tsx examples/frameworks/hono-node.ts`. The handler gets Node's own objects, which
+ * avoids the conversion to a Request and back.
  */
 import { type HttpBindings, serve } from '@hono/node-server';
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';

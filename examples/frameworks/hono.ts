@@ -1,5 +1,5 @@
 /**
- * Hono, web-standard: what it exports is what Bun, Deno and workers serve. On Node, see hono-node.ts.
+ * Hono, web-standard: Bun, Deno and workers serve the export of this file. On Node, see hono-node.ts.
  */
 import { Hono } from 'hono';
 import { handler } from './mcp.js';

@@ -1,4 +1,4 @@
-/** What the examples beside this file serve, each with another framework: one server, sessions in Redis. */
+/** The handler that the other examples in this folder serve: one server, sessions in Redis. */
 import { Redis } from 'ioredis';
 import { createMcpHandler, McpServer, RedisSessionStore, type ServerContext } from 'mcp-sdk-anypod/server';
 

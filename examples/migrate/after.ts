@@ -1,12 +1,12 @@
 /**
- * After: the application of before.ts on this package. The map of transports, the session data and the private fields
- * are gone; every pod knows the client, whichever pod it met first, and a deleted session is gone everywhere.
+ * After: the application of before.ts on this package. It no longer needs the map of transports, the session data and
+ * the private fields. Every pod knows the client, whichever pod it met first. A deleted session is gone everywhere.
  *
  *   PORT=3001 REDIS_URL=redis://127.0.0.1:6379 npx tsx examples/migrate/after.ts
  *   PORT=3002 REDIS_URL=redis://127.0.0.1:6379 npx tsx examples/migrate/after.ts
  *
- * Sessions of before.ts are not taken over, because their handshake was never kept: their clients are answered 404
- * once, and start a new session.
+ * Sessions of before.ts are not migrated, because their handshake was never stored: their clients get a 404 once,
+ * and start a new session.
  */
 import type { AddressInfo } from 'node:net';
 import express from 'express';

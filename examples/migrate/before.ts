@@ -1,15 +1,15 @@
 /**
- * Before: sessions on several pods by hand, as people do on the stock SDK. Compare with after.ts.
+ * Before: sessions on several pods, written by hand on the stock SDK, as is common. Compare with after.ts.
  *
  *   PORT=3001 REDIS_URL=redis://127.0.0.1:6379 npx tsx examples/migrate/before.ts
  *   PORT=3002 REDIS_URL=redis://127.0.0.1:6379 npx tsx examples/migrate/before.ts
  *
- * A pod that has not seen a session builds a new transport and sets its private fields as if it had. It works for a
- * call of a tool, and only for that:
- * - The server behind it was never initialized. It greets a stranger: the client's name and capabilities are unknown,
- *   so elicitation and sampling are refused; the log level and the subscriptions are gone.
- * - The fields are private, and have moved before: setting them where they used to be changes nothing, or throws.
- * - A session that is deleted on one pod lives on in the maps of the others.
+ * A pod without the session builds a new transport and sets its private fields as if it had the session. This works for
+ * tool calls only:
+ * - The server of that transport was never initialized. It does not know the client's name and capabilities,
+ *   so elicitation and sampling are refused. The log level and the subscriptions are lost.
+ * - The fields are private, and have moved before. Setting the old ones has no effect, or throws.
+ * - A session that is deleted on one pod stays in the maps of the others.
  */
 import { randomUUID } from 'node:crypto';
 import type { AddressInfo } from 'node:net';

@@ -1,6 +1,6 @@
 /**
- * A map of transports, as the SDK's examples have it, on a shared store. `createMcpHandler` does the same, and also
- * forgets idle sessions, limits their number and drains them: prefer it (after.ts) if you have no reason for a map.
+ * A map of transports, as in the SDK's examples, on a shared store. `createMcpHandler` does the same, and also
+ * evicts idle sessions, limits their number and drains them: prefer it (after.ts) unless you need a map.
  *
  *   PORT=3001 REDIS_URL=redis://127.0.0.1:6379 npx tsx examples/migrate/hand-wired.ts
  *   PORT=3002 REDIS_URL=redis://127.0.0.1:6379 npx tsx examples/migrate/hand-wired.ts
@@ -23,13 +23,13 @@ let recoveries = 0;
 
 app.all('/mcp', async (req, res) => {
   const sessionId = req.get('mcp-session-id');
-  // In the map before the first await, so that all requests of a session share one transport and one recovery.
+  // Added to the map before the first await, so that all requests of a session share one transport and one recovery.
   const known = sessionId === undefined ? undefined : transports.get(sessionId);
   const connecting = known ?? connect();
   if (sessionId !== undefined) transports.set(sessionId, connecting);
   const transport = await connecting;
   await transport.handleRequest(req, res, req.body);
-  // The session that the client named is not served here after all: it does not exist, or a new one was opened.
+  // The session that the client named is not served here: it does not exist, or a new one was opened.
   if (transport.sessionId !== sessionId && sessionId !== undefined) transports.delete(sessionId);
   if (transport.sessionId === undefined) await transport.close();
 });

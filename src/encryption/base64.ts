@@ -1,4 +1,4 @@
-/** Characters that one call takes as arguments, far below every engine's limit. */
+/** Characters passed as arguments in one call, far below every engine's limit. */
 const CHUNK = 8192;
 
 /** RFC 4648 section 5, without padding. */
@@ -10,7 +10,7 @@ export function toBase64Url(bytes: Uint8Array): string {
   return btoa(binary).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '');
 }
 
-/** Reads base64 in either alphabet, padded or not. @throws DOMException where it is none */
+/** Reads base64 in either alphabet, padded or not. @throws DOMException if it is not base64 */
 export function fromBase64(text: string): Uint8Array<ArrayBuffer> {
   const binary = atob(text.replaceAll('-', '+').replaceAll('_', '/'));
   // A loop: `Uint8Array.from` with a function is a hundred times slower.

@@ -4,7 +4,7 @@ import { fromBase64, toBase64Url } from './base64.js';
 
 /**
  * A key of 32 random bytes, as bytes or in base64 (`openssl rand -base64 32`), with or without a name of your own.
- * The name stands in clear beside everything that the key has sealed; without one it is derived from the key.
+ * The name is stored in clear with everything that the key has sealed. Without one, it is derived from the key.
  */
 export type EncryptionKey = Uint8Array | string | NamedEncryptionKey;
 
@@ -17,7 +17,7 @@ export interface NamedEncryptionKey {
 }
 
 const KEY_BYTES = 32;
-/** NIST SP 800-38D section 8.2: what GCM is made for. */
+/** NIST SP 800-38D section 8.2: the nonce length that GCM is designed for. */
 const NONCE_BYTES = 12;
 const KEY_ID = /^[A-Za-z0-9_-]{1,64}$/;
 /** `sealed:v1:<key id>:<nonce, ciphertext and tag in base64url>` */
@@ -25,9 +25,9 @@ const SEALED_TEXT = /^sealed:v1:([A-Za-z0-9_-]{1,64}):([A-Za-z0-9_-]+)$/;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-/** What is derived from one key (HKDF, RFC 5869): each use has a key of its own. */
+/** Keys derived from one key (HKDF, RFC 5869): each use has its own key. */
 interface DerivedKeys {
-  /** Every name that the key answers to; the first is written. */
+  /** All names of the key; the first one is written. */
   ids: string[];
   /** Seals with a random nonce. */
   random: CryptoKey;
@@ -36,14 +36,14 @@ interface DerivedKeys {
   nonce: CryptoKey;
 }
 
-/** Whether a text was written by a {@link Keyring}, by its form. */
+/** Whether a text has the form that a {@link Keyring} writes. */
 export function isSealed(text: string): boolean {
   return SEALED_TEXT.test(text);
 }
 
 /**
- * AES-256-GCM with a list of keys: the first one seals, each one opens. The `context` of a sealed text says what it is
- * and of which session; it is authenticated and not kept, so that a text opens only where it was put.
+ * AES-256-GCM with a list of keys: the first one seals, each one opens. The `context` of a sealed text names its
+ * purpose and session. It is authenticated and not stored, so a text opens only in the place for which it was sealed.
  */
 export class Keyring {
   readonly #keys: Promise<DerivedKeys[]>;
@@ -53,15 +53,15 @@ export class Keyring {
     this.#keys = Promise.all(parseKeys(keys).map(derive));
   }
 
-  /** Never the same twice. */
+  /** Returns a different text on each call. */
   async seal(text: string, context: string): Promise<string> {
     const [key] = await this.#keys;
     return encrypt(key!, key!.random, crypto.getRandomValues(new Uint8Array(NONCE_BYTES)), text, context);
   }
 
   /**
-   * The same text for the same text and context, one for each key, that of the first key in front: what can be looked
-   * up. The nonce is an HMAC of what it seals, so that two texts share one no more often than random ones would.
+   * Returns the same text for the same text and context, one for each key, the first key first. It can be looked up.
+   * The nonce is an HMAC of the sealed input, so two inputs share a nonce no more often than with random nonces.
    */
   async sealSame(text: string, context: string): Promise<[string, ...string[]]> {
     const sealed = (await this.#keys).map(async key => {
@@ -71,12 +71,12 @@ export class Keyring {
     return Promise.all(sealed) as Promise<[string, ...string[]]>;
   }
 
-  /** @throws SessionRecordUnreadableError where it was sealed with another key, for another context, or changed since */
+  /** @throws SessionRecordUnreadableError if it was sealed with another key, for another context, or was changed */
   async open(sealed: string, context: string): Promise<string> {
     return this.#open(sealed, context, 'random');
   }
 
-  /** Opens what {@link sealSame} has sealed. @throws SessionRecordUnreadableError as `open` */
+  /** Opens a text sealed by {@link sealSame}. @throws SessionRecordUnreadableError as `open` */
   async openSame(sealed: string, context: string): Promise<string> {
     return this.#open(sealed, context, 'same');
   }
@@ -169,12 +169,12 @@ async function derivation({ bytes }: ParsedKey): Promise<(use: string, length: n
   };
 }
 
-/** What signs messages between pods, and the name under which others find the key. */
+/** The key that signs messages between pods, and the name by which other pods find it. */
 export async function signingKey(parsed: ParsedKey): Promise<{ id: string; key: CryptoKey }> {
   const bits = await derivation(parsed);
   const hmac = { name: 'HMAC', hash: 'SHA-256' };
   const key = await crypto.subtle.importKey('raw', await bits('bus', KEY_BYTES), hmac, false, ['sign', 'verify']);
-  // Derived, so that the same key has one name whether it was given with one or without.
+  // Derived, so that a key has the same name whether or not it was given one.
   return { id: toBase64Url(new Uint8Array(await bits('id', 6))), key };
 }
 

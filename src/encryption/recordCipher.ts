@@ -2,21 +2,21 @@ import { SessionRecordUnreadableError } from '../errors.js';
 import type { McpSessionState, SessionData, SessionFilter, SessionOwner, SessionPatch } from '../ports/sessionStore.js';
 import { isSealed, type Keyring } from './keyring.js';
 
-/** The key in a record's metadata under which the sealed rest of it stands. */
+/** The key in a record's metadata that contains the sealed rest of the metadata. */
 const SEALED = 'anypodSealed';
 
 export interface CipherRules {
-  /** Nothing is sealed on the way in. */
+  /** Nothing is sealed on write. */
   writePlaintext: boolean;
-  /** What was never sealed is given back as it is, instead of being refused. */
+  /** Unsealed values are returned unchanged instead of being refused. */
   readPlaintext: boolean;
 }
 
 /**
- * Seals what a store is given and opens what it gives back. Stores change and index single fields of a record, so these
- * are sealed one by one: protocol version and log level at random, principal and subscriptions so that equal ones
- * stay equal. The rest of the metadata is one text. That text also has the principal, so that nobody who can
- * write to the store makes a session someone else's by changing, or removing, the one that is indexed.
+ * Seals records before a store gets them, and opens the records it returns. Stores change and index single fields, so
+ * these are sealed one by one: protocol version and log level at random, principal and subscriptions so that equal
+ * values stay equal. The rest of the metadata is one text. It also contains the principal, so that an attacker with
+ * write access cannot change the owner of a session by changing, or removing, the indexed principal.
  */
 export class RecordCipher {
   readonly #keyring: Keyring;
@@ -67,8 +67,8 @@ export class RecordCipher {
   }
 
   /**
-   * Opens what is beside the sealed rest of a record. Only the sealed rest is proof: to whom this says that a session is
-   * theirs, {@link openRecord} has the last word.
+   * Opens the owner fields, which are stored outside the sealed rest of a record. Only the sealed rest is proof:
+   * if these fields match a caller, {@link openRecord} still decides.
    */
   async openOwner({ principal, namespace }: SessionOwner): Promise<SessionOwner> {
     const open = async (field: keyof SessionOwner, text: string | undefined): Promise<string | undefined> =>
@@ -77,7 +77,7 @@ export class RecordCipher {
     return { principal: who, namespace: where };
   }
 
-  /** The patches that together do what this one does: a URI may be stored under any of the keys, or in clear. */
+  /** The sealed patches that replace this one: a URI may be stored under any of the keys, or in clear. */
   async sealPatch(sessionId: string, patch: SessionPatch): Promise<[SessionPatch, ...SessionPatch[]]> {
     const { protocolVersion, logLevel, subscribe, unsubscribe, serverName, ...rest } = patch;
     const sealed: SessionPatch = {
@@ -90,7 +90,7 @@ export class RecordCipher {
     return [{ ...sealed, unsubscribe: first! }, ...others.map(name => ({ unsubscribe: name }))];
   }
 
-  /** The filters that together find what this one finds. */
+  /** The sealed filters that together replace this one. */
   async sealFilter({ subscribedTo, principal, ...rest }: SessionFilter): Promise<SessionFilter[]> {
     if (subscribedTo !== undefined) {
       return (await this.#namesOf('subscription', subscribedTo)).map(name => ({ ...rest, subscribedTo: name }));
@@ -129,7 +129,7 @@ export class RecordCipher {
     return (JSON.parse(text) as Pick<SessionData, 'metadata'>).metadata;
   }
 
-  /** A URI may be there twice, sealed with two keys. */
+  /** A URI may be stored twice, sealed with two keys. */
   async #openSubscriptions(subscriptions: string[]): Promise<string[]> {
     return [...new Set(await Promise.all(subscriptions.map(uri => this.#openIndexed('subscription', uri))))];
   }
@@ -142,7 +142,7 @@ export class RecordCipher {
     return this.#rules.writePlaintext ? text : (await this.#keyring.sealSame(text, contextOf(field)))[0];
   }
 
-  /** Every form in which a store may have an indexed text, the one that is written now in front. */
+  /** Every form in which a store may have an indexed text, the currently written form first. */
   async #namesOf(field: string, text: string): Promise<string[]> {
     const sealed = await this.#keyring.sealSame(text, contextOf(field));
     if (this.#rules.writePlaintext) return [text, ...sealed];
@@ -155,7 +155,7 @@ export class RecordCipher {
   }
 }
 
-/** What a sealed text is bound to. Without a session it can be compared across sessions. */
+/** The context of a sealed text. Without a session id, texts can be compared across sessions. */
 function contextOf(field: string, sessionId?: string): string {
   return sessionId === undefined ? field : `${field}\0${sessionId}`;
 }

@@ -12,17 +12,17 @@ import { RecordCipher } from './recordCipher.js';
 
 /** The options of {@link encryptSessionStore}. */
 export interface EncryptSessionStoreOptions {
-  /** The first key seals, each one opens: to rotate, put a new one in front and drop the old one when its sessions are gone. */
+  /** The first key seals, all open. To rotate, add a new one in front; remove the old one after its last session. */
   keys: readonly EncryptionKey[];
   /**
-   * Whether what was stored before encryption is read as it is. `false` refuses it as unreadable, so that nobody who
-   * can write to the backend slips in a record in clear: for when the last of those sessions is gone.
+   * Whether records stored before encryption are read unchanged. `false` refuses them as unreadable, so that an
+   * attacker with write access cannot insert an unencrypted record: set it when the last of those sessions is gone.
    * @default true
    */
   readPlaintext?: boolean;
   /**
-   * Opens what is sealed and seals nothing: the first step of switching encryption on, or the first of switching it off,
-   * while pods that do not have the keys still serve.
+   * Opens sealed records and seals nothing: the first step of switching encryption on, or the first of switching it
+   * off, while pods without the keys still serve.
    * @default false
    */
   writePlaintext?: boolean;
@@ -31,15 +31,15 @@ export interface EncryptSessionStoreOptions {
 /**
  * A session store that keeps its records encrypted (AES-256-GCM, by WebCrypto, so in every runtime) in `store`: metadata
  * with the client's handshake, protocol version, log level, principal, subscriptions, and the application's state. It
- * has the optional methods that `store` has, and costs as many round trips, but for unsubscribing and for looking up a
- * resource's or a principal's sessions, which ask once for each key.
+ * has the optional methods that `store` has. It needs as many round trips, except for unsubscribing and for finding the
+ * sessions of a resource or a principal, which take one query per key.
  *
- * In clear stay the session's id, the three times and flags of `SessionData`, the ids of the keys, and lengths. A
- * principal and a subscribed URI are sealed to the same text wherever they occur: who reads the backend sees which
- * sessions share one, not which it is. Everything else is bound to its session and opens nowhere else; it is not bound
- * to a time, so who can write to the backend can put back what stood there before.
+ * Not encrypted: the session's id, the three times and flags of `SessionData`, the ids of the keys, and lengths. A
+ * principal and a subscribed URI are sealed to the same text everywhere: a reader of the backend sees which sessions
+ * share one, but not its value. Everything else is bound to its session and opens nowhere else. It is not bound to a
+ * time, so an attacker with write access to the backend can replay an older record.
  *
- * What was sealed with an unknown key or was changed is a `SessionRecordUnreadableError`: never missing.
+ * A record that was changed or sealed with an unknown key is a `SessionRecordUnreadableError`: never missing.
  * @throws InvalidOptionError
  */
 export function encryptSessionStore(store: SessionStore, options: EncryptSessionStoreOptions): SessionStore {
@@ -73,15 +73,15 @@ const DECOY: SessionData = {
 };
 
 /**
- * Opening takes time: with what this returns, a missing session takes as long as one that belongs to somebody else.
- * @returns a sealed record of no session, made when it is first needed
+ * Opening takes time. Opening this record for a missing session takes as long as for a session of another principal.
+ * @returns a sealed record without a session, created on first use
  */
 function decoyOf(cipher: RecordCipher): () => Promise<SessionData> {
   let decoy: Promise<SessionData> | undefined;
   return () => (decoy ??= cipher.sealRecord(DECOY.sessionId, DECOY));
 }
 
-/** Each id once, though a principal may be sealed in several ways while keys are rotated. */
+/** Returns each id once, although a principal may be sealed in several ways while keys are rotated. */
 async function* listSealed(
   store: Required<SessionStore>,
   cipher: RecordCipher,
@@ -98,11 +98,11 @@ async function* listSealed(
   }
 }
 
-/** Every method of the port; one that is new in the port does not compile until it is decided what it seals. */
+/** Every method of the port. A new method of the port does not compile until it is added here. */
 function sealing(store: Required<SessionStore>, cipher: RecordCipher): Required<SessionStore> {
   /**
-   * By an opened record, the sealed one that the store gave: it is what the store is asked about again. A store may
-   * write parts of the record that it is shown, so it never sees an opened one.
+   * Maps an opened record to the sealed one from the store, which later calls pass back. A store may write parts of a
+   * record that it is given, so it never gets an opened one.
    */
   const sealedOf = new WeakMap<SessionData, SessionData>();
 
@@ -168,7 +168,7 @@ function sealing(store: Required<SessionStore>, cipher: RecordCipher): Required<
   };
 }
 
-/** Callers tell by a method's presence what a store can do. */
+/** Callers check for a method to learn whether a store supports it. */
 function onlyWhatIsIn(store: SessionStore, sealing: Required<SessionStore>): SessionStore {
   const entries = Object.entries(sealing).filter(([name]) => store[name as keyof SessionStore] !== undefined);
   return Object.fromEntries(entries) as unknown as SessionStore;

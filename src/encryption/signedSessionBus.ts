@@ -9,26 +9,26 @@ import { keepSelf, throughWrappers } from '../wrappable.js';
 
 /** The options of {@link signSessionBus}. */
 export interface SignSessionBusOptions {
-  /** The first key signs, each one verifies: rotate them as those of `encryptSessionStore`. They may be the same keys. */
+  /** The first key signs, each one verifies. Rotate as for `encryptSessionStore`. They may be the same keys. */
   keys: readonly EncryptionKey[];
   /**
-   * Whether messages without a signature are heard: while pods that do not sign still serve.
+   * Whether messages without a signature are accepted: while pods that do not sign still serve.
    * @default false: they are dropped and reported
    */
   acceptUnsigned?: boolean;
   /**
-   * Sends without a signature and verifies what has one: while pods that do not know signatures still serve.
+   * Sends without a signature and verifies signed messages: while pods that do not know signatures still serve.
    * @default false
    */
   sendUnsigned?: boolean;
   /**
-   * Whether the names under which the backend sees the messages of a session have a fingerprint of the session's id
-   * (SHA-256) in place of the id, which whoever may list channels could use. While `acceptUnsigned` is set, messages under
-   * the old names are heard as well; while `sendUnsigned` is set, they are sent under the old names.
+   * Whether topic names contain a fingerprint of the session id (SHA-256) in place of the id. An id could be used by
+   * anyone who may list the channels of the backend. While `acceptUnsigned` is set, messages under the old names are
+   * received as well; while `sendUnsigned` is set, messages are sent under the old names.
    * @default false
    */
   hideSessionIds?: boolean;
-  /** Told of every message that is dropped, and of what a listener throws. What it throws itself is ignored. @default nothing */
+  /** Receives every dropped message and every error of a listener. Its own errors are ignored. @default nothing */
   onerror?: (error: Error) => void;
 }
 
@@ -36,17 +36,17 @@ type Signer = Awaited<ReturnType<typeof signingKey>>;
 
 /** `signed:v1:<key id>:<HMAC in base64url>:<message>` */
 const SIGNED_TEXT = /^signed:v1:([A-Za-z0-9_-]{1,64}):([A-Za-z0-9_-]{43}):/;
-/** A topic with the id of a session in it. */
+/** A topic that contains a session id. */
 const SESSION_TOPIC = /^(session:)(.+)$/s;
 const encoder = new TextEncoder();
 
 /**
- * A bus that signs each message between pods (HMAC-SHA-256 by WebCrypto, so in every runtime) and drops what no key has
- * signed, so that whoever may publish on the backend can neither end sessions nor answer a server's questions. A signature
- * is bound to its topic, and so to its session.
+ * A bus that signs each message between pods (HMAC-SHA-256 by WebCrypto, so in every runtime) and drops messages that
+ * no key has signed. So an attacker who may publish on the backend can neither end sessions nor answer a server's
+ * requests. A signature is bound to its topic, and so to its session.
  *
- * It does not hide messages, hides session ids if it is asked to (`hideSessionIds`), and it does not stop a third party who can also read the backend from publishing a message a
- * second time on the same topic. Costs no round trip.
+ * It does not hide messages. It hides session ids only with `hideSessionIds`. It does not stop an attacker who can also
+ * read the backend from publishing a message a second time on the same topic. It adds no round trip.
  * @param bus - closed by `close`
  * @throws InvalidOptionError
  */
@@ -64,7 +64,7 @@ class SignedSessionBus implements SessionBus {
   readonly #bus: SessionBus;
   readonly #signers: Promise<Signer[]>;
   readonly #options: SignSessionBusOptions;
-  /** Signing takes a while, and messages leave in the order in which they were published. */
+  /** Signing is asynchronous; messages are sent in the order in which they were published. */
   #lastSigned: Promise<unknown> = Promise.resolve();
 
   static {
@@ -100,7 +100,7 @@ class SignedSessionBus implements SessionBus {
     throw failed.reason;
   }
 
-  /** What the bus calls a topic. */
+  /** The name of a topic on the bus. */
   async #nameOf(topic: string): Promise<string> {
     const [, kind, sessionId] = SESSION_TOPIC.exec(topic) ?? [];
     if (!this.#options.hideSessionIds || sessionId === undefined) return topic;
@@ -112,7 +112,7 @@ class SignedSessionBus implements SessionBus {
     let lastHeard: Promise<void> | undefined;
     return text => {
       const verifying = this.#verified(topic, text);
-      // Verifying takes a while, and messages are heard in the order in which they arrived.
+      // Verifying is asynchronous; messages are delivered in the order in which they arrived.
       const heard: Promise<void> = (lastHeard ?? Promise.resolve())
         .then(() => verifying)
         .then(message => {
@@ -159,7 +159,7 @@ class SignedSessionBus implements SessionBus {
   }
 }
 
-/** The length keeps a topic and a message apart whatever characters they have. */
+/** The length separates topic and message, whatever characters they contain. */
 function signedBytes(topic: string, message: string): Uint8Array<ArrayBuffer> {
   return encoder.encode(`${topic.length}:${topic}${message}`);
 }

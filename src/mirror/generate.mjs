@@ -2,9 +2,9 @@
  * Writes the mirror: one module for every public module of the SDK, under its path in the SDK, so that this package can
  * be installed under the SDK's name. `npm run build` runs it after the compiler; it is not part of the package.
  *
- *   dist/{esm,cjs}/sdk/**   what the wildcards of `exports` in package.json lead to
+ *   dist/{esm,cjs}/sdk/**   the targets of the wildcards of `exports` in package.json
  *
- * A module that this package replaces leads to its own code, any other to the SDK's: the same objects, not copies.
+ * A replaced module exports this package's code. Any other exports the SDK's: the same objects, not copies.
  */
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
@@ -14,14 +14,14 @@ const root = join(dirname(fileURLToPath(import.meta.url)), '../..');
 const sdkRoot = join(root, 'node_modules/mcp-sdk-upstream');
 const sdk = JSON.parse(readFileSync(join(sdkRoot, 'package.json'), 'utf8'));
 
-/** What stands in for a module of the SDK, as a path in src. */
+/** The replacements of modules of the SDK, as paths in src. */
 const replaced = {
   'server/index.js': 'server/index.js',
   'server/streamableHttp.js': 'server/streamableHttp.js',
   'server/webStandardStreamableHttp.js': 'server/webStandardStreamableHttp.js'
 };
 
-/** Names that `exports` of the SDK gives to modules, for resolvers that know files and folders only (`typesVersions`). */
+/** Module names from `exports` of the SDK, for resolvers that know files and folders only (`typesVersions`). */
 const aliases = {
   'validation/ajv.js': 'validation/ajv-provider.js',
   'validation/cfworker.js': 'validation/cfworker-provider.js'
@@ -40,7 +40,7 @@ for (const format of ['esm', 'cjs']) {
 }
 writeFileSync(join(root, 'dist/cjs/package.json'), `${JSON.stringify({ type: 'commonjs' })}\n`);
 
-/** The paths of all modules but the examples, `client/index.js` and so on. */
+/** The paths of all modules except the examples, `client/index.js` and so on. */
 function sdkModules(format) {
   return readdirSync(join(sdkRoot, 'dist', format), { recursive: true })
     .map(path => path.replaceAll('\\', '/'))

@@ -1,15 +1,15 @@
 import type { Content } from './versionedFile.js';
 
-/** Somebody who holds a session's lock, or waits for it. */
+/** A holder of a session's lock, or a waiter for it. */
 export interface Contender {
   readonly token: string;
-  /** When the lease ends, or the place in the queue: epoch milliseconds. */
+  /** When the lease, or the place in the queue, expires: epoch milliseconds. */
   readonly until: number;
-  /** A place at the front is no lock yet: who waits there may have died. */
+  /** The first waiter does not hold the lock yet: its process may have died. */
   readonly holds: boolean;
 }
 
-/** Those who hold the lock or wait for it, in the order of their coming. */
+/** The holder and the waiters, in the order of arrival. */
 export type Queue = readonly Contender[];
 
 export function current(content: Content | undefined, now: number): Queue {
@@ -20,7 +20,7 @@ export function holder(queue: Queue): string | undefined {
   return queue[0]?.holds ? queue[0].token : undefined;
 }
 
-/** With a place for the token, at the end where it had none; at the front it holds the lock from now on. */
+/** Adds the token at the end if it has no place. If the token is first, it holds the lock from now on. */
 export function enter(queue: Queue, token: string, until: number): Queue {
   const known = queue.some(contender => contender.token === token);
   const places = known ? queue : [...queue, { token, until, holds: false }];

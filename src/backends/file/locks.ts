@@ -4,7 +4,7 @@ import { ABANDONED_MS, Sweeper } from './sweeper.js';
 import { VersionedFile } from './versionedFile.js';
 import { Date } from '../../timers.js';
 
-/** The locks of sessions: a queue for each, in a file. A lease is by the clock of the host, which its processes share. */
+/** The locks of sessions: one queue file each. Leases use the clock of the host, which its processes share. */
 export class FileLocks {
   readonly #directory: StoreDirectory;
   readonly #onSetAside: (path: string) => void;
@@ -38,7 +38,7 @@ export class FileLocks {
     return this.#sweeper.close();
   }
 
-  /** @returns the queue as it is from now on */
+  /** @returns the new queue */
   #change(sessionId: string, change: (queue: Queue, now: number) => Queue): Promise<Queue> {
     return this.#directory.within('locks', sessionId, path =>
       this.#file(path).update(version => {
@@ -56,7 +56,7 @@ export class FileLocks {
     return queue !== undefined && queue.touchedAt < before && current(queue.content, before).length === 0;
   }
 
-  /** Not durable: who held a lock when the power failed is gone with it. */
+  /** Not durable: a power failure also ends the holder of the lock. */
   #file(path: string): VersionedFile {
     const options = { durable: false, isValid: isQueue, onSetAside: this.#onSetAside };
     return new VersionedFile(this.#directory.modules, path, 'queue', options);

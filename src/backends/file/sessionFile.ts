@@ -3,10 +3,10 @@ import type { SessionData, SessionStateEntry } from '../../ports/sessionStore.js
 import type { Content, Version } from './versionedFile.js';
 import { Date } from '../../timers.js';
 
-/** How long a deleted session's id stays refused, so that a write that raced the deletion brings nothing back. */
+/** How long a deleted session's id stays refused, so that a write concurrent with the deletion does not restore it. */
 export const TOMBSTONE_MS = 60_000;
 
-/** What is in the file of a session: its record, or the fact that it was deleted. */
+/** The content of a session's file: its record, or a note that it was deleted. */
 export type SessionContent = (
   { session: SessionData; /** Tells sessions with the same id apart. */ incarnation: string } | { deletedAt: number }
 ) &
@@ -34,7 +34,7 @@ export function isExpired({ touchedAt }: Version, ttlSeconds: number, now = Date
 }
 
 /**
- * The session that a version is of; undefined where it is none, or not any more.
+ * The session in a version; undefined if it has none, or no longer.
  * @throws SessionRecordUnreadableError
  */
 export function liveSession(
@@ -55,15 +55,15 @@ export function liveSession(
   return { version, incarnation, data: { ...session, lastActivity, revision: version.number } };
 }
 
-/** Whether a session may be created where this is the newest version. */
+/** Whether a session may be created if this is the newest version. */
 export function isFree(version: Version | undefined, sessionId: string, ttlSeconds: number): boolean {
   if (liveSession(version, sessionId, ttlSeconds)) return false;
   return !version || !isTombstone(version) || isExpired(version, TOMBSTONE_MS / 1000);
 }
 
-/** Whether nothing of the session will be asked for any more, give or take what a slow process is still about to do. */
+/** Whether the session is no longer needed, with a margin for writes of a slow process. */
 export function isSessionOver(version: Version | undefined, ttlSeconds: number): boolean {
-  // What cannot be read waits for somebody to look into it.
+  // An unreadable file is kept for an operator to examine.
   if (!version?.content) return false;
   const seconds = isTombstone(version) ? 0 : ttlSeconds;
   return isExpired(version, seconds + TOMBSTONE_MS / 1000);
@@ -73,7 +73,7 @@ function isTombstone(version: Version): boolean {
   return version.content?.deletedAt !== undefined;
 }
 
-/** As it is kept: the store sets the revision, and the file's own time is the last activity. */
+/** The stored form: the store sets the revision, and the file's own time is the last activity. */
 export function contentOf(data: SessionData, incarnation: string): SessionContent {
   // An undefined field is not written.
   return { session: { ...data, lastActivity: Date.now(), revision: undefined }, incarnation };
@@ -85,7 +85,7 @@ export function isStateContent({ incarnation, version, value }: Content): boolea
 }
 
 /**
- * The state of a session; that of an earlier session with its id is none.
+ * The state of a session. The state of an earlier session with the same id is ignored.
  * @throws SessionRecordUnreadableError
  */
 export function stateOf(state: Version | undefined, { incarnation }: LiveSession): SessionStateEntry {

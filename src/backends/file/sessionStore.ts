@@ -33,15 +33,15 @@ import { keepSelf, throughWrappers } from '../../wrappable.js';
 
 /** The options of a {@link FileSessionStore}. */
 export interface FileSessionStoreOptions {
-  /** The directory: made where there is none, on a local disk, and for nothing else. */
+  /** The directory. It is created if it is missing, must be on a local disk, and must contain nothing else. */
   path: string;
   /** Seconds that a session lives without activity. @default 3600 */
   ttlSeconds?: number;
-  /** Receives what happens to sessions, for logs and metrics. There is no session id in it. @default nothing is logged */
+  /** Receives session events, for logs and metrics. Contains no session id. @default nothing is logged */
   onLog?: OnLog;
 }
 
-/** Sessions looked at at once by a list. */
+/** Sessions that a list reads at the same time. */
 const BATCH = 64;
 
 interface Opened {
@@ -51,11 +51,11 @@ interface Opened {
 }
 
 /**
- * Sessions in the files of one host, which survive its processes: for a single pod that restarts, and for several processes
- * of one host. What was acknowledged is on the disk, and a process may be killed at any moment.
+ * Sessions in files of one host, which survive its processes: for a single pod that restarts, or several processes on
+ * one host. Every acknowledged write is on the disk. A process may be killed at any moment.
  *
- * It has no bus: several processes serve each other's sessions, but what goes from one to another needs a
- * `sessionBus`, or a balancer that keeps a client with its process. Not for a network file system.
+ * It has no bus. Several processes can serve each other's sessions, but messages between them need a `sessionBus`, or
+ * a balancer that keeps a client on one process. Not for a network file system.
  */
 export class FileSessionStore implements SessionStore {
   readonly ttlSeconds: number;
@@ -82,10 +82,10 @@ export class FileSessionStore implements SessionStore {
   }
 
   /**
-   * Makes the directory and looks whether it can be used. The first call of any other method does so too; call it at
-   * the start, and a server that could keep no session does not begin to serve.
-   * @throws InvalidOptionError where the path cannot be a store: a file, a directory of a newer version of this package
-   * @throws SessionStoreUnavailableError where this process cannot use it: no permission, a read-only file system
+   * Creates the directory and checks that it can be used. The first call of any other method does the same. Call it at
+   * the start, so that a server that cannot store sessions does not start to serve.
+   * @throws InvalidOptionError if the path cannot be a store: a file, a directory of a newer version of this package
+   * @throws SessionStoreUnavailableError if this process cannot use it: no permission, a read-only file system
    */
   async open(): Promise<void> {
     await this.#open();
@@ -97,7 +97,7 @@ export class FileSessionStore implements SessionStore {
     const next = contentOf({ ...data, sessionId }, directory.modules.crypto.randomUUID());
     const created = await directory.within('sessions', sessionId, path =>
       this.#sessionFile(directory, path).update(version => {
-        // Written already, where others have written behind it.
+        // Already written, and others have written after it.
         if (version?.content?.incarnation === next.incarnation) return { result: true };
         return isFree(version, sessionId, this.ttlSeconds) ? { next, result: true } : { result: false };
       })
@@ -146,7 +146,7 @@ export class FileSessionStore implements SessionStore {
     for (;;) {
       const live = await this.#live(sessionId);
       if (!live) return null;
-      // Where a patch was faster, the record is another one.
+      // If a concurrent patch was faster, the record has changed.
       if (await file.touch(live.version)) return { ...live.data, lastActivity: Date.now() };
     }
   }
@@ -167,7 +167,7 @@ export class FileSessionStore implements SessionStore {
     return patched;
   }
 
-  /** Looks through all sessions of the directory. */
+  /** Reads all sessions of the directory. */
   async *listSessionIds({ subscribedTo, principal }: SessionFilter = {}): AsyncIterable<string[]> {
     const { directory } = await this.#open();
     const parent = `${directory.path}/sessions`;
@@ -201,7 +201,7 @@ export class FileSessionStore implements SessionStore {
     const { directory } = await this.#open();
     const path = directory.ofSession('sessions', sessionId);
     const change = async (state: Version | undefined) => {
-      // Behind the state that was read: a session that began since then is not given the state of the one before.
+      // Read after the state: a session that began since then must not get the state of the one before.
       const live = await this.#live(sessionId);
       if (!live) return { result: 'missing' as const };
       const { version } = stateOf(state, live);
@@ -211,7 +211,7 @@ export class FileSessionStore implements SessionStore {
     try {
       return await this.#stateFile(directory, path).update(change, { repeatable: ifVersion === undefined });
     } catch (error) {
-      // Swept between the look and the write.
+      // Swept between the read and the write.
       ignore('ENOENT')(error);
       await directory.checkPresence();
       return 'missing';
@@ -230,7 +230,7 @@ export class FileSessionStore implements SessionStore {
     await (await this.#open()).locks.releaseLock(sessionId, token);
   }
 
-  /** Ends what the store does on its own. */
+  /** Stops the background work of the store. */
   async close(): Promise<void> {
     const opened = await this.#opened?.catch(() => undefined);
     await Promise.all([opened?.sweeper.close(), opened?.locks.close()]);
@@ -240,7 +240,7 @@ export class FileSessionStore implements SessionStore {
     this.#opened ??= StoreDirectory.open(this.#path, message => this.#onLog('warn', message)).then(
       directory => this.#withSweepers(directory),
       (error: unknown) => {
-        // What is wrong with it may be put right while this process runs.
+        // The cause may be fixed while this process runs.
         this.#opened = undefined;
         throw error;
       }

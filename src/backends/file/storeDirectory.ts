@@ -8,7 +8,7 @@ export interface NodeModules {
   readonly crypto: typeof nodeCrypto;
 }
 
-/** Of the directory and of every file in it. A directory says in {@link MARKER} which one it has. */
+/** The format of the directory and of every file in it. {@link MARKER} in a directory names its format. */
 export const FORMAT = 1;
 
 const MARKER = 'anypod-sessions.json';
@@ -18,7 +18,7 @@ const SUBDIRECTORIES = ['sessions', 'locks', 'trash'] as const;
 const OWN = 'a directory that holds sessions and nothing else';
 export const FILE_MODE = 0o600;
 
-/** What is kept by session: each has a directory of its own in one of these. */
+/** Kinds of data by session. Each session has its own directory in one of these. */
 export type Kind = 'sessions' | 'locks';
 
 /**
@@ -27,9 +27,9 @@ export type Kind = 'sessions' | 'locks';
  *     anypod-sessions.json             the format
  *     sessions/<sha256 of the id>/     a session's record and its state
  *     locks/<sha256 of the id>/        the queue for a session's lock
- *     trash/                           what is being removed
+ *     trash/                           directories that are being removed
  *
- * Names are hashes, so no id is read as a path, and ids that differ in case stay apart on any file system.
+ * Names are hashes, so an id is never used as a path, and ids that differ in case stay separate on any file system.
  */
 export class StoreDirectory {
   readonly modules: NodeModules;
@@ -41,8 +41,8 @@ export class StoreDirectory {
   }
 
   /**
-   * @throws InvalidOptionError where the path cannot be a store
-   * @throws SessionStoreUnavailableError where this process cannot use it
+   * @throws InvalidOptionError if the path cannot be a store
+   * @throws SessionStoreUnavailableError if this process cannot use it
    */
   static async open(path: string, warn: (message: string) => void): Promise<StoreDirectory> {
     const [fs, crypto, nodePath] = await Promise.all([
@@ -66,7 +66,7 @@ export class StoreDirectory {
     return `${this.path}/${kind}/${name}`;
   }
 
-  /** Runs something in the directory of a session, made where there is none: again where it was swept meanwhile. */
+  /** Runs a function in the directory of a session. Creates it if it is missing, and again if it is swept meanwhile. */
   async within<R>(kind: Kind, sessionId: string, run: (path: string) => Promise<R>): Promise<R> {
     const path = this.ofSession(kind, sessionId);
     for (let attempt = 0; attempt < 5; attempt++) {
@@ -92,7 +92,7 @@ export class StoreDirectory {
   }
 
   /**
-   * A session is missing only in a store that is there: not where a disk was taken away, or the directory removed.
+   * A session is missing only if the store is present: not if a disk was detached or the directory was removed.
    * @throws SessionStoreUnavailableError
    */
   async checkPresence(): Promise<void> {
@@ -109,13 +109,13 @@ export class StoreDirectory {
   async #prepare(warn: (message: string) => void): Promise<void> {
     const { fs } = this.modules;
     await fs.mkdir(this.path, { recursive: true, mode: OWNER_ONLY });
-    // Before anything is written: who may write here can read, change and end every session.
+    // Before the first write: a user with write access here can read, change and end every session.
     await this.#checkMode(this.path, warn);
     for (const kind of SUBDIRECTORIES) await this.#checkIsOwn(`${this.path}/${kind}`, warn);
     const probe = `${this.path}/${this.modules.crypto.randomUUID()}.tmp`;
     await fs.writeFile(probe, `${JSON.stringify({ format: FORMAT })}\n`, { flag: 'wx', mode: FILE_MODE });
     try {
-      // A hard link is how a file appears whole, and only where none is; some file systems have none.
+      // A hard link creates a complete file, and only if none exists. Some file systems do not support it.
       await fs.link(probe, `${this.path}/${MARKER}`).catch(ignore('EEXIST'));
     } finally {
       await fs.unlink(probe);
@@ -124,7 +124,7 @@ export class StoreDirectory {
     for (const kind of SUBDIRECTORIES) await this.make(`${this.path}/${kind}`, { durable: true });
   }
 
-  /** A link would lead sessions to a place that somebody else has chosen. */
+  /** A link could put sessions in a place that another user has chosen. */
   async #checkIsOwn(path: string, warn: (message: string) => void): Promise<void> {
     const stats = await this.modules.fs.lstat(path).catch(ignore('ENOENT'));
     if (stats === undefined) return;
@@ -137,7 +137,7 @@ export class StoreDirectory {
 
   async #checkMode(path: string, warn: (message: string) => void): Promise<void> {
     const { mode } = await this.modules.fs.stat(path);
-    // Windows shows no rights of others.
+    // Windows does not show the rights of others.
     if ((mode & WRITABLE_BY_OTHERS) === 0 || globalThis.process?.platform === 'win32') return;
     const octal = (mode & 0o777).toString(8);
     warn(`other users may write to ${path} (mode ${octal}), and so read, change and end sessions: set its mode to 700`);
@@ -172,7 +172,7 @@ export function codeOf(error: unknown): string | undefined {
   return (error as NodeJS.ErrnoException | undefined)?.code;
 }
 
-/** @returns a handler of rejections that lets these errors pass for nothing */
+/** @returns a rejection handler that ignores these error codes */
 export function ignore(...codes: string[]): (error: unknown) => undefined {
   return error => {
     if (!codes.includes(codeOf(error) ?? '')) throw error;
@@ -180,7 +180,7 @@ export function ignore(...codes: string[]): (error: unknown) => undefined {
   };
 }
 
-/** Makes names in a directory survive a loss of power, where the system can. */
+/** Makes names in a directory survive a power failure, if the system supports it. */
 export async function syncDirectory({ fs }: NodeModules, directory: string): Promise<void> {
   const handle = await fs.open(directory, 'r').catch(ignore('EISDIR', 'EPERM', 'EACCES'));
   try {

@@ -2,14 +2,14 @@ import type { Dir } from 'node:fs';
 import { ignore, type Kind, type StoreDirectory } from './storeDirectory.js';
 import { Date } from '../../timers.js';
 
-/** Looked at in one go. */
+/** Directories checked per sweep. */
 const BATCH = 8;
-/** What is left of a write, or of a removal, that somebody died over is that old. */
+/** Age at which the rest of a write or removal counts as abandoned, because its process has died. */
 export const ABANDONED_MS = 60_000;
 
 /**
- * Removes what has expired, a few directories at a time: each creation of a session looks at some, and goes on where the
- * last one has stopped.
+ * Removes expired directories, a few at a time. Each creation of a session checks some, and continues after the last
+ * one checked.
  */
 export class Sweeper {
   readonly #directory: StoreDirectory;
@@ -19,7 +19,7 @@ export class Sweeper {
   #round: Dir | undefined;
   #running: Promise<void> | undefined;
 
-  /** @param isOver - whether nothing in a directory of this kind will be asked for any more */
+  /** @param isOver - whether nothing in a directory of this kind is needed any more */
   constructor(
     directory: StoreDirectory,
     kind: Kind,
@@ -32,7 +32,7 @@ export class Sweeper {
     this.#report = report;
   }
 
-  /** Sweeps a little, unless that is under way. Nobody needs to wait for it. */
+  /** Sweeps a few directories, unless a sweep is running. Callers need not wait for it. */
   step(): void {
     this.#running ??= this.#sweep()
       .catch((error: unknown) => this.#report(error as Error))
@@ -64,17 +64,17 @@ export class Sweeper {
     const { fs } = this.#directory.modules;
     const names = (await fs.readdir(path).catch(ignore('ENOENT', 'ENOTDIR'))) ?? [];
     for (const name of names) if (name.endsWith('.tmp')) await this.#removeAbandoned(`${path}/${name}`);
-    // What was set aside waits for somebody to look into it.
+    // A corrupt file that was set aside is kept for an operator to examine.
     if (names.some(name => name.includes('.corrupt-'))) return;
     if (await this.#isOver(path)) await this.#bury(path);
   }
 
-  /** Moved away first, so that it is there as a whole or not at all. */
+  /** Moves the directory first, so that it exists completely or not at all. */
   async #bury(path: string): Promise<void> {
     const { fs, crypto } = this.#directory.modules;
     const grave = `${this.#directory.path}/trash/${crypto.randomUUID()}`;
     if ((await fs.rename(path, grave).then(() => true, ignore('ENOENT'))) === undefined) return;
-    // If this process stood still before the move, others may have removed the session and begun one with its id.
+    // If this process paused before the move, others may have removed the session and begun one with its id.
     if (await this.#isOver(grave)) await fs.rm(grave, { recursive: true, force: true });
     else await fs.rename(grave, path);
   }

@@ -4,25 +4,25 @@ import { KeyedQueue } from '../shared/keyedQueue.js';
 import { FILE_MODE, FORMAT, ignore, type NodeModules, parseObject, syncDirectory } from './storeDirectory.js';
 import { Date } from '../../timers.js';
 
-/** What is in a file, but for what {@link VersionedFile} adds. */
+/** The content of a file, without the fields that {@link VersionedFile} adds. */
 export type Content = Record<string, unknown>;
 
 /** The newest version of a file. */
 export interface Version {
   readonly number: number;
-  /** When it was written, or touched since: epoch milliseconds. */
+  /** When it was written or last touched: epoch milliseconds. */
   readonly touchedAt: number;
   readonly path: string;
-  /** Absent where it cannot be read: then there is a {@link problem}. */
+  /** Absent if the file cannot be read: then there is a {@link problem}. */
   readonly content?: Content;
   readonly problem?: string;
   readonly writes: readonly string[];
 }
 
 export interface FileOptions {
-  /** Whether a write outlives a loss of power. Without it, it outlives the process. */
+  /** Whether a write survives a power failure. If not, it survives only the process. */
   durable: boolean;
-  /** Whether the content is one that the caller can have written. */
+  /** Whether the caller can have written this content. */
   isValid: (content: Content) => boolean;
   onSetAside: (path: string) => void;
 }
@@ -33,29 +33,29 @@ type Change<R> = (
 
 interface Found {
   head?: { number: number; name: string; setAside: boolean };
-  /** Of versions that are not the newest. */
+  /** The names of versions that are not the newest. */
   older: string[];
 }
 
-/** So many of the writes that led to a version are named in it. */
+/** How many of the writes that led to a version are named in it. */
 const NAMED_WRITES = 32;
 const MAX_ATTEMPTS = 500;
-/** How often a directory is read again that has no version: another may just be taking the place of the one before. */
+/** How often a directory without a version is read again: a new version may be replacing the one before. */
 const EMPTY_LOOKS = 4;
-/** How long a file may be half written by an editor. */
+/** How long an editor may leave a file half written. */
 const EDITED_MS = 50;
 
 /** Writers of this process write a file one after the other, so that they do not compete on the disk. */
 const writers = new KeyedQueue();
 
 /**
- * A small JSON file that several processes change at once, any of which may be killed at any moment. There is no lock that
- * a dead process could leave behind: each version is a file of its own, `<name>.<number>.json`, and the newest counts.
- * It is written beside it and linked to the next number, which succeeds for one writer only; the others begin again
- * from what that one wrote. Then the older version is removed.
+ * A small JSON file that several processes change concurrently. Any of them may be killed at any moment. A dead process
+ * cannot leave a lock, because there is none: each version is a separate file, `<name>.<number>.json`, and the newest
+ * counts. A writer writes a temporary file and links it to the next number, which succeeds for one writer only. The
+ * others start again from the version of that writer. Then the older version is removed.
  *
- * Who has stood still between looking and linking may find the next number free again, because there are newer ones.
- * So each looks again behind its link, and has succeeded only where the newest version descends from its own.
+ * A process paused between reading and linking may find its stale number free again, because newer versions exist. So
+ * a writer reads again after its link, and has succeeded only if the newest version descends from its own.
  */
 export class VersionedFile {
   readonly #modules: NodeModules;
@@ -70,7 +70,7 @@ export class VersionedFile {
     this.#options = options;
   }
 
-  /** The newest version, without a look into it; undefined where there is none. */
+  /** The newest version, without its content; undefined if there is none. */
   async head(): Promise<Version | undefined> {
     return this.#newest(async (head, path) => {
       const { mtimeMs } = await this.#modules.fs.stat(path);
@@ -78,7 +78,7 @@ export class VersionedFile {
     });
   }
 
-  /** The newest version; undefined where there is none. One that cannot be read is renamed, once, and stays the newest. */
+  /** The newest version; undefined if there is none. An unreadable one is renamed, once, and stays the newest. */
   async read(): Promise<Version | undefined> {
     return this.#newest(async ({ number, setAside }, path) => {
       const { fs } = this.#modules;
@@ -87,7 +87,7 @@ export class VersionedFile {
       if (setAside) return { ...found, problem: `it was set aside as ${path}` };
       const understood = this.#understand(found, await fs.readFile(path, 'utf8'));
       if (understood) return understood;
-      // Somebody may be editing it just now.
+      // An editor may be writing it right now.
       await pause(EDITED_MS);
       return this.#understand(found, await fs.readFile(path, 'utf8')) ?? (await this.#setAside(found));
     });
@@ -95,10 +95,10 @@ export class VersionedFile {
 
   /**
    * Changes the file in one atomic step.
-   * @param change - is given the newest version, again and again until nobody else was faster, and returns what to write
-   *   in its place, if anything
-   * @param options.repeatable - whether the change may be made twice, where others were so fast that nobody can tell any more
-   *   whether it was made
+   * @param change - receives the newest version and returns the replacement, if any. It is called again if
+   *   another writer was faster.
+   * @param options.repeatable - whether the change may be made twice, if so many other writes followed that it is
+   *   unknown whether it was made
    * @throws SessionStoreUnavailableError
    */
   async update<R>(change: Change<R>, { repeatable = true }: { repeatable?: boolean } = {}): Promise<R> {
@@ -107,7 +107,7 @@ export class VersionedFile {
 
   async #update<R>(change: Change<R>, repeatable: boolean): Promise<R> {
     for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
-      // In different measures, so that writers who met do not meet again.
+      // Random delays, so that writers that collided do not collide again.
       if (attempt > 0) await pause(Math.random() * Math.min(attempt, 10));
       const current = await this.read();
       const { next, result } = await change(current);
@@ -121,7 +121,7 @@ export class VersionedFile {
     );
   }
 
-  /** Sets the time of a version to now. @returns false where there is a newer one */
+  /** Sets the time of a version to now. @returns false if there is a newer one */
   async touch({ path }: Version): Promise<boolean> {
     const now = Date.now() / 1000;
     try {
@@ -147,7 +147,7 @@ export class VersionedFile {
       try {
         return await look(head, `${this.#directory}/${head.name}`);
       } catch (error) {
-        // Another version has taken its place meanwhile.
+        // A newer version has replaced it meanwhile.
         ignore('ENOENT')(error);
       }
     }
@@ -220,7 +220,7 @@ export class VersionedFile {
     }
   }
 
-  /** Whether what was linked is the newest version, or what that one descends from. */
+  /** Whether the linked version is the newest, or the newest descends from it. */
   async #confirm(number: number, nonce: string, path: string): Promise<'yes' | 'no' | 'unknown'> {
     const { head, older } = await this.#scan();
     if (head?.number === number) {
@@ -235,7 +235,7 @@ export class VersionedFile {
   }
 
   async #remove(names: readonly string[]): Promise<void> {
-    // A file that another process has open cannot be removed everywhere; the next writer will.
+    // Some systems cannot remove a file that another process has open; the next writer removes it.
     await Promise.all(
       names.map(name => this.#modules.fs.unlink(`${this.#directory}/${name}`).catch(ignore('ENOENT', 'EPERM', 'EBUSY')))
     );

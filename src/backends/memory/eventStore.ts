@@ -7,9 +7,9 @@ import { keepSelf, throughWrappers } from '../../wrappable.js';
 
 /** The options of an {@link InMemoryEventStore}. */
 export interface InMemoryEventStoreOptions {
-  /** Events kept of a stream at most; over it the oldest go. @default 1000 */
+  /** Events kept per stream. Above that, the oldest are removed. @default 1000 */
   maxEventsPerStream?: number;
-  /** Streams kept at most; over it the one that was written to longest ago goes, complete ones first. @default 10000 */
+  /** Streams kept. Above that, the least recently written is removed, complete ones first. @default 10000 */
   maxStreams?: number;
   /** Seconds that a stream is kept after its last event. @default 3600 */
   ttlSeconds?: number;
@@ -18,7 +18,7 @@ export interface InMemoryEventStoreOptions {
 }
 
 interface Log {
-  /** The number of the first event that is kept. */
+  /** The number of the first kept event. */
   first: number;
   messages: JSONRPCMessage[];
   expiresAt: number;
@@ -30,7 +30,7 @@ export class InMemoryEventStore implements FollowableEventStore {
   readonly #maxStreams: number;
   readonly #ttlMs: number;
   readonly #answeredTtlMs: number;
-  /** Each in the order of the last write, and so of expiry. */
+  /** Each is in the order of the last write, and so of expiry. */
   readonly #open = new Map<string, Log>();
   readonly #complete = new Map<string, Log>();
 
@@ -56,7 +56,7 @@ export class InMemoryEventStore implements FollowableEventStore {
     return this.#append(streamId, message, this.#open, this.#ttlMs);
   }
 
-  /** The stream is complete: it is kept for `answeredTtlSeconds`. */
+  /** Marks the stream as complete: it is kept for `answeredTtlSeconds`. */
   async storeLastEvent(streamId: string, message: JSONRPCMessage): Promise<string> {
     return this.#append(streamId, message, this.#complete, this.#answeredTtlMs);
   }
@@ -91,12 +91,12 @@ export class InMemoryEventStore implements FollowableEventStore {
     return log ? `${streamId}@${log.first + log.messages.length - 1}` : null;
   }
 
-  /** The stream of an event that is kept; undefined for every other id. */
+  /** The stream of a kept event; undefined for every other id. */
   async getStreamIdForEventId(eventId: string): Promise<string | undefined> {
     return this.#find(eventId)?.streamId;
   }
 
-  /** @throws EventCursorError where the event is not kept: what followed it may be gone too */
+  /** @throws EventCursorError if the event is not kept: later events may be gone too */
   async replayEventsAfter(
     lastEventId: string,
     { send }: { send: (eventId: string, message: JSONRPCMessage) => Promise<void> }
@@ -125,7 +125,7 @@ export class InMemoryEventStore implements FollowableEventStore {
     return this.#open.get(streamId) ?? this.#complete.get(streamId);
   }
 
-  /** Streams over the limit go as well: those that are complete first. */
+  /** Also removes streams above the limit, complete ones first. */
   #sweep(): void {
     for (const logs of [this.#complete, this.#open]) {
       for (const [streamId, log] of logs) {
@@ -136,7 +136,7 @@ export class InMemoryEventStore implements FollowableEventStore {
   }
 }
 
-/** A priming event has an id and no message: a cursor to resume from, and nothing to replay. */
+/** A priming event has an id and no message: it is a cursor to resume from, and is not replayed. */
 export function isMessage(message: JSONRPCMessage): boolean {
   return 'jsonrpc' in message;
 }

@@ -2,16 +2,16 @@ import { Date } from '../../timers.js';
 
 interface Lock {
   holder: string | undefined;
-  /** When the holder's lease ends, by the clock that was handed in. */
+  /** When the lease of the holder ends, by the given clock. */
   heldUntil: number;
-  /** Until when each waiter keeps its place, in the order of their coming. */
+  /** Until when each waiter keeps its place, in the order of arrival. */
   readonly places: Map<string, number>;
 }
 
-/** Few enough to look through at any time. */
+/** Few enough to check all of them at any time. */
 const MIN_SWEEP_SIZE = 100;
 
-/** The locks of sessions within this process, with the queue and the leases that `SessionStore` asks for. */
+/** The locks of sessions in this process, with the queue and the leases that `SessionStore` requires. */
 export class InMemoryLocks {
   readonly #now: () => number;
   readonly #locks = new Map<string, Lock>();
@@ -21,7 +21,7 @@ export class InMemoryLocks {
     this.#now = now;
   }
 
-  /** Sessions that somebody holds or waits for, or did when that was last looked at. */
+  /** Sessions with a holder or a waiter, as of the last check of each. */
   get size(): number {
     return this.#locks.size;
   }
@@ -64,7 +64,7 @@ export class InMemoryLocks {
     return lock;
   }
 
-  /** The lock without what has run out; undefined where nothing is left of it. */
+  /** The lock without expired leases and places; undefined if none are left. */
   #current(sessionId: string): Lock | undefined {
     const lock = this.#locks.get(sessionId);
     if (!lock) return undefined;

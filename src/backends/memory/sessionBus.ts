@@ -16,7 +16,7 @@ export class InMemorySessionBus implements SessionBus {
   }
 
   async publish(topic: string, message: string): Promise<void> {
-    // Delivered in a later turn, as by any other bus: no publisher runs inside a listener's call.
+    // Delivered in a later turn, as on any other bus: no publisher runs inside a listener's call.
     this.#delivered = this.#delivered.then(() => this.#listeners.emit(topic, message));
   }
 

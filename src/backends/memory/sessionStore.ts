@@ -21,27 +21,27 @@ import { keepSelf, throughWrappers } from '../../wrappable.js';
 export interface InMemorySessionStoreOptions {
   /** Seconds that a session lives without activity. @default 3600 */
   ttlSeconds?: number;
-  /** Sessions kept at most; over it, the one that was idle longest goes. @default 100000 */
+  /** Sessions kept. Above that, the one that was idle longest is removed. @default 100000 */
   maxSessions?: number;
   /** The clock, in epoch milliseconds. @default Date.now */
   now?: () => number;
 }
 
-/** How long a deleted session's id stays refused, so that a write that raced the deletion brings nothing back. */
+/** How long a deleted session's id stays refused, so that a write concurrent with the deletion does not restore it. */
 const TOMBSTONE_MS = 60_000;
 
 interface Entry {
   data: SessionData;
   revision: number;
-  /** The application's. */
+  /** The state of the application. */
   state: SessionStateEntry;
-  /** When it was created or last refreshed, by this store's clock: the record's own times are the caller's. */
+  /** When it was created or last refreshed, by the clock of this store: the times in the record are the caller's. */
   refreshedAt: number;
 }
 
 /**
- * Sessions in this process: the embedded default, for one process that hosts several transports (a server whose
- * idle sessions are evicted and recovered, tests, the demo). It shares nothing with other processes.
+ * Sessions in this process: the embedded default, for one process with several transports (a server whose idle
+ * sessions are evicted and recovered, tests, the demo). It shares nothing with other processes.
  */
 export class InMemorySessionStore implements SessionStore {
   readonly ttlSeconds: number;
@@ -49,7 +49,7 @@ export class InMemorySessionStore implements SessionStore {
   readonly #now: () => number;
   readonly #bus = new InMemorySessionBus();
   readonly #locks: InMemoryLocks;
-  /** In order of activity, so that the oldest is first. */
+  /** In order of activity, oldest first. */
   readonly #sessions = new Map<string, Entry>();
   /** Deleted ids with the time of deletion, in that order. */
   readonly #tombstones = new Map<string, number>();
@@ -181,7 +181,7 @@ export class InMemorySessionStore implements SessionStore {
     return this.#now() - entry.refreshedAt >= this.ttlSeconds * 1000;
   }
 
-  /** Drops what has expired, from the oldest on: work in proportion to what is dropped. */
+  /** Removes expired sessions, oldest first: the work is proportional to the number removed. */
   #sweep(): void {
     for (const [sessionId, entry] of this.#sessions) {
       if (!this.#isExpired(entry)) break;

@@ -4,11 +4,11 @@ import type { Tables } from './tables.js';
 /** The SQL of the bus. */
 export function busSql({ channel, messages }: Tables) {
   return {
-    /** Of the connection that listens. Repeated, it only shows that the connection is alive. */
+    /** For the listening connection. Running it again only proves that the connection is alive. */
     listen: `listen "${channel}"`,
 
     /**
-     * Sends messages, in order, and keeps those that a NOTIFY has no room for. All or none are sent.
+     * Sends messages in order, and stores those that are too long for a NOTIFY. It sends all of them or none.
      * Parameters: payloads, ids of messages to keep, their bodies.
      */
     publish: `
@@ -22,7 +22,7 @@ export function busSql({ channel, messages }: Tables) {
     /** Parameters: id of the message. */
     fetch: `select body from ${messages} where message_id = $1`,
 
-    /** Removes messages that everybody has fetched who was there. Tells how many. */
+    /** Removes messages after a minute: every bus that was listening has fetched them. Returns their number. */
     sweep: `
       with due as (
         select message_id from ${messages} where sent_at < now() - interval '1 minute'

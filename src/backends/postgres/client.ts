@@ -1,15 +1,15 @@
-/** A row as every statement of this package asks for it: nothing but text, so that no type parser of yours matters. */
+/** A row of a query. Every query of this package selects text only, so your type parsers do not matter. */
 export type PostgresRow = Record<string, string | null>;
 
-/** What `query` of `pg` resolves with. */
+/** The result of `query` in `pg`. */
 export interface PostgresResult {
   /** The rows of the result, one object each. */
   rows: unknown[];
 }
 
 /**
- * The methods of a `pg` (8) `Pool` that this package uses. The pool is handed in, and stays its owner's to configure and
- * to close. An idle connection that breaks is replaced, and no error of the pool ends the process.
+ * The methods of a `pg` (8) `Pool` that this package uses. The application creates, configures and closes the pool.
+ * If an idle connection breaks, it is replaced. Errors of the pool do not end the process.
  */
 export interface PostgresPool {
   /** Runs one statement on any connection of the pool. */
@@ -34,7 +34,7 @@ export interface PostgresPoolClient {
   release(destroy?: boolean): void;
 }
 
-/** A connection of our own, made as the pool makes its connections. */
+/** A separate connection, configured like the connections of the pool. */
 export interface PostgresListenClient {
   connect(): Promise<unknown>;
   query(text: string): Promise<unknown>;
@@ -44,13 +44,13 @@ export interface PostgresListenClient {
   end(): Promise<void>;
 }
 
-/** What a `Pool` also has: the class of its connections, and their configuration with the password in it. */
+/** Further properties of a `Pool`: the class of its connections, and their configuration including the password. */
 interface PoolInside {
   Client?: new (options: unknown) => PostgresListenClient;
   options?: unknown;
 }
 
-/** A connection beside the pool, with the pool's configuration; not connected yet. */
+/** A connection outside the pool, with the configuration of the pool; not connected yet. */
 export function newListenClient(pool: PostgresPool): PostgresListenClient {
   const { Client, options } = pool as PoolInside;
   if (typeof Client !== 'function')
@@ -60,7 +60,7 @@ export function newListenClient(pool: PostgresPool): PostgresListenClient {
 
 const guarded = new WeakSet<PostgresPool>();
 
-/** Without a listener, an idle connection that breaks would end the process. The next query tells what is wrong. */
+/** Without a listener, a broken idle connection would end the process. The next query reports the error. */
 export function guardPool(pool: PostgresPool, onLog: (level: 'warn', message: string) => void): void {
   if (guarded.has(pool)) return;
   guarded.add(pool);

@@ -3,24 +3,24 @@ import { checkFunction, checkMethods, checkOptionsObject } from '../../validate.
 import { guardPool, POSTGRES_POOL_METHODS, type PostgresPool, type PostgresRow } from './client.js';
 import { type TableNames, Tables } from './tables.js';
 
-/** What all classes on Postgres take. */
+/** The options of all classes on Postgres. */
 export interface PostgresOptions extends Pick<TableNames, 'schema'> {
-  /** A `Pool` of `pg` 8. It stays yours: configure it, and end it after those who use it. */
+  /** A `Pool` of `pg` 8. You configure it, and end it after everything that uses it. */
   pool: PostgresPool;
-  /** Receives what nobody waits for, for logs and metrics. There is no session id in it. @default nothing is logged */
+  /** Receives background events and errors, for logs and metrics. Contains no session id. @default nothing is logged */
   onLog?: OnLog;
 }
 
-/** SQLSTATE of a statement that met another one's change, under `repeatable read` or `serializable`. */
+/** SQLSTATE of a statement that conflicts with a concurrent change, under `repeatable read` or `serializable`. */
 const SERIALIZATION_FAILURE = '40001';
 /** SQLSTATE of a statement that Postgres has rolled back to end a deadlock. */
 const DEADLOCK = '40P01';
-/** Attempts at a statement that ends in deadlocks. */
+/** Attempts for a statement that ends in deadlocks. */
 const MAX_ATTEMPTS = 3;
 
 type Unavailable = new (message: string, options: { cause?: unknown }) => Error;
 
-/** The pool. Its errors say what to do, and never show the values of a statement. */
+/** The pool. Its errors say what to do, and never contain the values of a statement. */
 export class Database {
   readonly pool: PostgresPool;
   readonly tables: Tables;
@@ -49,7 +49,7 @@ export class Database {
         return (await this.pool.query(text, values)).rows as PostgresRow[];
       } catch (error) {
         const { code } = (error ?? {}) as Partial<PostgresError>;
-        // Only above `read committed`: the pool's connections have another default. Nothing was changed.
+        // Happens only above `read committed`: the pool has another default isolation level. Nothing was changed.
         if (code === SERIALIZATION_FAILURE) return this.transaction(query => query(text, values));
         if (code !== DEADLOCK || attempt === MAX_ATTEMPTS) throw this.unavailable(error);
       }
@@ -57,14 +57,14 @@ export class Database {
   }
 
   /**
-   * Runs several statements on one connection in one transaction, with the isolation level `read committed`, whatever
-   * the default of the connection is.
+   * Runs several statements in one transaction on one connection. The isolation level is always `read committed`,
+   * whatever the default of the connection is.
    */
   async transaction<T>(run: (query: (text: string, values?: unknown[]) => Promise<PostgresRow[]>) => Promise<T>) {
     const client = await this.pool.connect().catch((error: unknown) => {
       throw this.unavailable(error);
     });
-    // A connection that breaks between two statements tells nobody else.
+    // If the connection breaks between two statements, only this event reports it.
     let broken = false;
     const onerror = (): void => void (broken = true);
     client.on('error', onerror);
@@ -101,7 +101,7 @@ interface PostgresError extends Error {
   internalQuery?: string;
 }
 
-/** Postgres shows rows and values in these: session ids and records, nothing that belongs in a log. */
+/** Removes the fields in which Postgres shows rows and values: session ids and records must not be logged. */
 function withoutValues(error: unknown): unknown {
   if (error instanceof Error) {
     const shown = error as PostgresError;
@@ -112,7 +112,7 @@ function withoutValues(error: unknown): unknown {
   return error;
 }
 
-/** What went wrong and what to do about it. */
+/** Describes the error and how to fix it. */
 export function explain(error: unknown, schema: string): string {
   const { code, message } = (error ?? {}) as Partial<PostgresError>;
   const what = adviceFor(code, schema) ?? (message && outOfTime.test(message) ? noConnection : undefined);
@@ -120,7 +120,7 @@ export function explain(error: unknown, schema: string): string {
   return code === undefined ? `Postgres failed: ${message}` : `Postgres failed (${code})`;
 }
 
-/** What pg-pool and pg say when `connectionTimeoutMillis` runs out: no code, and three different texts. */
+/** Messages of pg-pool and pg if `connectionTimeoutMillis` runs out: three different texts, without a code. */
 const outOfTime = /^timeout exceeded|^timeout expired|due to connection timeout/;
 
 const noConnection =

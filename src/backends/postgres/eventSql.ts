@@ -2,12 +2,12 @@ import { SWEEP_BATCH } from './sweeper.js';
 import type { Tables } from './tables.js';
 
 /*
- * The SQL of event logs. A stream's row counts its events. It stays locked from the count to the commit, so events of a
- * stream are committed in the order of their numbers, whichever pod writes: none comes up behind a reader who has seen
- * a later one.
+ * The SQL of event logs. The row of a stream counts its events. It stays locked from the count to the commit, so events
+ * of a stream are committed in the order of their numbers, whichever pod writes. An event never appears after a reader
+ * has seen a later one.
  */
 
-/** What is kept of a stream, although more rows may still be there. Parameter: events at most. */
+/** The events of a stream that count as kept, although older rows may still exist. Parameter: events at most. */
 const kept = (max: string): string =>
   `e.number between greatest(s.first_number, s.last_number - ${max}::bigint + 1) and s.last_number`;
 
@@ -18,9 +18,9 @@ const after = (seconds: string): string => `now() + make_interval(secs => ${seco
 export function eventSql({ streams, events }: Tables) {
   return {
     /**
-     * Appends an event. A stream that has expired begins behind its last event.
+     * Appends an event. If the stream has expired, it restarts after its last event.
      * Parameters: stream id, message, seconds to live, events at most, events that are removed in one go, whether it is
-     * the last one, so that the stream may be removed earlier than was thought before.
+     * the last one, so that the stream may be removed earlier than planned.
      */
     append: `
       with stream as (
@@ -52,7 +52,7 @@ export function eventSql({ streams, events }: Tables) {
       where s.stream_id = $1 and s.stream_key = $2::bigint and ${LIVE} and e.number = $3::bigint and ${kept('$4')}`,
 
     /**
-     * An event, where it is kept, and those behind it.
+     * An event, if it is kept, and the events after it.
      * Parameters: stream id, stream key, number, events at most, rows at most.
      */
     from: `
@@ -62,8 +62,8 @@ export function eventSql({ streams, events }: Tables) {
       order by e.number limit $5::int`,
 
     /**
-     * Removes the streams of a session, with their events. A session's id may have colons, the name behind it has none.
-     * Parameters: the session id and a colon, the same in the order of text with what comes behind all that begin with it.
+     * Removes the streams of a session, with their events. A session id may contain colons; a stream name may not.
+     * Parameters: the session id and a colon, the first text that sorts after everything with that prefix.
      */
     deleteStreams: `
       with gone as (
@@ -73,7 +73,7 @@ export function eventSql({ streams, events }: Tables) {
       )
       delete from ${events} as e using gone where e.stream_key = gone.stream_key`,
 
-    /** Removes streams that have expired, with their events. Tells how many streams. */
+    /** Removes expired streams, with their events. Returns the number of streams. */
     sweep: `
       with due as (
         select stream_id from ${streams} where sweep_at < now() and expires_at < now()

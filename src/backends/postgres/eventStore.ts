@@ -10,7 +10,7 @@ import { keepSelf, throughWrappers } from '../../wrappable.js';
 
 /** The options of a {@link PostgresEventStore}. */
 export interface PostgresEventStoreOptions extends PostgresOptions {
-  /** Events kept of a stream; over it the oldest go. @default 1000 */
+  /** Events kept per stream. Above that, the oldest are removed. @default 1000 */
   maxEventsPerStream?: number;
   /** Seconds that a stream is kept after its last event. @default 3600 */
   ttlSeconds?: number;
@@ -18,14 +18,14 @@ export interface PostgresEventStoreOptions extends PostgresOptions {
   answeredTtlSeconds?: number;
 }
 
-/** Events read in one trip. */
+/** Events per read. */
 const BATCH = 500;
 
 /**
- * What was sent on a session's streams, in Postgres 12 or later. Events are numbered by stream, whichever pod writes. An
+ * The events of a session's streams, in Postgres 12 or later. Events are numbered by stream, whichever pod writes. An
  * event id is `<stream id>@<key of the stream>-<number>`.
  *
- * Call `migrate()` once before.
+ * Call `migrate()` once before use.
  */
 export class PostgresEventStore implements FollowableEventStore {
   readonly #database: Database;
@@ -57,7 +57,7 @@ export class PostgresEventStore implements FollowableEventStore {
     return this.#append(streamId, message, this.#ttlSeconds, false);
   }
 
-  /** The stream is complete: it is kept for `answeredTtlSeconds`. */
+  /** Marks the stream as complete: it is kept for `answeredTtlSeconds`. */
   storeLastEvent(streamId: string, message: JSONRPCMessage): Promise<string> {
     return this.#append(streamId, message, this.#answeredTtlSeconds, true);
   }
@@ -65,12 +65,12 @@ export class PostgresEventStore implements FollowableEventStore {
   /** Removes all streams of the session. */
   async deleteStreams(sessionId: string): Promise<void> {
     const id = toText(sessionId);
-    // A semicolon comes right behind a colon.
+    // A semicolon is the next character after a colon.
     await this.#database.query(this.#sql.deleteStreams, [`${id}:`, `${id};`]);
   }
 
   async #append(streamId: string, message: JSONRPCMessage, ttlSeconds: number, isLast: boolean): Promise<string> {
-    // Trimming a tenth at a time touches the table less often than one by one.
+    // Trimming a tenth at a time needs fewer deletes than trimming one by one.
     const trimEvery = Math.min(100, Math.ceil(this.#maxEvents / 10));
     const values = [toText(streamId), JSON.stringify(message), ttlSeconds, this.#maxEvents, trimEvery, isLast];
     const [row] = await this.#database.query(this.#sql.append, values);
@@ -83,7 +83,7 @@ export class PostgresEventStore implements FollowableEventStore {
     return row ? `${streamId}@${row.key}-${row.number}` : null;
   }
 
-  /** The stream of an event that is kept; undefined for every other id. */
+  /** The stream of a kept event; undefined for every other id. */
   async getStreamIdForEventId(eventId: string): Promise<string | undefined> {
     const cursor = parseEventId(eventId);
     if (!cursor) return undefined;
@@ -92,7 +92,7 @@ export class PostgresEventStore implements FollowableEventStore {
     return rows.length > 0 ? streamId : undefined;
   }
 
-  /** @throws EventCursorError where the event is not kept: what followed it may be gone too */
+  /** @throws EventCursorError if the event is not kept: later events may be gone too */
   async replayEventsAfter(
     lastEventId: string,
     { send }: { send: (eventId: string, message: JSONRPCMessage) => Promise<void> }
@@ -104,7 +104,7 @@ export class PostgresEventStore implements FollowableEventStore {
     for (;;) {
       const values = [toText(streamId), key, number, this.#maxEvents, BATCH + 1];
       const [last, ...rows] = await this.#database.query(this.#sql.from, values);
-      // Also in the middle: where a stream is written faster than it is read, there must be no gap.
+      // Also between batches: if the stream is written faster than it is read, there must be no gap.
       if (last?.number !== number) throw notKept();
       for (const row of rows) {
         number = String(row.number);

@@ -9,10 +9,10 @@ import { clearInterval, clearTimeout, setInterval, setTimeout } from '../../time
 const CONNECT_MS = 10_000;
 const FIRST_RETRY_MS = 50;
 const LAST_RETRY_MS = 5000;
-/** A connection that a network has dropped silently is found out by this, and one that is idle is kept by it. */
+/** The interval of a check that detects silently dropped connections and keeps idle ones open. */
 const HEARTBEAT_MS = 30_000;
 
-/** One connection that listens to one channel, and is made anew for as long as it takes when it is lost. */
+/** One connection that listens to one channel. If it is lost, it reconnects until it succeeds. */
 export class Listener {
   readonly #pool: PostgresPool;
   readonly #tables: Tables;
@@ -44,7 +44,7 @@ export class Listener {
     void this.#connect();
   }
 
-  /** Settles when it listens, however long that takes. Rejects when it is closed before. */
+  /** Resolves when the connection listens, however long that takes. Rejects if it is closed before. */
   get listening(): Promise<void> {
     return this.#listening;
   }
@@ -62,7 +62,7 @@ export class Listener {
 
   #pending(): Promise<void> {
     const pending = new Promise<void>((resolve, reject) => (this.#settle = { resolve, reject }));
-    // Nobody may be waiting.
+    // There may be no caller that waits.
     pending.catch(() => {});
     return pending;
   }
@@ -79,7 +79,7 @@ export class Listener {
       });
       await withDeadline(() => own.connect(), CONNECT_MS);
       await withDeadline(() => own.query(this.#statement), CONNECT_MS);
-      // It may have been lost, or closed, since.
+      // The connection may have been lost or closed since.
       if (this.#client !== own) return;
       this.#failures = 0;
       this.#heartbeat = setInterval(() => this.#beat(own), HEARTBEAT_MS);
@@ -95,18 +95,18 @@ export class Listener {
     withDeadline(() => client.query(this.#statement), CONNECT_MS).catch((error: Error) => this.#lost(client, error));
   }
 
-  /** Once for each connection. */
+  /** Runs once per connection. */
   #lost(client: PostgresListenClient, error: Error): void {
     if (this.#client !== client) return;
     this.#client = undefined;
     clearInterval(this.#heartbeat);
-    // It may be half open, or still on its way.
+    // The connection may be half open or still connecting.
     client.end().catch(() => {});
     if (this.#failures === 0) this.#listening = this.#renewed();
     this.#retryLater(error);
   }
 
-  /** Who waits for the first connection goes on waiting for this one. */
+  /** Callers that wait for the first connection continue to wait for this one. */
   #renewed(): Promise<void> {
     const { resolve, reject } = this.#settle;
     const renewed = this.#pending();

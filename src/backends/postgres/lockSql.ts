@@ -2,9 +2,9 @@ import { SWEEP_BATCH } from './sweeper.js';
 import type { Tables } from './tables.js';
 
 /*
- * The SQL of locks. A session's queue is one row: who holds the lock is first in it, who came after is behind. So the
- * order in which the row was changed is the order of the queue, and all is judged by the clock of Postgres. A lease that
- * has run out is nobody's; it leaves the row when the next one asks.
+ * The SQL of locks. The queue of a session is one row: the holder is first, waiters follow. The order of changes to the
+ * row is the order of the queue. The clock of Postgres alone decides about leases. An expired lease counts as free; the
+ * next request for the lock removes it from the row.
  */
 
 const QUEUE = 'unnest(l.tokens, l.leases) with ordinality as w(token, until, place)';
@@ -14,7 +14,7 @@ const lease = (milliseconds: string): string => `make_interval(secs => ${millise
 export function lockSql({ locks }: Tables) {
   return {
     /**
-     * Takes the lock, or a place behind those who wait, or keeps the one that the token has.
+     * Takes the lock, or a place after the other waiters, or keeps the place that the token has.
      * Parameters: session id, token, milliseconds.
      */
     acquire: `
@@ -33,7 +33,7 @@ export function lockSql({ locks }: Tables) {
       returning (l.tokens[1] = $2)::text as holds`,
 
     /**
-     * Prolongs the lease of who holds the lock. A row where the token does.
+     * Extends the lease of the holder. Returns a row if the token holds the lock.
      * Parameters: session id, token, milliseconds.
      */
     renew: `
@@ -55,7 +55,7 @@ export function lockSql({ locks }: Tables) {
       )
       where l.session_id = $1 and $2 = any(l.tokens)`,
 
-    /** Removes queues in which every lease has run out. Tells how many. */
+    /** Removes queues in which all leases have expired. Returns their number. */
     sweep: `
       with due as (
         select session_id from ${locks} where sweep_at < now() order by sweep_at limit ${SWEEP_BATCH}

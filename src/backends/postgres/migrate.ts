@@ -6,21 +6,21 @@ import type { TableNames, Tables } from './tables.js';
 
 /** The options of {@link migrate}. */
 export interface MigrateOptions extends TableNames {
-  /** A `Pool` of `pg` 8, with a user who may create tables. It stays yours. */
+  /** A `Pool` of `pg` 8, with a user who may create tables. It is not closed. */
   pool: PostgresPool;
 }
 
 type Query = (text: string, values?: unknown[]) => Promise<PostgresRow[]>;
 
-/** Two numbers that nobody else is likely to lock. */
+/** Two numbers that other applications are unlikely to lock. */
 const LOCK = [0x616e79, 0x706f64];
 
 /**
- * Creates the tables of all Postgres stores, or brings those of an older version up to this one. Does nothing where they
- * are of this version, so that a user who may only read and write them can call it too. Any number of pods may call it
- * at once.
+ * Creates the tables of all Postgres stores, or upgrades older ones to this version. Does nothing if they already have
+ * this version, so a user with read and write access only can call it too. Any number of pods may call it at the same
+ * time.
  *
- * @throws StoreSchemaError where the tables are of a newer version, or cannot be made
+ * @throws StoreSchemaError if the tables have a newer version, or cannot be created
  */
 export async function migrate(options: MigrateOptions): Promise<void> {
   const database = new Database(options, StoreSchemaError);
@@ -34,7 +34,7 @@ export async function migrate(options: MigrateOptions): Promise<void> {
   await database.transaction(async query => {
     await query('select pg_advisory_xact_lock($1::int, $2::int)', LOCK);
     const [schema] = await query(SCHEMA_EXISTS, [tables.schema]);
-    // Not with `if not exists`: that asks for the right to create schemas also where this one is there.
+    // Not `if not exists`: that needs the right to create schemas even if the schema exists.
     if (schema?.exists !== 'true') await query(`create schema "${tables.schema}"`);
     await query(
       `create table if not exists ${tables.migrations} (component text primary key, version integer not null)`
@@ -65,7 +65,7 @@ async function readVersions(query: Query, tables: Tables): Promise<Map<string | 
   return new Map(rows.map(({ component, version }) => [component ?? null, Number(version)]));
 }
 
-/** @throws StoreSchemaError where it is newer than this code */
+/** @throws StoreSchemaError if the version is newer than this code */
 function versionOf({ name, versions }: Component, stored: Map<string | null, number>): number {
   const version = stored.get(name) ?? 0;
   if (version <= versions.length) return version;

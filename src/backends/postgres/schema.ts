@@ -1,17 +1,17 @@
 import type { Tables } from './tables.js';
 
-/** Tables that change together. A pod that is not of their version cannot use them. */
+/** Tables that change together. A pod with another version of them cannot use them. */
 export interface Component {
   readonly name: string;
-  /** Of each version the statements that make it of the one before. Never changed, only added to. */
+  /** For each version, the statements that upgrade from the version before. Only append; never change an entry. */
   readonly versions: readonly (readonly string[])[];
 }
 
 /*
  * What all tables have in common:
- * - Text compares by its bytes, so that no locale decides what comes next in a list.
- * - `expires_at` is what counts, and changes with every use. `sweep_at` is later and changes rarely; it alone is indexed,
- *   so that a use need not touch an index (a heap-only update).
+ * - Text is compared by bytes, so the order of a list does not depend on a locale.
+ * - `expires_at` decides, and changes with every use. `sweep_at` is later and changes rarely; only it is indexed,
+ *   so that a use need not change an index (a heap-only update).
  */
 
 export function componentsOf(tables: Tables): Component[] {

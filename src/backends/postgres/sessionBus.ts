@@ -15,15 +15,15 @@ export interface PostgresSessionBusOptions extends PostgresOptions, TableNames {
 
 /** Postgres refuses a NOTIFY of 8000 bytes. */
 const MAX_PAYLOAD_BYTES = 7999;
-/** Messages sent in one trip, and the characters after which no more are added to it. */
+/** Messages per statement, and the number of characters after which no more are added to it. */
 const MAX_BATCH = 200;
 const MAX_BATCH_LENGTH = 1_000_000;
-/** Messages that wait for those before them; over it Postgres is as good as down. */
+/** Messages that may wait for earlier ones. Above that, Postgres is treated as down. */
 const MAX_WAITING = 10_000;
 const PUBLISH_MS = 10_000;
 const FETCH_MS = 5000;
 
-/** What is notified: a message, or the key of one that is too long for it. `p` and `n` make each different. */
+/** The payload: a message, or the key of one that is too long. `p` and `n` make each payload unique. */
 type Payload = { p: string; n: number } & (Message | { kept: true });
 
 interface Message {
@@ -37,12 +37,12 @@ interface Waiting extends Message {
 }
 
 /**
- * LISTEN and NOTIFY of Postgres. All topics share one channel, so a subscription costs nothing once the bus listens, and
- * every bus hears all messages and passes on those for its own topics. Messages of 8000 bytes and more wait in a table
- * to be fetched. One connection listens, opened with the first subscription, and comes back by itself; publishing goes
- * through the pool, one statement at a time, so that order is kept.
+ * LISTEN and NOTIFY of Postgres. All topics share one channel, so a subscription costs nothing once the bus listens.
+ * Every bus receives all messages and passes on those for its own topics. Messages of 8000 bytes and more are stored in
+ * a table and fetched from there. One connection listens. It opens with the first subscription and reconnects by
+ * itself. Publishing uses the pool, one statement at a time, which keeps the order.
  *
- * A pool that leads to PgBouncer in transaction mode cannot listen: give the bus one that leads straight to Postgres.
+ * A pool through PgBouncer in transaction mode cannot listen: give the bus a pool that connects to Postgres directly.
  */
 export class PostgresSessionBus implements SessionBus {
   readonly #database: Database;
@@ -56,7 +56,7 @@ export class PostgresSessionBus implements SessionBus {
   #waiting: Waiting[] = [];
   #sending = false;
   #listener: Listener | undefined;
-  /** Settles when all that has been heard is passed on; undefined where nothing waits to be fetched. */
+  /** Resolves when all received messages are passed on; undefined if none needs to be fetched. */
   #arrivals: Promise<void> | undefined;
   #closed = false;
 
@@ -103,7 +103,7 @@ export class PostgresSessionBus implements SessionBus {
     await this.#listener?.close();
   }
 
-  /** Sends what waits, in its order: one statement at a time, with all that has come up meanwhile. */
+  /** Sends the waiting messages in order: one statement at a time, including messages added in the meantime. */
   async #send(): Promise<void> {
     this.#sending = true;
     while (this.#waiting.length > 0) {
@@ -183,7 +183,7 @@ export class PostgresSessionBus implements SessionBus {
 
 /**
  * Any role that may connect to the database can send a NOTIFY on the channel, so a payload may be anything.
- * @returns the message, or the id of a message that is stored; undefined if it is neither
+ * @returns the message, or the id of a stored message; undefined if it is neither
  */
 function parsePayload(text: string): Message | { id: string } | undefined {
   const payload = parseObject(text);
@@ -209,7 +209,7 @@ function idOf({ p, n }: { p: string; n: number }): string {
   return `${p}-${n}`;
 }
 
-/** Whether a NOTIFY can carry it, in UTF-8. */
+/** Whether it is short enough for a NOTIFY, in UTF-8. */
 function fits(payload: string): boolean {
   if (payload.length > MAX_PAYLOAD_BYTES) return false;
   return payload.length * 3 <= MAX_PAYLOAD_BYTES || new TextEncoder().encode(payload).length <= MAX_PAYLOAD_BYTES;

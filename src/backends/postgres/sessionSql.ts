@@ -2,9 +2,9 @@ import { SWEEP_BATCH } from './sweeper.js';
 import type { Tables } from './tables.js';
 
 /*
- * The SQL of sessions. Each statement is a transaction of its own. Where it may have waited for another's, the row is
- * judged as that one left it and by the clock of that moment; what a statement reads beside the row it changes would be
- * older, so all that a record has is in its row.
+ * The SQL of sessions. Each statement is one transaction. If it waited for another transaction, it checks the row as
+ * that one left it, and uses the clock of that moment. Data read from other rows would be older, so a record is stored
+ * in its row alone.
  */
 
 const LIVE = 'not s.deleted and s.expires_at > clock_timestamp()';
@@ -13,12 +13,12 @@ const hashOf = (text: string): string => `sha256(convert_to(${text}, 'UTF8'))`;
 
 const after = (seconds: string): string => `now() + make_interval(secs => ${seconds}::float8)`;
 
-/** Later than `expires_at` by a quarter of the time to live: so long the index need not be told of any activity. */
+/** Later than `expires_at` by a quarter of the time to live: for that long, activity does not change the index. */
 const sweepAfter = (seconds: string): string => after(`(1.25 * ${seconds}::float8)`);
 
 const NOW_MS = 'floor(extract(epoch from clock_timestamp()) * 1000)';
 
-/** The record; its greater part only where `moved` holds. */
+/** The record. Its large columns are included only if `moved` is true. */
 const record = (moved: string): string => {
   const column = (expression: string, name: string) => `case when ${moved} then ${expression} end as ${name}`;
   return `
@@ -29,8 +29,8 @@ const record = (moved: string): string => {
 };
 
 /**
- * Nobody waits until the disk has it (`synchronous_commit`, for this statement alone): a crash of Postgres may take the
- * latest activity of a session, and nothing else.
+ * Does not wait for the disk (`synchronous_commit`, for this statement only): a crash of Postgres may lose the latest
+ * activity of a session, and nothing else.
  */
 const refresh = (sessions: string): string => `
   update ${sessions} as s set
@@ -44,9 +44,9 @@ export function sessionSql(tables: Tables) {
   const { sessions, subscriptions } = tables;
   return {
     /**
-     * Creates a session where nothing is, or what is there has expired. A row where it did.
+     * Creates a session if none exists or the existing one has expired. Returns a row if it did.
      * Parameters: session id, seconds to live, initialized, created at, last activity, metadata, subscriptions, principal.
-     * The revision begins with the time, so that no session has one that an earlier one of the same id had.
+     * The revision starts from the time, so it differs from every revision of an earlier session with the same id.
      */
     create: `
       with created as (
@@ -76,22 +76,22 @@ export function sessionSql(tables: Tables) {
     /** Parameters: session id. */
     exists: `select 1 as one from ${sessions} as s where s.session_id = $1 and ${LIVE}`,
 
-    /** The part of the record that says whose it is. Parameters: session id. */
+    /** The part of the record that names the owner. Parameters: session id. */
     owner: `select s.metadata from ${sessions} as s where s.session_id = $1 and ${LIVE}`,
 
-    /** Notes the activity. Parameters: session id, seconds to live. */
+    /** Records the activity. Parameters: session id, seconds to live. */
     refresh: refresh(sessions),
 
     /**
-     * Notes the activity and gives the record: no more than the revision where the caller holds it.
+     * Records the activity and returns the record, without its large columns if the caller holds the current revision.
      * Parameters: session id, seconds to live, revision that the caller holds or null.
      */
     touch: `${refresh(sessions)} returning ${record('s.revision is distinct from $3::bigint')}`,
 
     /**
-     * Changes single fields. A row where the session is there.
+     * Changes single fields. Returns a row if the session exists.
      * Parameters: session id, initialized, protocol version, log level, URI to subscribe, URI to unsubscribe; null
-     * leaves as it is.
+     * keeps a field unchanged.
      */
     patch: `
       with patched as (
@@ -117,8 +117,8 @@ export function sessionSql(tables: Tables) {
       select session_id from patched`,
 
     /**
-     * Leaves a tombstone in the place of a session. A row where the session was there.
-     * Parameters: session id, seconds that the tombstone stays.
+     * Replaces a session by a tombstone. Returns a row if the session existed.
+     * Parameters: session id, seconds to keep the tombstone.
      */
     delete: `
       with deleted as (
@@ -133,20 +133,20 @@ export function sessionSql(tables: Tables) {
       )
       select session_id from deleted`,
 
-    /** Parameters: session id to begin after, number of ids at most. */
+    /** Parameters: session id to start after, number of ids at most. */
     list: `
       select s.session_id from ${sessions} as s where s.session_id > $1 and ${LIVE}
       order by s.session_id limit $2::int`,
 
-    /** Parameters: session id to begin after, number of ids at most, principal. */
+    /** Parameters: session id to start after, number of ids at most, principal. */
     listOfPrincipal: `
       select s.session_id from ${sessions} as s
       where s.principal_hash = ${hashOf('$3::text')} and s.session_id > $1 and ${LIVE}
       order by s.session_id limit $2::int`,
 
     /**
-     * Parameters: session id to begin after, number of ids at most, URI.
-     * Asks the session too: an index entry of two changes at once may be left over.
+     * Parameters: session id to start after, number of ids at most, URI.
+     * Also checks the session: two concurrent changes may leave a stale index entry.
      */
     listSubscribed: `
       select s.session_id from ${subscriptions} as i join ${sessions} as s on s.session_id = i.session_id
@@ -158,7 +158,7 @@ export function sessionSql(tables: Tables) {
       select s.state, s.state_version::text as version from ${sessions} as s where s.session_id = $1 and ${LIVE}`,
 
     /**
-     * Replaces the state where it has the version, and tells what came of it. No row where the session is missing.
+     * Replaces the state if it has the version, and returns the outcome. No row if the session is missing.
      * Parameters: session id, state or null, version or null for any.
      */
     putState: `
@@ -172,7 +172,7 @@ export function sessionSql(tables: Tables) {
       )
       select case when exists (select from written) then 'written' else 'conflict' end as outcome from held`,
 
-    /** Removes what has expired, tombstones included. Tells how many. */
+    /** Removes expired rows, including tombstones. Returns their number. */
     sweep: `
       with due as (
         select session_id from ${sessions} where sweep_at < now() and expires_at < now()

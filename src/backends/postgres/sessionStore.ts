@@ -31,15 +31,15 @@ export interface PostgresSessionStoreOptions extends PostgresOptions, TableNames
 
 const buses = new SharedBuses<PostgresSessionBus>();
 const TOMBSTONE_SECONDS = 60;
-/** Ids read in one trip. */
+/** Ids per read. */
 const BATCH = 500;
 
 /**
- * Sessions in Postgres 12 or later: one row each. Every method is one statement, so one round trip; `touchSession` writes
- * the row's time to live, and reads the record only where it has changed. What has expired counts as missing by the
- * clock of Postgres, and its row is removed later.
+ * Sessions in Postgres 12 or later: one row each. Every method is one statement, so one round trip. `touchSession`
+ * writes the time to live of the row, and reads the record only if it has changed. The clock of Postgres decides
+ * whether a session has expired. An expired session counts as missing, and its row is removed later.
  *
- * Call {@link migrate} once before.
+ * Call {@link migrate} once before use.
  */
 export class PostgresSessionStore implements SessionStore {
   readonly ttlSeconds: number;
@@ -67,7 +67,7 @@ export class PostgresSessionStore implements SessionStore {
     this.#sweeper = new Sweeper(this.#database, [this.#sql.sweep, this.#locks.sweep], everyMs);
   }
 
-  /** Creates the tables, as the function of the same name; see there. */
+  /** Creates the tables; see the function {@link migrate}. */
   migrate(): Promise<void> {
     const { pool, schema, table } = this.#options;
     return migrate({ pool, schema, table });
@@ -159,8 +159,8 @@ export class PostgresSessionStore implements SessionStore {
   }
 
   /**
-   * The bus on the same Postgres, with one connection to listen for all stores on this pool that have the same tables. One
-   * that was closed is not given again.
+   * The bus on the same Postgres. Stores with the same pool and tables share it, with one listening connection.
+   * After it is closed, the next call returns a new one.
    */
   createBus(): PostgresSessionBus {
     const { pool, schema, table, onLog } = this.#options;
@@ -170,15 +170,15 @@ export class PostgresSessionStore implements SessionStore {
   }
 
   /**
-   * Removes the rows of what has expired, of which nothing is seen any more. Done now and then anyway, beside the work:
-   * for whoever wants to choose the time.
-   * @returns how many were removed
+   * Removes expired rows, which no query returns any more. This also runs in the background from time to time;
+   * call it to choose the time yourself.
+   * @returns the number of removed rows
    */
   sweep(): Promise<number> {
     return this.#sweeper.run();
   }
 
-  /** Closes its bus, unless other stores are on it; the pool that was handed in stays open. */
+  /** Closes its bus, unless other stores use it. The pool stays open. */
   async close(): Promise<void> {
     await this.#bus?.leave();
   }

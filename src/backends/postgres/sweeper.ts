@@ -5,8 +5,8 @@ import { performance } from '../../timers.js';
 export const SWEEP_BATCH = 200;
 
 /**
- * Removes what has expired, beside the work: whoever uses the tables gives the occasion, and nobody waits. Pods that
- * sweep at the same time pass over each other's rows.
+ * Removes expired rows in the background. Use of the tables triggers it; no caller waits for it. Pods that sweep at the
+ * same time skip each other's rows.
  */
 export class Sweeper {
   readonly #database: Database;
@@ -15,16 +15,16 @@ export class Sweeper {
   #due: number;
   #running: Promise<number> | undefined;
 
-  /** @param statements - each removes at most {@link SWEEP_BATCH} rows, and gives one with the `count` of them */
+  /** @param statements - each removes at most {@link SWEEP_BATCH} rows and returns a row with their `count` */
   constructor(database: Database, statements: readonly string[], everyMs: number) {
     this.#database = database;
     this.#statements = statements;
     this.#everyMs = everyMs;
-    // Pods that start together need not sweep together.
+    // Pods that start together should not sweep together.
     this.#due = performance.now() + Math.random() * everyMs;
   }
 
-  /** Sweeps where it is time to. */
+  /** Sweeps if it is time to. */
   occasion(): void {
     if (this.#running || performance.now() < this.#due) return;
     this.run().catch((error: Error) =>
@@ -32,7 +32,7 @@ export class Sweeper {
     );
   }
 
-  /** Sweeps now, until nothing is left. @returns how many rows were removed */
+  /** Sweeps now, until nothing is left. @returns the number of removed rows */
   run(): Promise<number> {
     this.#running ??= this.#all().finally(() => {
       this.#running = undefined;

@@ -6,18 +6,18 @@ export const DEFAULT_TABLE = 'mcp_session';
 
 /** Where the tables of this package are. */
 export interface TableNames {
-  /** The Postgres schema that holds the tables; `migrate()` makes it where it is not there. @default 'anypod' */
+  /** The Postgres schema that contains the tables; `migrate()` creates it if it is missing. @default 'anypod' */
   schema?: string;
-  /** The table of sessions. The tables beside it begin with its name. @default 'mcp_session' */
+  /** The table of sessions. The names of the other tables begin with its name. @default 'mcp_session' */
   table?: string;
 }
 
 const NAME = /^[A-Za-z_][A-Za-z0-9_$-]{0,39}$/;
-/** Postgres cuts names off after 63 bytes, silently. */
+/** Postgres silently truncates names after 63 bytes. */
 const MAX_TOGETHER = 54;
 const OTHERS = ['mcp_migration', 'mcp_event', 'mcp_event_stream', 'mcp_task', 'mcp_task_message'];
 
-/** Every name in Postgres of this package, quoted. */
+/** All names of this package in Postgres, quoted. */
 export class Tables {
   readonly schema: string;
   readonly table: string;
@@ -42,7 +42,7 @@ export class Tables {
     return this.#named(this.table);
   }
 
-  /** Which sessions may be subscribed to what: an index, and not the truth, which is with the session. */
+  /** An index of possible subscriptions by URI. It may be stale; the row of the session decides. */
   get subscriptions(): string {
     return this.#named(`${this.table}_subscription`);
   }
@@ -51,7 +51,7 @@ export class Tables {
     return this.#named(`${this.table}_lock`);
   }
 
-  /** What is too long for a NOTIFY. */
+  /** Messages that are too long for a NOTIFY. */
   get messages(): string {
     return this.#named(`${this.table}_message`);
   }
@@ -72,12 +72,12 @@ export class Tables {
     return this.#named('mcp_task_message');
   }
 
-  /** Which version each group of tables has. */
+  /** The version of each group of tables. */
   get migrations(): string {
     return this.#named('mcp_migration');
   }
 
-  /** The channel of NOTIFY: all pods that share the table of sessions. */
+  /** The channel of NOTIFY, shared by all pods with the same table of sessions. */
   get channel(): string {
     return `anypod:${this.schema}.${this.table}`;
   }

@@ -17,17 +17,17 @@ export interface PostgresTaskMessageQueueOptions extends PostgresOptions {
 }
 
 /**
- * What tasks have to say to their client until it asks for their result, in Postgres 12 or later: any pod delivers it, and
- * the answers find their way to the pod that asked.
+ * Messages of tasks for their client, kept until the client asks for the result, in Postgres 12 or later. Any pod
+ * delivers them, and answers reach the pod that asked.
  *
- * A queue belongs to a task of a session, and is empty for any other session. Call `migrate()` once before.
+ * A queue belongs to a task of a session, and is empty for any other session. Call `migrate()` once before use.
  */
 export class PostgresTaskMessageQueue implements TaskMessageQueue {
   readonly #database: Database;
   readonly #sql: ReturnType<typeof taskSql>;
   readonly #sweeper: Sweeper;
   readonly #ttlMs: number;
-  /** One message of a task at a time: two connections of the pool could store two messages in any order. */
+  /** Stores one message of a task at a time: two connections of the pool could store two messages in any order. */
   readonly #writers = new KeyedQueue();
 
   static {
@@ -44,7 +44,7 @@ export class PostgresTaskMessageQueue implements TaskMessageQueue {
     this.#ttlMs = options.ttlMs ?? DEFAULT_MAX_TTL_MS;
   }
 
-  /** One round trip; five where the queue is limited. */
+  /** One round trip; five if the queue is limited. */
   async enqueue(taskId: string, message: QueuedMessage, sessionId?: string, maxSize?: number): Promise<void> {
     await pushMessage(message, sessionId, pushed => {
       const queue = queueOf(taskId, sessionId);
@@ -58,7 +58,7 @@ export class PostgresTaskMessageQueue implements TaskMessageQueue {
   }
 
   /**
-   * Empties the queue. The servers whose requests were in it are told, on whichever pod; those requests are not returned.
+   * Empties the queue. Servers with requests in it are notified, on any pod; those requests are not returned.
    * Never rejects: the SDK calls it without waiting, and a rejection would end the process.
    */
   async dequeueAll(taskId: string, sessionId?: string): Promise<QueuedMessage[]> {
@@ -79,7 +79,7 @@ export class PostgresTaskMessageQueue implements TaskMessageQueue {
     if (maxSize === undefined) {
       await this.#database.query(this.#sql.enqueue, values);
     } else {
-      // Two statements, because one sees the queue as it was before it waited for its turn.
+      // Two statements, because a single one would see the queue as it was before it waited for its turn.
       await this.#database.transaction(async query => {
         await query(this.#sql.lockQueue, [...queue]);
         const [row] = await query(this.#sql.count, [...queue]);

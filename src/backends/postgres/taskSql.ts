@@ -3,8 +3,8 @@ import type { Tables } from './tables.js';
 import { toText } from './text.js';
 
 /*
- * The SQL of tasks and of what they have to say. Times are those of Postgres. `session` tells a task's session, or that
- * it has none.
+ * The SQL of tasks and of their messages. Times are those of Postgres. `session` identifies the session of a task, or
+ * says that it has none.
  */
 
 const after = (milliseconds: string): string => `now() + make_interval(secs => ${milliseconds}::float8 / 1000)`;
@@ -13,7 +13,7 @@ const LIVE = 't.expires_at > clock_timestamp()';
 
 const FIELDS = 't.task_id, t.status, t.status_message, t.last_updated_at, t.fixed';
 
-/** A lock that is held until the statement, or the transaction, is committed. The number tells what it is for. */
+/** A lock that is held until the statement, or the transaction, is committed. The number names its purpose. */
 const alone = (what: number, name: string): string => `pg_advisory_xact_lock(${what}, hashtext(${name}))`;
 
 const sweep = (table: string): string => `
@@ -28,8 +28,8 @@ export function taskSql({ tasks, taskMessages }: Tables) {
   const placeOf = (table: string) => `nextval(pg_get_serial_sequence('${table}', 'place'))`;
   return {
     /**
-     * Creates a task, last in its session's list: places are committed in their order, so that no list is read past one
-     * that comes up later.
+     * Creates a task, last in the list of its session. Places are committed in order, so a reader of the list never
+     * skips a task that is committed later.
      * Parameters: session, task id, last updated at, fixed fields, milliseconds to live, whether without limit.
      */
     create: `
@@ -45,8 +45,8 @@ export function taskSql({ tasks, taskMessages }: Tables) {
     result: `select t.result from ${tasks} as t where t.session = $1 and t.task_id = $2 and ${LIVE}`,
 
     /**
-     * Changes a task that is there and has not ended. The time to live starts anew when the task ends with this, and with
-     * every change of a task without limit. A row where the task is there: whether it had ended, and how.
+     * Changes a task that exists and has not ended. The time to live restarts if this ends the task, and with every
+     * change of a task without limit. Returns a row if the task exists: whether it had ended, and how.
      * Parameters: session, task id, status, message or null, last updated at, whether it ends, result or null.
      */
     update: `
@@ -63,9 +63,9 @@ export function taskSql({ tasks, taskMessages }: Tables) {
       select held.status, held.ended::text as ended from held`,
 
     /**
-     * Tasks of a session in the order of creation; one row without a task where there is none.
-     * Parameters: session, task id to begin after or '', number of tasks at most.
-     * The column `found` is null where the task to begin after is missing.
+     * Tasks of a session in the order of creation; one row without a task if there are none.
+     * Parameters: session, task id to start after or '', number of tasks at most.
+     * The column `found` is null if the task to start after is missing.
      */
     list: `
       select after.place::text as found, ${FIELDS}
@@ -81,7 +81,7 @@ export function taskSql({ tasks, taskMessages }: Tables) {
     enqueue: `
       insert into ${taskMessages} (session, task_id, body, expires_at) values ($1, $2, $3, ${after('$4')})`,
 
-    /** Until the transaction ends nobody else counts the queue. Parameters: session, task id. */
+    /** Locks the count of the queue until the transaction ends. Parameters: session, task id. */
     lockQueue: `select ${alone(2, "$1 || ' ' || $2")}`,
 
     /** Parameters: session, task id. */
@@ -89,7 +89,7 @@ export function taskSql({ tasks, taskMessages }: Tables) {
       select count(*)::text as count from ${taskMessages} as t
       where t.session = $1 and t.task_id = $2 and ${LIVE}`,
 
-    /** Takes the first message that nobody else is taking. Parameters: session, task id. */
+    /** Takes the first message that no other statement is taking. Parameters: session, task id. */
     dequeue: `
       delete from ${taskMessages} as m using (
         select t.session, t.task_id, t.place from ${taskMessages} as t

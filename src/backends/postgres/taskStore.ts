@@ -24,24 +24,24 @@ import { keepSelf, throughWrappers } from '../../wrappable.js';
 export interface PostgresTaskStoreOptions extends PostgresOptions {
   /**
    * The longest time to live, in milliseconds. A task that asks for more gets this. A task without limit (`ttl` is null,
-   * or 0) is kept so long after its last change.
+   * or 0) is kept for this time after its last change.
    * @default 86400000 (24 hours)
    */
   maxTtlMs?: number;
 }
 
-/** Longer than that Postgres cannot add to a time. */
+/** The longest time to live that Postgres can add to a time. */
 export const LONGEST_TTL_MS = 1_000_000_000_000;
 const PAGE_SIZE = 10;
 
 /**
- * The SDK's tasks in Postgres 12 or later, so that every pod can tell of them. The work of a task stays in the process
- * that began it; when that ends the task keeps its last status until its time to live is over.
+ * The tasks of the SDK in Postgres 12 or later, so that every pod can report them. The work of a task stays in the
+ * process that started it. If that process ends, the task keeps its last status until its time to live is over.
  *
- * A task belongs to the session that created it, and is not there for any other. Without a session id there are the
- * tasks that were created without one, and no others: inside a handler, `extra.taskStore` passes the id.
+ * A task belongs to the session that created it, and is missing for any other session. Without a session id, only
+ * tasks that were created without one exist. Inside a handler, `extra.taskStore` passes the id.
  *
- * The time to live starts with the creation, and anew when the task ends. Call `migrate()` once before.
+ * The time to live starts with the creation, and restarts when the task ends. Call `migrate()` once before use.
  */
 export class PostgresTaskStore implements TaskStore {
   readonly #database: Database;
@@ -112,9 +112,9 @@ export class PostgresTaskStore implements TaskStore {
     if (ended !== undefined) throw statusRefused(taskId, ended, status);
   }
 
-  /** Ten tasks at a time, in the order of their creation. The cursor is the id of the last one that was told. */
+  /** Ten tasks at a time, in the order of creation. The cursor is the id of the last task returned. */
   async listTasks(cursor?: string, sessionId?: string): Promise<TaskPage> {
-    // One more than a page, to learn whether there is another page.
+    // One more than a page, to see whether there is another page.
     const rows = await this.#query(this.#sql.list, cursor ?? '', sessionId, PAGE_SIZE + 1);
     if (rows[0]?.found === null) throw new Error(`Invalid cursor: ${cursor}`);
     const found = rows.filter(row => row.task_id !== null).map(toTask);
@@ -122,7 +122,7 @@ export class PostgresTaskStore implements TaskStore {
     return { tasks, nextCursor: found.length > PAGE_SIZE ? tasks.at(-1)?.taskId : undefined };
   }
 
-  /** @returns the status of a task that has ended already. @throws where the task is missing */
+  /** @returns the status of a task that had ended already. @throws if the task is missing */
   async #update(
     taskId: string,
     sessionId: string | undefined,

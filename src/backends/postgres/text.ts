@@ -1,7 +1,7 @@
 /*
- * Postgres takes no NUL character in a text, and no half of a surrogate pair; JavaScript's strings, and so URIs and
- * names that clients send, may have both. JSON writes them as ASCII: what it writes between its quotes stands for the
- * string, and equal strings are written equally.
+ * Postgres text cannot contain a NUL character or half of a surrogate pair. JavaScript strings may contain both, and so
+ * may URIs and names from clients. JSON writes them as ASCII, so the text between its quotes is stored instead. Equal
+ * strings are written equally.
  */
 
 export function toText(value: string): string {
