@@ -879,6 +879,8 @@ const demonstrations: Record<number, () => void> = {
         open(1),
         get({ until: 'open' }),
         { do: 'send', message: notification('notifications/odd', value) },
+        { do: 'send', message: notification('notifications/odd', value), relatedRequestId: 1 },
+        { do: 'send', message: notification('notifications/next'), relatedRequestId: 1 },
         { do: 'send', message: result(1, value) },
         finish('open'),
         { do: 'close' }
@@ -891,10 +893,12 @@ const demonstrations: Record<number, () => void> = {
       { modes: 'both' },
       {
         stock: transcript => {
+          expect(transcript.exchanges[1]!.body).toContain('notifications/next');
           expect(transcript.exchanges[1]!.body).not.toContain('"id":1');
           expect(outcomes(transcript)[0]).toBe('sent');
         },
         ours: transcript => {
+          expect(transcript.exchanges[1]!.body).toContain('notifications/next');
           expect(transcript.exchanges[1]!.body).toContain('"id":1,"error":{"code":-32603');
           expect(outcomes(transcript)[0]).toContain('BigInt');
         }

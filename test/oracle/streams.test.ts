@@ -130,16 +130,6 @@ describe('a request stream', () => {
       answer(1)
     ]
   });
-  sameAsStock('outlives a message that cannot be written', {
-    statuses: [200, 200],
-    steps: [
-      initialize(),
-      open(1),
-      { do: 'send', message: notification('a', { n: 1n }), relatedRequestId: 1 },
-      tell(1),
-      answer(1)
-    ]
-  });
 });
 
 describe('the standalone stream', () => {
