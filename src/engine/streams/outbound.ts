@@ -143,7 +143,7 @@ function finalCursorAfter(
   eventId: string | undefined
 ): string | undefined {
   const comesBack = 'error' in answer && (eventId !== undefined || stream.resumable);
-  return otherPods && comesBack ? finalCursorOf(sessionId) : undefined;
+  return otherPods && comesBack ? finalCursorOf(sessionId, eventId) : undefined;
 }
 
 /** @returns undefined if no client is attached here */
