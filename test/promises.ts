@@ -28,7 +28,7 @@ export const promises: readonly KeptPromise[] = [
   },
   {
     id: 'L4',
-    sentence: 'A session is stored before its id leaves the pod, and gone everywhere before DELETE is answered.',
+    sentence: 'A session is stored before its id leaves the pod, and removed from the store before DELETE is answered.',
     files: ['cluster/routingEndings.test.ts', 'service/faults/redisOutages.test.ts', 'service/handler/handler.test.ts']
   },
   {
@@ -93,7 +93,8 @@ export const promises: readonly KeptPromise[] = [
   },
   {
     id: 'F8',
-    sentence: 'A pod is killed: the next request recovers elsewhere, and a resumable stream resumes.',
+    sentence:
+      'A pod is killed: the next request recovers elsewhere, a resumable stream resumes, and the client of a request that it ran gets an error.',
     files: ['cluster/podsDie.test.ts', 'cluster/resume.test.ts']
   },
   {

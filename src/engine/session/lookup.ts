@@ -85,8 +85,8 @@ async function lookUpStored(
   }
   if (found === 'missing') {
     await host.onMissing(sessionId);
-    // The pod that ended it may not have reached the others. Not awaited, so that the reply takes as long as for a
-    // session of another client.
+    // The message of the pod that ended the session may be lost, so the others are told again. Not awaited: a longer reply
+    // would show that the session does not exist, and is not another client's.
     if (exchange.method === 'DELETE' && isSessionId(sessionId)) host.tellEnded(sessionId);
   } else if (found !== 'foreign') {
     if (!opens && found !== 'ours') return { kind: 'stored', record: found };
@@ -114,7 +114,7 @@ async function find(
   const isOurs = (owner: SessionOwner | undefined): boolean =>
     belongsTo(owner, principal) && isInNamespace(owner, options.namespace);
   const isKnown = known?.record !== undefined && isOurs(known.record.metadata?.mcp);
-  // Without principals a session cannot belong to another client, and the check would cost one more round trip.
+  // Without a principal this early check costs a round trip and rarely finds anything: the record is checked below.
   if (opens || (principal !== undefined && !isKnown)) {
     const owner = await storeAccess.owner(sessionId, waits);
     if (owner === null) return 'missing';

@@ -44,7 +44,7 @@ export async function send(
   if (delivered?.room) await delivered.room;
 }
 
-/** Processes the late event id of a message that the client has received here without one. */
+/** The log was slow, so the client got this message without an event id. Now the id is known. */
 export function storedLate(streams: SessionStreams, streamId: string, message: JSONRPCMessage, eventId: string): void {
   const stream = streams.streamNamed(streamId);
   if (stream.connection?.storedLate(message, eventId) && 'resumable' in stream) stream.resumable = true;
@@ -63,7 +63,7 @@ async function respond(streams: SessionStreams, request: OpenRequest, response: 
     const append = isLast ? appendLast : appendNext;
     const eventId = streams.log && (await append(streams, stream, answer));
     const finalCursor = isLast ? finalCursorAfter(streams, stream, answer, eventId) : undefined;
-    // No await between writing an answer and forgetting its request: a second answer in this turn is too late.
+    // For a client here nothing is awaited until its request is removed: a second answer in this turn is not written.
     const forwarded = writeAnswer(streams, stream, answer, eventId, finalCursor);
     if (forwarded) await forwarded;
   }
@@ -135,7 +135,10 @@ function appendNext(
   });
 }
 
-/** The SDK's client resumes after an error if it has a cursor. With this cursor, any pod knows that nothing follows. */
+/**
+ * The id to send with the last answer. The SDK's client reconnects after an error response; if it comes with this id, every pod
+ * answers that the stream is over.
+ */
 function finalCursorAfter(
   { otherPods, sessionId }: SessionStreams,
   stream: RequestStream,

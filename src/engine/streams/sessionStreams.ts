@@ -123,9 +123,9 @@ export class SessionStreams implements ConnectionOwner {
   }
 
   /**
-   * If other pods may write to the GET stream: an event of its log after which all events are new. This pod follows the
-   * log from it, and the client can resume from it.
-   * @param isForClient - whether the client can use it: then an event is stored if the log cannot report one
+   * Returns the id of the newest event in the log of the GET stream: this pod follows the log from it, and the client can
+   * resume from it. Undefined without a log, and without other pods.
+   * @param isForClient - whether the client accepts cursors: then an event is stored if the log cannot report its newest
    */
   async latestOnStandalone(isForClient: boolean, waits: WaitBudget): Promise<string | undefined> {
     if (!this.otherPods || !this.log) return undefined;
