@@ -1,7 +1,8 @@
 /**
- * Shows that the simulation can fail: each mutation puts a fault into the product, and one of the fixed seeds must break
- * a law because of it. `npm run simulate:mutations` plays the seed that is known for each fault (mutations.json); if it
- * does not find the fault any more, all fixed seeds are played. `-- --only WORDS` plays the faults with these words, `--workers N` so many at a time.
+ * Shows whether the simulation can fail: each mutation puts a fault into the product, and a seed should break a law because
+ * of it. `npm run simulate:mutations` plays the seed that is known for each fault (mutations.json); if it does not find the
+ * fault any more, all fixed seeds are played. `-- --only WORDS` plays the faults with these words, `--workers N` plays N
+ * faults at the same time.
  */
 import { execFile } from 'node:child_process';
 import { readFile, rm, writeFile } from 'node:fs/promises';
