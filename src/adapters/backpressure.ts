@@ -3,12 +3,12 @@ import { unref } from '../deadline.js';
 import { clearTimeout, setTimeout } from '../timers.js';
 
 /** Writers wait for it until the client has read the sent data. */
-export interface Room {
+export interface Drain {
   readonly promise: Promise<void>;
   readonly resolve: () => void;
 }
 
-export function awaitedRoom(): Room {
+export function awaitDrain(): Drain {
   let resolve!: () => void;
   const promise = new Promise<void>(done => (resolve = done));
   return { promise, resolve };
@@ -27,13 +27,13 @@ const BYTES_PER_MS = 128;
  * Watches a client after its whole answer was sent. No later write can detect that it does not read, so the unread data
  * would be kept until its connection ends.
  * @param bytes - the number of unread bytes
- * @param cut - disconnects the client
+ * @param disconnect - disconnects the client
  * @returns a function that ends the watch; undefined if there is nothing to watch
  */
-export function limitUnread(bytes: number, cut: (reason: SlowClientError) => void): (() => void) | undefined {
+export function limitUnread(bytes: number, disconnect: (reason: SlowClientError) => void): (() => void) | undefined {
   if (!(bytes > MAX_UNWATCHED_BYTES)) return undefined;
   const problem = `The client did not read its answer, of which ${bytes} bytes were left`;
-  const timer = setTimeout(() => cut(new SlowClientError(problem)), UNREAD_MS + bytes / BYTES_PER_MS);
+  const timer = setTimeout(() => disconnect(new SlowClientError(problem)), UNREAD_MS + bytes / BYTES_PER_MS);
   unref(timer);
   return () => clearTimeout(timer);
 }

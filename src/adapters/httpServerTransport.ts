@@ -1,11 +1,10 @@
-import type { Transport, TransportSendOptions } from 'mcp-sdk-upstream/shared/transport.js';
-import type { JSONRPCMessage, MessageExtraInfo, RequestId } from 'mcp-sdk-upstream/types.js';
+import type { JSONRPCMessage, MessageExtraInfo, RequestId, Transport, TransportSendOptions } from '../sdkTypes.js';
+import type { Dialect } from '../engine/dialect.js';
 import { Engine } from '../engine/engine.js';
 import { ResolvedOptions } from '../engine/options.js';
 import type { TransportOptions } from '../engine/transportOptions.js';
-import { UnsupportedRuntimeError } from '../errors.js';
-import { checkInstallation } from '../installation.js';
 import type { SessionStorageMode } from '../ports/sessionStore.js';
+import { warnOf } from '../report.js';
 
 /**
  * The key of a transport's engine. A property, not a `#private` field: instrumentation libraries wrap transports with
@@ -17,7 +16,7 @@ const ENGINE = Symbol('engine');
 /** The engine of a transport, for the adapters and the session host. Not exported from the package. */
 export let engineOf: (transport: HttpServerTransport) => Engine;
 
-/** The members that both public transports share: everything except `handleRequest`. */
+/** The members that all public transports share: everything except `handleRequest`. */
 export abstract class HttpServerTransport implements Transport {
   declare private readonly [ENGINE]: Engine;
 
@@ -30,16 +29,22 @@ export abstract class HttpServerTransport implements Transport {
    * @throws UnsupportedRuntimeError on a Node that is too old
    */
   // The session host passes options that it has resolved once for all its sessions.
-  constructor(options: TransportOptions = {}) {
-    checkInstallation();
-    const resolved = options instanceof ResolvedOptions ? options : new ResolvedOptions(options);
+  protected constructor(options: TransportOptions, dialect: Dialect) {
+    const resolved = options instanceof ResolvedOptions ? options : new ResolvedOptions(options, dialect);
+    const { events } = resolved;
+    dialect.checkInstallation(options.onLog && ((code, message) => void events.warning(code, message)));
     if (resolved !== options) {
-      resolved.isHandWired = true;
+      resolved.isMadeByApplication = true;
       // A handler on the same store must not close the bus that this transport uses.
       resolved.retainBus();
     }
     // Not enumerable, so that logging or copying a transport does not reach the sessions of the engine.
-    Object.defineProperty(this, ENGINE, { value: new Engine(resolved) });
+    const engine = new Engine(resolved);
+    if (resolved.isMadeByApplication) {
+      if (options.onLog) engine.warn = error => events.error(error);
+      else if (resolved.mode === 'external') engine.warn = error => warnOf(error, 'transport');
+    }
+    Object.defineProperty(this, ENGINE, { value: engine });
   }
 
   /**
@@ -72,12 +77,20 @@ export abstract class HttpServerTransport implements Transport {
     this[ENGINE].onclose = handler;
   }
 
+  /**
+   * Receives every error that is not thrown to a caller. Set it before `connect`, which adds the server's `onerror`.
+   * @default external mode: `process.emitWarning`, at most once a minute for each code, for errors of this package
+   */
   get onerror(): ((error: Error) => void) | undefined {
     return this[ENGINE].onerror;
   }
 
   set onerror(handler: ((error: Error) => void) | undefined) {
-    this[ENGINE].onerror = handler;
+    const engine = this[ENGINE];
+    // The SDK's `connect` sets it once. If it is set twice, the application has set it.
+    if (engine.hasOnerror) engine.warn = undefined;
+    engine.hasOnerror = true;
+    engine.onerror = handler;
   }
 
   get onmessage(): ((message: JSONRPCMessage, extra?: MessageExtraInfo) => void) | undefined {
@@ -104,18 +117,6 @@ export abstract class HttpServerTransport implements Transport {
    */
   terminateSession(): Promise<void> {
     return this[ENGINE].terminate();
-  }
-
-  /**
-   * Only servers of version 2 of the SDK call this, in `connect`.
-   * @throws UnsupportedRuntimeError always. Such a server would seem to work, but its scope checks would not be
-   *   enforced
-   */
-  setSupportedProtocolVersions(): never {
-    throw new UnsupportedRuntimeError(
-      'mcp-sdk-anypod does not support servers of version 2 of the SDK (@modelcontextprotocol/server): ' +
-        'connect a server of @modelcontextprotocol/sdk 1.x'
-    );
   }
 
   /** @throws Error if the message answers, or relates to, a request that is not open */

@@ -1,8 +1,8 @@
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import type { EventSink, StreamWriter } from '../engine/http/exchange.js';
 import type { ReportError } from '../report.js';
-import { setImmediate } from '../timers.js';
-import { awaitedRoom, limitUnread, type Room } from './backpressure.js';
+import { awaitDrain, limitUnread, type Drain } from './backpressure.js';
+import { firstWriteDue } from './firstWrite.js';
 
 /** The parts of an exchange that its sink needs. */
 export interface NodeAnswer {
@@ -15,8 +15,8 @@ export interface NodeAnswer {
 
 /**
  * An event stream on a `ServerResponse`. It is held back until the end of the turn of the event loop in which the
- * engine replies. An answer that is complete by then is sent as one write with its length. Any other answer is
- * streamed.
+ * engine replies, and a moment longer if a message is on its way to the event log. An answer that is complete by then is
+ * sent as one write with its length. Any other answer is streamed.
  *
  * The response belongs to the host, whose middleware may wrap, patch or end it at any time. So nothing relies on the
  * return values of its methods. If they throw, the error is reported and the stream ends.
@@ -28,7 +28,7 @@ export class NodeEventSink implements EventSink {
   #held = '';
   #state: 'held' | 'open' | 'ended' = 'held';
   #oncomplete: (() => void) | undefined;
-  #room: Room | undefined;
+  #drain: Drain | undefined;
 
   constructor(answer: NodeAnswer) {
     this.#answer = answer;
@@ -40,23 +40,23 @@ export class NodeEventSink implements EventSink {
    * @throws Error if other code has already sent a response
    */
   async open(status: number, headers: Record<string, string>): Promise<void> {
-    await endOfTurn();
+    await firstWriteDue(this);
     try {
-      if (this.#state === 'ended') this.#sendWhole(status, headers);
+      if (this.ended) this.#sendWhole(status, headers);
       else this.#stream(status, headers);
     } catch (error) {
       this.discard();
       throw error;
     }
-    if (!this.#isEnded()) await new Promise<void>(resolve => (this.#oncomplete = resolve));
+    if (!this.ended) await new Promise<void>(resolve => (this.#oncomplete = resolve));
   }
 
   /** Ends a stream without a reader. */
   discard(): void {
-    if (this.#state === 'ended') return;
+    if (this.ended) return;
     this.#state = 'ended';
     this.#held = '';
-    this.#makeRoom();
+    this.#resolveDrain();
     this.writer?.gone();
     this.#oncomplete?.();
   }
@@ -66,24 +66,24 @@ export class NodeEventSink implements EventSink {
   }
 
   write(text: string): void | Promise<void> {
-    if (this.#state === 'ended') return;
+    if (this.ended) return;
     if (this.#state === 'held') {
       this.#held += text;
       if (this.#held.length < this.#res.writableHighWaterMark) return;
     } else {
       // A wrapper may return undefined: then no `drain` follows.
-      if (this.#send(text) !== false || this.#isEnded()) return;
-      if (!this.#room) this.#res.once('drain', () => this.#makeRoom());
+      if (this.#send(text) !== false || this.ended) return;
+      if (!this.#drain) this.#res.once('drain', () => this.#resolveDrain());
     }
-    this.#room ??= awaitedRoom();
-    return this.#room.promise;
+    this.#drain ??= awaitDrain();
+    return this.#drain.promise;
   }
 
   end(): void {
-    if (this.#state === 'ended') return;
+    if (this.ended) return;
     const wasOpen = this.#state === 'open';
     this.#state = 'ended';
-    this.#makeRoom();
+    this.#resolveDrain();
     if (!wasOpen) return;
     this.#finish(() => {
       this.#res.end();
@@ -91,11 +91,11 @@ export class NodeEventSink implements EventSink {
     });
   }
 
-  cut(): void {
-    if (this.#state === 'ended') return;
+  disconnect(): void {
+    if (this.ended) return;
     this.#state = 'ended';
     this.#held = '';
-    this.#makeRoom();
+    this.#resolveDrain();
     this.#finish(() => this.#res.destroy());
   }
 
@@ -124,15 +124,15 @@ export class NodeEventSink implements EventSink {
     this.#state = 'open';
     if (this.#held === '') this.#res.flushHeaders();
     else this.#writeHeld();
-    if (!this.#isEnded()) this.writer?.opened?.();
+    if (!this.ended) this.writer?.opened?.();
   }
 
   #writeHeld(): void {
     const written = this.#send(firstChunk(this.#held, Buffer.byteLength(this.#held)), 'latin1');
     this.#held = '';
-    if (!this.#room) return;
-    if (written !== false) this.#makeRoom();
-    else this.#res.once('drain', () => this.#makeRoom());
+    if (!this.#drain) return;
+    if (written !== false) this.#resolveDrain();
+    else this.#res.once('drain', () => this.#resolveDrain());
   }
 
   /** @returns what `write` of the response returned; undefined if the stream is over */
@@ -153,12 +153,12 @@ export class NodeEventSink implements EventSink {
     return this.#answer.gone && !this.#res.headersSent;
   }
 
-  #makeRoom(): void {
-    this.#room?.resolve();
-    this.#room = undefined;
+  #resolveDrain(): void {
+    this.#drain?.resolve();
+    this.#drain = undefined;
   }
 
-  #isEnded(): boolean {
+  get ended(): boolean {
     return this.#state === 'ended';
   }
 }
@@ -182,19 +182,11 @@ export function writeHead(
 
 /** Disconnects a client that does not read its answer. */
 export function limitUnreadAnswer({ res, report }: Pick<NodeAnswer, 'res' | 'report'>): void {
-  const callOff = limitUnread(res.writableLength, problem => {
+  const stopWatching = limitUnread(res.writableLength, problem => {
     report(problem);
     res.destroy();
   });
-  if (callOff) res.once('finish', callOff).once('close', callOff);
-}
-
-/**
- * Settles after the event loop has processed all data that was ready to read. So answers of the same turn are written
- * directly one after the other, and that costs the system far less.
- */
-export function endOfTurn(): Promise<void> {
-  return new Promise(resolve => setImmediate(resolve));
+  if (stopWatching) res.once('finish', stopWatching).once('close', stopWatching);
 }
 
 /**

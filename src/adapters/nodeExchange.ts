@@ -1,26 +1,16 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { ServerHttp2Stream } from 'node:http2';
 import type { Socket } from 'node:net';
-import type { AuthInfo } from 'mcp-sdk-upstream/server/auth/types.js';
-import type { RequestInfo } from 'mcp-sdk-upstream/types.js';
+import type { AuthInfo } from '../sdkTypes.js';
 import type { BodyRead, EventSink, Exchange, Reply } from '../engine/http/exchange.js';
 import type { ReportError } from '../report.js';
-import { LazyRequestInfo, type RequestSource } from '../engine/http/requestInfo.js';
-import {
-  endOfTurn,
-  firstChunk,
-  limitUnreadAnswer,
-  type NodeAnswer,
-  NodeEventSink,
-  writeHead
-} from './nodeEventSink.js';
+import { ObservedExchange } from '../events/observed.js';
+import { endOfTurn } from './firstWrite.js';
+import { firstChunk, limitUnreadAnswer, type NodeAnswer, NodeEventSink, writeHead } from './nodeEventSink.js';
 import { clearTimeout, setTimeout } from '../timers.js';
 
 /** How long a client may continue to send its body after the answer. */
 const UNREAD_BODY_MS = 500;
-
-const BODY_WAS_READ =
-  'The body of the request had been read before: pass the parsed body as the third argument of handleRequest or handler.node';
 
 /** If one of these headers is repeated, Node keeps the first value. The Fetch standard joins all values. */
 const FIRST_WINS = new Set(['content-type', 'host']);
@@ -28,11 +18,12 @@ const FIRST_WINS = new Set(['content-type', 'host']);
 type Request = IncomingMessage & { auth?: AuthInfo; body?: unknown; rawBody?: unknown; stream?: ServerHttp2Stream };
 
 /** A request of Node's HTTP server as the engine sees it. */
-export class NodeExchange implements Exchange, RequestSource, NodeAnswer {
+export class NodeExchange implements Exchange, NodeAnswer {
   readonly req: Request;
   readonly res: ServerResponse;
   readonly report: ReportError;
-  readonly #parsedBody: unknown;
+  #parsedBody: unknown;
+  observed: ObservedExchange | undefined;
   #sink: NodeEventSink | undefined;
 
   constructor(req: Request, res: ServerResponse, parsedBody: unknown, report: ReportError) {
@@ -48,6 +39,10 @@ export class NodeExchange implements Exchange, RequestSource, NodeAnswer {
     return isText(this.req.body) ? undefined : this.req.body;
   }
 
+  set parsedBody(body: unknown) {
+    this.#parsedBody = body;
+  }
+
   get method(): string {
     return this.req.method ?? 'GET';
   }
@@ -56,21 +51,26 @@ export class NodeExchange implements Exchange, RequestSource, NodeAnswer {
     return this.req.auth;
   }
 
-  get requestInfo(): LazyRequestInfo {
-    return new LazyRequestInfo(this);
-  }
-
   get gone(): boolean {
     // An HTTP/2 response does not have `destroyed`.
     return this.res.destroyed || this.req.aborted || this.req.stream?.destroyed === true;
   }
 
-  readHeaders(): RequestInfo['headers'] {
+  readHeaders(): Record<string, string> {
     return Object.fromEntries(fetchHeaders(this.req).entries());
   }
 
   readUrl(): URL {
     return absoluteUrl(this.req);
+  }
+
+  readSignal(): AbortSignal {
+    const left = new AbortController();
+    if (this.gone) left.abort();
+    this.res.once('close', () => {
+      if (!this.res.writableFinished) left.abort();
+    });
+    return left.signal;
   }
 
   header(name: string): string | null {
@@ -82,7 +82,7 @@ export class NodeExchange implements Exchange, RequestSource, NodeAnswer {
   }
 
   readBody(maxBytes: number): Promise<BodyRead> {
-    return readBody(this.req, maxBytes, this.report);
+    return readBody(this.req, maxBytes);
   }
 
   openEventStream(): EventSink {
@@ -101,6 +101,7 @@ export async function answerExchange(exchange: NodeExchange, handle: () => Promi
   // Without a listener, an error event would end the process.
   res.on('error', report);
   if (req.httpVersionMajor >= 2) req.on('error', report);
+  exchange.observed = ObservedExchange.begin(exchange);
   try {
     if (!isCommonTarget(req) && !isValidTarget(req)) return sendEmpty(exchange, 400);
     const reply = await replyOf(exchange, handle);
@@ -116,13 +117,14 @@ export async function answerExchange(exchange: NodeExchange, handle: () => Promi
     if (!res.writableEnded) res.destroy();
   } finally {
     if (!req.complete) limitUnreadBody(req);
+    exchange.observed?.end(res.headersSent ? res.statusCode : undefined);
   }
 }
 
 async function replyOf(exchange: NodeExchange, handle: () => Promise<Reply>): Promise<Reply> {
   let reply: Reply | undefined;
   try {
-    return (reply = await handle());
+    return (reply = await (exchange.observed ? exchange.observed.answer(handle) : handle()));
   } catch (error) {
     exchange.report(error as Error);
     return { status: (error as Error)?.name === 'TimeoutError' ? 504 : 500, headers: {}, body: null };
@@ -157,14 +159,14 @@ function limitUnreadBody(req: Request): void {
   req.once('close', () => clearTimeout(timer));
 }
 
-function readBody(req: Request, maxBytes: number, report: ReportError): Promise<BodyRead> {
+function readBody(req: Request, maxBytes: number): Promise<BodyRead> {
   if (Number(req.headers['content-length']) > maxBytes) return Promise.resolve({ tooLarge: true });
   // Serverless hosts read the body and put it here.
   if (Buffer.isBuffer(req.rawBody)) return Promise.resolve(decoded([req.rawBody], maxBytes));
   if (req.readableEnded) {
     if (isText(req.body)) return Promise.resolve(decoded([Buffer.from(req.body)], maxBytes));
-    if (req.headers['content-length'] !== '0') report(new Error(BODY_WAS_READ));
-    return Promise.resolve({ tooLarge: false, text: '' });
+    const isEmpty = req.headers['content-length'] === '0';
+    return Promise.resolve(isEmpty ? { tooLarge: false, text: '' } : { tooLarge: false, wasRead: true });
   }
 
   return new Promise((resolve, reject) => {

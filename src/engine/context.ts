@@ -1,13 +1,16 @@
-import type { JSONRPCMessage, MessageExtraInfo, RequestId } from 'mcp-sdk-upstream/types.js';
+import type { JSONRPCMessage, MessageExtraInfo, RequestId } from '../sdkTypes.js';
 import type { WaitBudget } from '../deadline.js';
+import type { EndCause } from '../events/podEvents.js';
 import type { ReportError } from '../report.js';
-import type { StateAccess } from './http/requestInfo.js';
+import type { StateAccess } from './http/requestSource.js';
 import type { ResolvedOptions } from './options.js';
 
 /** One session on this pod, for the parts of its engine. `Engine` implements it. */
 export interface SessionContext {
   readonly options: ResolvedOptions;
   readonly report: ReportError;
+  /** The protocol versions that the server supports, the newest first. */
+  readonly supportedVersions: readonly string[];
   /** The application's state of the session. */
   readonly state: StateAccess;
   sessionId: string | undefined;
@@ -30,7 +33,7 @@ export interface SessionContext {
   /** Reads the record again after another pod has changed it. */
   refresh(): Promise<void>;
   /** Forgets the session on this pod after it has ended on every pod. */
-  onEnded(): Promise<void>;
+  onEnded(cause: EndCause): Promise<void>;
   closeSSEStream(requestId: RequestId): void;
   closeStandaloneSSEStream(): void;
 }
@@ -72,5 +75,5 @@ export interface OtherPods {
    */
   standaloneOpened(since: number, waits?: WaitBudget): Promise<void>;
   /** Whether another pod holds the client's GET stream and keeps it. */
-  standaloneIsHeld(waits?: WaitBudget): Promise<boolean>;
+  standaloneIsHeldElsewhere(waits?: WaitBudget): Promise<boolean>;
 }

@@ -1,12 +1,18 @@
-import type { Transport, TransportSendOptions } from 'mcp-sdk-upstream/shared/transport.js';
-import type { JSONRPCMessage, JSONRPCRequest, MessageExtraInfo, RequestId } from 'mcp-sdk-upstream/types.js';
+import type {
+  JSONRPCMessage,
+  JSONRPCRequest,
+  MessageExtraInfo,
+  RequestId,
+  Transport,
+  TransportSendOptions
+} from '../sdkTypes.js';
 import { unref, type WaitBudget } from '../deadline.js';
 import { PodUnavailableError } from '../errors.js';
 import type { Admitted } from './session/lookup.js';
 import { type Exchange, isReply, type Reply } from './http/exchange.js';
 import { SessionLifecycle } from './session/lifecycle.js';
 import { answerGet } from './get.js';
-import { type Intake, takeIn } from './http/parseRequest.js';
+import { type ParsedRequest, parseRequest } from './http/parseRequest.js';
 import { cancelledBy, isInitialized, isRequest } from './http/jsonRpc.js';
 import type { ResolvedOptions } from './options.js';
 import type { EngineParts } from './parts.js';
@@ -14,14 +20,16 @@ import { send } from './streams/outbound.js';
 import { SessionStreams } from './streams/sessionStreams.js';
 import { answerPost } from './post.js';
 import { serviceUnavailable, sessionNotFound } from './http/replies.js';
-import { reportTo } from '../report.js';
+import { type ReportError, reportTo } from '../report.js';
 import { Resumption } from './streams/resumption.js';
 import { Routing } from './pods/routing.js';
 import { EngineState } from './session/sessionState.js';
 import { StoredSession } from './session/storedSession.js';
+import { terminateForApplication } from './session/termination.js';
 import type { OpenRequest } from './streams/openRequests.js';
 import { LocalSubscriptions } from './session/localSubscriptions.js';
 import { clearInterval, setInterval } from '../timers.js';
+import type { EndCause } from '../events/podEvents.js';
 
 /**
  * The transport of one session, independent of the runtime. It turns exchanges into messages for the server, and the
@@ -30,6 +38,10 @@ import { clearInterval, setInterval } from '../timers.js';
 export class Engine implements Transport, EngineParts {
   onclose?: () => void;
   onerror?: (error: Error) => void;
+  /** Whether `onerror` was set on the public transport. */
+  hasOnerror = false;
+  /** Receives every error as well, while only the SDK's `connect` has set `onerror`. */
+  warn: ReportError | undefined;
   onmessage?: (message: JSONRPCMessage, extra?: MessageExtraInfo) => void;
 
   readonly options: ResolvedOptions;
@@ -45,6 +57,8 @@ export class Engine implements Transport, EngineParts {
   readonly resumption: Resumption | undefined;
   /** Only in memory mode. */
   readonly #subscriptions: LocalSubscriptions | undefined;
+  supportedVersions: readonly string[];
+  scopeChallenge: EngineParts['scopeChallenge'];
   #started = false;
   #used = false;
   #closed = false;
@@ -54,6 +68,7 @@ export class Engine implements Transport, EngineParts {
 
   constructor(options: ResolvedOptions) {
     this.options = options;
+    this.supportedVersions = options.supportedVersions;
     this.streams = new SessionStreams(this);
     if (options.storeAccess) {
       this.routing = this.streams.otherPods = new Routing(this, this.streams);
@@ -138,7 +153,7 @@ export class Engine implements Transport, EngineParts {
   async send(message: JSONRPCMessage, options?: TransportSendOptions): Promise<void> {
     if (this.stored?.consumeReplayAnswer(message)) return;
     if (!this.routing) return send(this.streams, message, options?.relatedRequestId);
-    const outgoing = this.routing.serverRequests.outgoing(message);
+    const outgoing = this.routing.serverRequests.outgoing(message, this.sessionId);
     try {
       await send(this.streams, outgoing, options?.relatedRequestId);
     } catch (error) {
@@ -152,24 +167,28 @@ export class Engine implements Transport, EngineParts {
     if (this.#closed) return;
     this.#closed = true;
     clearInterval(this.#refresh);
+    this.stored?.close();
     this.streams.close();
     void this.routing?.leave();
+    const { events, isMadeByApplication } = this.options;
+    if (isMadeByApplication && !this.#ended && this.sessionId !== undefined) events.forgotten(this.sessionId, 'closed');
     this.onclose?.();
   }
 
-  onEnded(): Promise<void> {
-    if (!this.#ended) this.streams.deleteLogs();
+  onEnded(cause: EndCause): Promise<void> {
+    if (!this.#ended) {
+      this.streams.deleteLogs();
+      if (this.sessionId !== undefined) {
+        this.options.events.ended(this.sessionId, cause, this.stored?.record?.createdAt);
+      }
+    }
     this.#ended = true;
     return this.close();
   }
 
   /** Ends the session for every pod. */
-  async terminate(): Promise<void> {
-    if (this.sessionId !== undefined) {
-      await this.options.storeAccess?.remove(this.sessionId);
-      await this.routing?.ended();
-    }
-    await this.onEnded();
+  terminate(): Promise<void> {
+    return terminateForApplication(this.lifecycle);
   }
 
   async receive(message: JSONRPCMessage, extra: MessageExtraInfo): Promise<void> {
@@ -206,56 +225,65 @@ export class Engine implements Transport, EngineParts {
 
   /** Answers one exchange. */
   async handle(exchange: Exchange): Promise<Reply> {
-    if (this.#closed) return this.#unlessMoved(sessionNotFound());
+    if (this.#closed) return this.#withRefusalEvent(exchange, this.#unlessOnlyClosedHere(sessionNotFound()));
     if (!this.options.sessionIdGenerator && this.#used) {
       throw new Error('Stateless transport cannot be reused across requests. Create a new transport per request.');
     }
     this.#used = true;
-    const intake = await takeIn(exchange, this.options, this.report);
-    return isReply(intake) ? intake : this.serve(exchange, intake);
+    const parsed = await parseRequest(exchange, this.options, this.report);
+    return isReply(parsed) ? parsed : this.#withRefusalEvent(exchange, await this.serve(exchange, parsed));
   }
 
   /**
    * Answers a parsed exchange.
    * @param lookedUp - the result, if the caller has looked up the session already
    */
-  async serve(exchange: Exchange, intake: Intake, lookedUp?: Admitted): Promise<Reply> {
+  async serve(exchange: Exchange, parsed: ParsedRequest, lookedUp?: Admitted): Promise<Reply> {
     this.#exchanges++;
     try {
-      return this.#unlessMoved(await this.#answer(exchange, intake, lookedUp));
+      return this.#unlessOnlyClosedHere(await this.#answer(exchange, parsed, lookedUp));
     } finally {
       this.#exchanges--;
     }
   }
 
-  async #answer(exchange: Exchange, intake: Intake, lookedUp: Admitted | undefined): Promise<Reply> {
+  async #answer(exchange: Exchange, parsed: ParsedRequest, lookedUp: Admitted | undefined): Promise<Reply> {
     // close() may have run while the body was read.
-    if (intake.kind === 'post' && this.#closed) return sessionNotFound();
-    const found = lookedUp ?? this.lifecycle.lookUp(exchange, intake);
+    if (parsed.kind === 'post' && this.#closed) return sessionNotFound();
+    const found = lookedUp ?? this.lifecycle.lookUp(exchange, parsed);
     // In memory mode the result is available at once.
     const admitted = found instanceof Promise ? await found : found;
     if (isReply(admitted)) return admitted;
-    switch (intake.kind) {
+    switch (parsed.kind) {
       case 'post':
-        return answerPost(this, exchange, intake, admitted);
+        return answerPost(this, exchange, parsed, admitted);
       case 'get':
-        return (await this.lifecycle.admit(exchange, admitted)) ?? answerGet(this, exchange, intake.arrivedAt);
+        return (await this.lifecycle.admit(exchange, admitted)) ?? answerGet(this, exchange, parsed.arrivedAt);
       case 'delete':
         return (await this.lifecycle.admit(exchange, admitted, false)) ?? this.lifecycle.terminate(exchange);
     }
   }
 
+  #withRefusalEvent(exchange: Exchange, reply: Reply): Reply {
+    const { refusal, status } = reply;
+    if (refusal) this.options.events.refused(exchange.header('mcp-session-id'), refusal, status);
+    return reply;
+  }
+
   /** The session is closed here but alive in the store: the client must not conclude that it has ended. */
-  #unlessMoved(reply: Reply): Reply {
-    const hasMoved = this.options.storeAccess && this.#closed && !this.#ended;
-    if (reply.status !== 404 || !hasMoved) return reply;
-    const message = 'The session has left this pod';
+  #unlessOnlyClosedHere(reply: Reply): Reply {
+    const livesElsewhere = this.options.storeAccess && this.#closed && !this.#ended;
+    if (reply.status !== 404 || !livesElsewhere) return reply;
+    const message = 'The session is closed on this pod';
     this.report(new PodUnavailableError(message));
-    return serviceUnavailable(message);
+    return serviceUnavailable(message, 'left-pod');
   }
 
   /** Passes an error to `onerror`. Every failure is reported, and this function does not throw. */
-  readonly report = (error: Error): void => reportTo(this.onerror, error);
+  readonly report = (error: Error): void => {
+    reportTo(this.onerror, error);
+    reportTo(this.warn, error);
+  };
 
   /** Keeps the session from expiring while the client holds a stream but sends nothing. */
   attached(): void {
@@ -263,7 +291,7 @@ export class Engine implements Transport, EngineParts {
     const { stored } = this;
     if (!storeAccess || !stored || this.#refresh || this.#closed) return;
     this.#refresh = setInterval(() => {
-      if (this.busy) return void stored.refresh().catch(this.report);
+      if (this.busy) return void stored.keepAlive().catch(this.report);
       clearInterval(this.#refresh);
       this.#refresh = undefined;
     }, storeAccess.refreshMs);

@@ -1,9 +1,9 @@
-import { DEFAULT_NEGOTIATED_PROTOCOL_VERSION } from 'mcp-sdk-upstream/types.js';
 import { type Exchange, type Reply, waitsOf } from './http/exchange.js';
 import { EventCursorError } from '../errors.js';
 import type { EngineParts } from './parts.js';
 import { emptyReply, errorReply, eventStreamReply, refuse, sessionNotFound, TRANSPORT_ERROR } from './http/replies.js';
 import type { Resumption } from './streams/resumption.js';
+import { protocolVersionOf } from './http/protocolVersion.js';
 import { understandsPriming } from './streams/sse.js';
 
 const EXPIRED =
@@ -26,23 +26,29 @@ async function open(host: EngineParts, exchange: Exchange, arrivedAt: number): P
   // Get the cursor first: messages that are sent during the question to the other pods come after it.
   const waits = waitsOf(exchange, host.options);
   const latest = streams.latestOnStandalone(takesCursors, waits);
-  const held = routing && !host.options.takeover && (await routing.standaloneIsHeld(waits));
+  const isHeldElsewhere = routing && !host.options.takeover && (await routing.standaloneIsHeldElsewhere(waits));
   const cursor = await latest;
   // close() may have run, or the client may have left, while this waited for the store, the other pods or the log. A
   // disconnected request must not replace the client's newer stream.
   if (host.closed || exchange.gone) return sessionNotFound();
   const sink = exchange.openEventStream();
-  const connection = held ? undefined : streams.openStandaloneStream(sink, takesCursors);
+  const connection = isHeldElsewhere ? undefined : streams.openStandaloneStream(sink, takesCursors);
   if (!connection)
-    return refuse(host.report, 409, TRANSPORT_ERROR, 'Conflict: Only one SSE stream is allowed per session');
+    return refuse(
+      host.report,
+      409,
+      TRANSPORT_ERROR,
+      'Conflict: Only one SSE stream is allowed per session',
+      'stream-conflict'
+    );
   if (cursor !== undefined) {
     // With this cursor, messages that are sent during the client's first reconnect wait in the log.
     connection.giveCursor(cursor);
-    resumption?.follow(connection, cursor);
+    resumption?.followNewStandalone(connection, cursor);
   }
   await routing?.standaloneOpened(arrivedAt, waits);
   // Delivers messages that were logged before the other pods knew of this stream.
-  void connection.follower?.read().catch(host.report);
+  void connection.delivery?.catchUp().catch(host.report);
   return eventStreamReply(sink, host.sessionId);
 }
 
@@ -70,7 +76,13 @@ async function resume(
       case 'invalid-cursor':
         return refuse(host.report, 400, TRANSPORT_ERROR, 'Invalid event ID format');
       case 'conflict':
-        return refuse(host.report, 409, TRANSPORT_ERROR, 'Conflict: Stream already has an active connection');
+        return refuse(
+          host.report,
+          409,
+          TRANSPORT_ERROR,
+          'Conflict: Stream already has an active connection',
+          'stream-conflict'
+        );
       default:
         return eventStreamReply(sink, host.sessionId);
     }
@@ -81,5 +93,5 @@ async function resume(
 }
 
 function understandsCursors(exchange: Exchange): boolean {
-  return understandsPriming(exchange.header('mcp-protocol-version') ?? DEFAULT_NEGOTIATED_PROTOCOL_VERSION);
+  return understandsPriming(protocolVersionOf(exchange));
 }

@@ -1,6 +1,6 @@
-import type { AuthInfo } from 'mcp-sdk-upstream/server/auth/types.js';
-import type { EventStore } from 'mcp-sdk-upstream/server/webStandardStreamableHttp.js';
+import type { AuthInfo, EventStore } from '../sdkTypes.js';
 import { InvalidOptionError } from '../errors.js';
+import type { Dialect } from './dialect.js';
 import { SESSION_BUS_METHODS, type SessionBus } from '../ports/sessionBus.js';
 import { SESSION_STORE_METHODS, type SessionStorageMode, type SessionStore } from '../ports/sessionStore.js';
 import {
@@ -10,14 +10,17 @@ import {
   checkOneOf,
   checkOptionNames,
   checkOptionsObject,
+  isPromise,
+  isRedisClient,
   kindOf
 } from '../validate.js';
 import { busOf, retainBus } from './pods/storeBus.js';
 import { TRANSPORT_OPTION_NAMES, type TransportOptions } from './transportOptions.js';
-import { DEFAULT_SSE_KEEP_ALIVE_MS } from './streams/sseKeepAlive.js';
+import { defaultSseKeepAliveMs } from './streams/sseKeepAlive.js';
 import { resolveMaxRequestBodySize } from './http/requestLimits.js';
 import { StoreAccess } from './session/storeAccess.js';
 import { defaultPrincipalOf } from './session/principal.js';
+import { PodEvents } from '../events/podEvents.js';
 
 const DEFAULT_STORE_TIMEOUT_MS = 2000;
 const DEFAULT_LEASE_MS = 5000;
@@ -30,7 +33,12 @@ const NAMESPACE = /^[A-Za-z0-9._-]{1,64}$/;
 /** The checked options of a transport with their defaults. Made once and shared by all sessions of a host. */
 export class ResolvedOptions {
   /** Whether the application made the transport itself, so that only the application keeps it for its session. */
-  isHandWired = false;
+  isMadeByApplication = false;
+  readonly dialect: Dialect;
+  /** The protocol versions of a server that does not say which it supports. */
+  readonly supportedVersions: readonly string[];
+  /** Announces what happens to the sessions that share these options. */
+  readonly events: PodEvents;
   readonly mode: SessionStorageMode;
   /** Defined in external mode. */
   readonly storeAccess: StoreAccess | undefined;
@@ -64,15 +72,18 @@ export class ResolvedOptions {
   readonly #busOwner: SessionStore | undefined;
 
   /** @throws InvalidOptionError if an option has the wrong type, or external mode has no store */
-  constructor(options: TransportOptions) {
-    check(options);
+  constructor(options: TransportOptions, dialect: Dialect) {
+    check(options, dialect);
+    this.dialect = dialect;
+    this.supportedVersions = dialect.supportedVersionsOf(options);
+    this.events = new PodEvents(options.onLog);
     this.mode = options.sessionStorageMode ?? (options.sessionStore ? 'external' : 'memory');
     this.storeTimeoutMs = options.storeTimeoutMs ?? DEFAULT_STORE_TIMEOUT_MS;
     this.leaseMs = options.leaseMs ?? DEFAULT_LEASE_MS;
     this.sessionFreshnessMs = options.sessionFreshnessMs ?? 0;
     this.storeAccess =
       this.mode === 'external' && options.sessionStore
-        ? new StoreAccess(options.sessionStore, this.storeTimeoutMs)
+        ? new StoreAccess(options.sessionStore, this.storeTimeoutMs, this.events.store)
         : undefined;
     this.store = this.storeAccess && options.sessionStore;
     this.bus = this.storeAccess && (options.sessionBus ?? busOf(options.sessionStore));
@@ -89,7 +100,7 @@ export class ResolvedOptions {
     this.enableDnsRebindingProtection = options.enableDnsRebindingProtection ?? false;
 
     this.retryInterval = options.retryInterval;
-    this.keepAliveMs = options.keepAliveMs ?? DEFAULT_SSE_KEEP_ALIVE_MS;
+    this.keepAliveMs = options.keepAliveMs ?? defaultSseKeepAliveMs();
     this.maxRequestBodySize = resolveMaxRequestBodySize(options.maxRequestBodySize);
     this.maxStateBytes = options.maxStateBytes ?? DEFAULT_MAX_STATE_BYTES;
     this.namespace = options.namespace;
@@ -109,15 +120,42 @@ export class ResolvedOptions {
   }
 }
 
+const SESSION_STORE =
+  'a session store, such as new RedisSessionStore({ redis }): an object with the methods ' +
+  SESSION_STORE_METHODS.join(', ');
+
+/**
+ * Refuses a store, or a client of one, under a name that is not an option: it would be ignored, and sessions would silently
+ * be kept in the memory of this process.
+ */
+function checkNoHiddenStore(options: object): void {
+  for (const [name, value] of Object.entries(options) as [string, unknown][]) {
+    if (Object.hasOwn(TRANSPORT_OPTION_NAMES, name) || typeof value !== 'object' || value === null) continue;
+    const { sessionStore } = value as { sessionStore?: unknown };
+    if (sessionStore !== undefined) {
+      const kind = isPromise(value) ? kindOf(value) : 'an object with a sessionStore';
+      throw new InvalidOptionError(name, kind, `its parts, as options: { ...${name} }`);
+    }
+    if (isRedisClient(value)) {
+      throw new InvalidOptionError(name, kindOf(value), 'the option sessionStore: new RedisSessionStore({ redis })');
+    }
+    if (SESSION_STORE_METHODS.every(method => typeof (value as Record<string, unknown>)[method] === 'function')) {
+      throw new InvalidOptionError(name, 'a session store under an unknown name', 'sessionStore');
+    }
+  }
+}
+
 /** If the SDK accepts any value for one of its options, the option is not checked here either. */
-function check(options: TransportOptions): void {
+function check(options: TransportOptions, { optionNames }: Dialect): void {
   checkOptionsObject('options', options);
-  checkOptionNames(options, TRANSPORT_OPTION_NAMES);
+  checkOptionNames(options, { ...TRANSPORT_OPTION_NAMES, ...optionNames });
   checkOneOf('sessionStorageMode', options.sessionStorageMode, ['memory', 'external']);
   if (options.sessionStore !== undefined) {
-    checkMethods('sessionStore', options.sessionStore, SESSION_STORE_METHODS);
+    checkMethods('sessionStore', options.sessionStore, SESSION_STORE_METHODS, SESSION_STORE);
   } else if (options.sessionStorageMode === 'external') {
     throw new InvalidOptionError('sessionStore', 'undefined', "a SessionStore when sessionStorageMode is 'external'");
+  } else {
+    checkNoHiddenStore(options);
   }
   if (options.sessionBus !== undefined) checkMethods('sessionBus', options.sessionBus, SESSION_BUS_METHODS);
   checkOneOf('standaloneStream', options.standaloneStream, ['takeover', 'reject']);
@@ -148,4 +186,5 @@ function check(options: TransportOptions): void {
   checkFunction('onsessionclosed', options.onsessionclosed);
   checkFunction('onsessionrecovered', options.onsessionrecovered);
   checkFunction('principalOf', options.principalOf);
+  checkFunction('onLog', options.onLog);
 }

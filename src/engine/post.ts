@@ -1,15 +1,8 @@
-import {
-  DEFAULT_NEGOTIATED_PROTOCOL_VERSION,
-  type InitializeRequest,
-  type JSONRPCMessage,
-  type MessageExtraInfo,
-  type RequestId
-} from 'mcp-sdk-upstream/types.js';
+import type { InitializeRequest, JSONRPCMessage, MessageExtraInfo, RequestId } from '../sdkTypes.js';
 import { BusMessageTooLargeError } from '../errors.js';
 import { type EventSink, type Exchange, type Reply, waitsOf } from './http/exchange.js';
 import type { Admitted } from './session/lookup.js';
-import { messageExtra } from './http/messageExtra.js';
-import type { Intake } from './http/parseRequest.js';
+import type { ParsedRequest } from './http/parseRequest.js';
 import { isRequest } from './http/jsonRpc.js';
 import type { EngineParts } from './parts.js';
 import {
@@ -23,6 +16,8 @@ import {
   sessionNotFound
 } from './http/replies.js';
 import type { Routing } from './pods/routing.js';
+import { ObservedRequest } from '../events/observed.js';
+import { protocolVersionOf } from './http/protocolVersion.js';
 import { understandsPriming } from './streams/sse.js';
 import type { RequestStream } from './streams/openRequests.js';
 
@@ -33,7 +28,7 @@ import type { RequestStream } from './streams/openRequests.js';
 export async function answerPost(
   host: EngineParts,
   exchange: Exchange,
-  { messages, initialize }: Intake & { kind: 'post' },
+  { messages, initialize }: ParsedRequest & { kind: 'post' },
   admitted: Admitted
 ): Promise<Reply> {
   try {
@@ -44,13 +39,15 @@ export async function answerPost(
       ? await lifecycle.open(exchange, initialize, messages.length)
       : ((await lifecycle.admit(exchange, admitted)) ?? (await lifecycle.recordHandshake(exchange, messages)));
     if (refusal) return refusal;
+    const challenge = host.scopeChallenge && (await host.scopeChallenge(messages, exchange));
+    if (challenge) return challenge;
     const inbound = routing && !messages.every(isRequest) ? await route(host, exchange, routing, messages) : messages;
     if (!Array.isArray(inbound)) return inbound;
     // close() may have run while the store, the bus or the application's callback was awaited.
     if (host.closed) return sessionNotFound();
 
     if (!messages.some(isRequest)) {
-      const extra = messageExtra(exchange, host.state);
+      const extra = host.options.dialect.extraOf(exchange, host.state);
       for (const message of inbound) host.dispatch(message, extra);
       return emptyReply(202);
     }
@@ -86,15 +83,21 @@ async function route(
       const { maxBusMessageBytes } = host.options;
       return payloadTooLarge(`A message to another pod must not exceed ${maxBusMessageBytes} bytes`);
     }
-    return serviceUnavailable('The message could not be routed');
+    return serviceUnavailable('The message could not be routed', 'bus-unavailable');
   }
 }
 
 function answerInJson(host: EngineParts, exchange: Exchange, messages: JSONRPCMessage[]): Promise<Reply> {
   return new Promise<Reply>(resolve => {
     const stream = host.streams.openRequestStream(messages, resolve);
+    keepRunning(exchange, stream);
     emit(host, exchange, messages, stream);
   });
+}
+
+/** Lets the runtime run until the requests are answered, also if the client hangs up. */
+function keepRunning(exchange: Exchange, stream: RequestStream): void {
+  exchange.waitFor?.(new Promise<void>(resolve => (stream.onreleased = resolve)));
 }
 
 /** @returns false if close() ran before the server received any message */
@@ -106,20 +109,20 @@ async function dispatch(
   initialize: InitializeRequest | undefined
 ): Promise<boolean> {
   const { streams } = host;
-  const version =
-    initialize?.params.protocolVersion ??
-    exchange.header('mcp-protocol-version') ??
-    DEFAULT_NEGOTIATED_PROTOCOL_VERSION;
-  const polls = streams.log !== undefined && understandsPriming(version);
-  const stream = streams.openRequestStream(messages, sink, polls);
+  const version = initialize?.params.protocolVersion ?? protocolVersionOf(exchange);
+  const isKnown = host.options.dialect.primesUnknownVersions || host.supportedVersions.includes(version);
+  const canResume = streams.log !== undefined && isKnown && understandsPriming(version);
+  const stream = streams.openRequestStream(messages, sink, canResume);
+  keepRunning(exchange, stream);
   try {
-    if (polls) await streams.prime(stream, waitsOf(exchange, host.options));
+    const primed = canResume ? streams.sendPrimingEvent(stream, waitsOf(exchange, host.options)) : undefined;
+    if (primed) await primed;
     if (host.closed) {
       streams.release(stream);
       return false;
     }
     // A client without a cursor cannot resume the stream.
-    emit(host, exchange, messages, stream, polls && stream.resumable);
+    emit(host, exchange, messages, stream, canResume && stream.resumable);
     return true;
   } catch (error) {
     // Release now: an answer to another request of the batch must fail, because its stream is gone.
@@ -134,9 +137,9 @@ function emit(
   exchange: Exchange,
   messages: JSONRPCMessage[],
   stream: RequestStream,
-  polls = false
+  canResume = false
 ): void {
-  const extra = messageExtra(exchange, host.state);
+  const extra = host.options.dialect.extraOf(exchange, host.state);
   let next = 0;
   for (const message of messages) {
     const request = isRequest(message) ? stream.requests[next++] : undefined;
@@ -153,7 +156,10 @@ function emit(
     }
     request.onresult = host.onresult(request.message, waitsOf(exchange, host.options));
     const inbound = request.id === request.message.id ? request.message : { ...request.message, id: request.id };
-    host.dispatch(inbound, polls ? { ...extra, ...pollingCallbacks(host, request.id) } : extra);
+    const given = canResume ? { ...extra, ...pollingCallbacks(host, request.id) } : extra;
+    request.observed = ObservedRequest.begin('in', request.message, host.sessionId, exchange.observed);
+    if (request.observed?.within) request.observed.within(() => host.dispatch(inbound, given));
+    else host.dispatch(inbound, given);
   }
 }
 

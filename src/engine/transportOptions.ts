@@ -1,5 +1,5 @@
-import type { AuthInfo } from 'mcp-sdk-upstream/server/auth/types.js';
-import type { WebStandardStreamableHTTPServerTransportOptions as UpstreamOptions } from 'mcp-sdk-upstream/server/webStandardStreamableHttp.js';
+import type { AuthInfo, WebStandardStreamableHTTPServerTransportOptions as UpstreamOptions } from '../sdkTypes.js';
+import type { OnLogEvent } from '../events/podEvents.js';
 import type { SessionBus } from '../ports/sessionBus.js';
 import type { SessionStorageMode, SessionStore } from '../ports/sessionStore.js';
 
@@ -59,10 +59,10 @@ export interface TransportOptions extends UpstreamOptions {
   principalOf?: (authInfo: AuthInfo) => string | undefined;
   /**
    * In external mode: how long this pod may serve a session without waiting for the store, in milliseconds since the
-   * store's last answer. Meanwhile it asks the store in the background, which also refreshes the time to live. If a
-   * session ends on another pod, it ends here when the bus message arrives. If the message is lost, it ends here with
-   * the next answer of the store; while the store is unavailable, it is served for at most this time. Must be less than
-   * the store's time to live.
+   * store's last answer. All requests of half of that time share one question in the background, which also refreshes
+   * the time to live. If a session ends on another pod, it ends here when the bus message arrives. If the message is
+   * lost, it ends here with the next answer of the store; while the store is unavailable, it is served for at most this
+   * time. Must be less than the store's time to live.
    * @default 0: every request waits for the store
    */
   sessionFreshnessMs?: number;
@@ -94,6 +94,12 @@ export interface TransportOptions extends UpstreamOptions {
    * @default 1048576 (1 MiB)
    */
   maxBusMessageBytes?: number;
+  /**
+   * Receives what happens to sessions, streams, store, bus and event log, for a logger. It also receives the errors that
+   * `onerror` gets, and the warnings that would otherwise be process warnings.
+   * @default nothing is logged
+   */
+  onLog?: OnLogEvent;
 }
 
 /** The names of all options of a transport, the SDK's first. The type keeps the list complete. */
@@ -122,5 +128,6 @@ export const TRANSPORT_OPTION_NAMES: Readonly<Record<keyof TransportOptions, tru
   namespace: true,
   maxHandshakeBytes: true,
   maxSubscriptionBytes: true,
-  maxBusMessageBytes: true
+  maxBusMessageBytes: true,
+  onLog: true
 };

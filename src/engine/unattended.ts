@@ -1,7 +1,7 @@
-import { withDeadline } from '../deadline.js';
-import { EventStoreUnavailableError } from '../errors.js';
+import type { PortCall } from '../events/portCalls.js';
 import type { FollowableEventStore } from '../ports/eventStore.js';
 import type { Engine } from './engine.js';
+import { REPORTED_ERRORS } from './streams/eventLog.js';
 import { STANDALONE, streamIdOf } from './streams/streamId.js';
 
 /**
@@ -18,10 +18,17 @@ export async function isUnattended({
   const store: FollowableEventStore | undefined = options.eventStore;
   if (!store?.latestEventId || !routing || holdsStandaloneStream) return false;
   const streamId = streamIdOf(sessionId, STANDALONE);
-  try {
-    return (await withDeadline(async () => store.latestEventId?.(streamId), options.storeTimeoutMs)) === null;
-  } catch (error) {
-    report(new EventStoreUnavailableError('latestEventId failed', { cause: error }));
-    return false;
-  }
+  const { events, storeTimeoutMs } = options;
+  const run = async (): Promise<string | null | undefined> => store.latestEventId?.(streamId);
+  const onFailure = (failure: Error): undefined => {
+    report(failure);
+    return undefined;
+  };
+  const call: PortCall<string | null | undefined> = {
+    name: 'latestEventId',
+    run,
+    timeoutMs: storeTimeoutMs,
+    onFailure
+  };
+  return (await events.log.call(call, REPORTED_ERRORS)) === null;
 }

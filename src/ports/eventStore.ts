@@ -1,5 +1,4 @@
-import type { EventId, EventStore, StreamId } from 'mcp-sdk-upstream/server/webStandardStreamableHttp.js';
-import type { JSONRPCMessage } from 'mcp-sdk-upstream/types.js';
+import type { EventId, EventStore, JSONRPCMessage, StreamId } from '../sdkTypes.js';
 
 /**
  * The SDK's port for the log of the events sent on streams, with optional methods.
@@ -22,7 +21,21 @@ export interface FollowableEventStore extends EventStore {
    */
   storeLastEvent?(streamId: StreamId, message: JSONRPCMessage): Promise<EventId>;
   /**
-   * Called when the session has ended: removes the streams that `storeLastEvent` completed for it, and those in
+   * Stores the only event of a stream: none was stored before, and the stream is complete. As `storeLastEvent`, if that is
+   * cheaper. Storing the same event again must not add one.
+   */
+  storeOnlyEvent?(streamId: StreamId, message: JSONRPCMessage): Promise<EventId>;
+  /**
+   * An id that stands before the first event of a stream, made without asking the backend. The client of a request gets it
+   * as its first cursor. Without this method an event without a message (`{}`) is stored for that.
+   *
+   * `replayEventsAfter` replays the whole stream after it, and throws an `EventCursorError` if earlier events of the
+   * stream were removed. A stream without events has nothing to replay, and is not an error. `getStreamIdForEventId`
+   * returns the stream, whether or not it exists.
+   */
+  startEventId?(streamId: StreamId): EventId;
+  /**
+   * Called when the session has ended: removes the streams that `storeLastEvent` and `storeOnlyEvent` completed for it, and those in
    * `streamIds`. The id of a session's stream is the session's id, a colon, and a name without a colon. A missing stream
    * is not an error.
    */

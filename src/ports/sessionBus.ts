@@ -2,7 +2,8 @@
  * Messages between pods: best effort, at most once.
  *
  * - A message reaches all listeners of its topic at that moment, in every process that shares the backend. This
- *   includes the publisher's own listeners. A topic without listeners is not an error.
+ *   includes the publisher's own listeners. A topic without listeners is not an error. A listener may also receive
+ *   messages that were on their way to an earlier listener of the same bus when it subscribed.
  * - Messages of one publisher on one topic arrive in the order in which they were published. Nothing else is ordered.
  * - Messages published during an outage of the backend are lost. The bus reconnects by itself and restores its
  *   subscriptions. Messages that must not be lost go through the event store.

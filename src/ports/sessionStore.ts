@@ -1,7 +1,7 @@
 import { InvalidOptionError } from '../errors.js';
 import { checkOptionsObject, kindOf } from '../validate.js';
 import type { SessionBus } from './sessionBus.js';
-import type { InitializeRequest, LoggingLevel } from 'mcp-sdk-upstream/types.js';
+import type { InitializeRequest, LoggingLevel } from '../sdkTypes.js';
 
 /** Where a transport keeps its session: only in this process, or in a store that all pods share. */
 export type SessionStorageMode = 'memory' | 'external';
@@ -130,6 +130,14 @@ export interface SessionStore {
    */
   touchSession?(sessionId: string, known?: SessionData): Promise<SessionData | null>;
   /**
+   * `touchSession` of up to 500 sessions that clients only hold a stream of, in few round trips. A session
+   * whose time to live was restarted less than a quarter of it ago may be left as it is.
+   * @param known - the records that the caller holds
+   * @returns for each in turn: whether the session exists and `revision` is unchanged. If not, the caller asks with
+   *   `touchSession`, and nothing need be refreshed
+   */
+  refreshSessions?(known: readonly SessionData[]): Promise<readonly boolean[]>;
+  /**
    * Who may use a session, in one round trip and without the parts of the record that may be large; null if the session is
    * missing. Does not refresh it. Called before a session is opened for a client that already names one. Also called
    * before a pod reads a record that it does not hold, for a client with a principal: a refused request costs little.
@@ -180,6 +188,11 @@ export interface SessionStore {
    * store object. The store's `close` closes it.
    */
   createBus?(): SessionBus;
+  /**
+   * Why the backend does not answer at the moment, if the store knows: a code such as `ECONNREFUSED`. It becomes a part of
+   * error messages, so it contains no address and no secret. Undefined while the backend is connected.
+   */
+  outageReason?(): string | undefined;
   /**
    * Seconds that a session lives without activity, if the store knows. Pods refresh the sessions that they hold well
    * before that, and at least every 20 seconds.

@@ -1,25 +1,29 @@
-import type { AuthInfo } from 'mcp-sdk-upstream/server/auth/types.js';
+import type { AuthInfo } from '../../sdkTypes.js';
 import { WaitBudget } from '../../deadline.js';
-import type { LazyRequestInfo } from './requestInfo.js';
+import type { RequestSource } from './requestSource.js';
+import type { RefusalReason } from '../../events/payloads.js';
+import type { ObservedExchange } from '../../events/observed.js';
 
-/** The body of a request as text, or the fact that it is over the limit. */
-export type BodyRead = { tooLarge: true } | { tooLarge: false; text: string };
+/** The body of a request as text, or the fact that it is over the limit, or that other code has read it before. */
+export type BodyRead =
+  { tooLarge: true } | { tooLarge: false; text: string; wasRead?: undefined } | { tooLarge: false; wasRead: true };
 
 /**
  * One HTTP request and the means to answer it: the only part of a runtime that the engine knows. Adapters make one
  * exchange per request; see `server/streamableHttp.ts` and `server/webStandardStreamableHttp.ts`.
  */
-export interface Exchange {
-  readonly method: string;
+export interface Exchange extends RequestSource {
   readonly authInfo: AuthInfo | undefined;
-  /** The body if a framework has parsed it, else undefined. */
-  readonly parsedBody: unknown;
-  /** Headers and URL for the application. */
-  readonly requestInfo: LazyRequestInfo;
+  /** The body if it has been parsed, else undefined. */
+  parsedBody: unknown;
   /** Whether the runtime knows that the client has left. */
   readonly gone: boolean;
   /** How long stores and bus may keep the client waiting: see {@link waitsOf}. */
   waits?: WaitBudget;
+  /** Set if somebody listens to exchanges. */
+  readonly observed: ObservedExchange | undefined;
+  /** Absent if the runtime runs on by itself. Else it stops after the reply, unless this was called. */
+  readonly waitFor?: ((work: Promise<unknown>) => void) | undefined;
   /** A request header as the Fetch standard's `Headers.get` gives it. */
   header(name: string): string | null;
   readBody(maxBytes: number): Promise<BodyRead>;
@@ -34,6 +38,8 @@ export function waitsOf(exchange: Exchange, { storeTimeoutMs }: { storeTimeoutMs
 
 /** The writer of a stream. */
 export interface StreamWriter {
+  /** Settles when the event log has the next message, which then follows at once. Undefined if none is on its way. */
+  readonly nextMessage?: Promise<unknown> | undefined;
   /** Called once after the head of the response was sent and the stream stays open. */
   opened?(): void;
   /** Called once when the client goes away before `end`. */
@@ -49,13 +55,13 @@ export interface EventSink {
   /** Bytes that the client has not read yet. */
   readonly bufferedBytes: number;
   /**
-   * @returns undefined if there is room, else a promise that settles after there is room again or the client has left
+   * @returns undefined if more can be written now, else a promise that settles after the client has read, or has left
    */
   write(text: string): void | Promise<void>;
   /** Ends the stream after the written data. */
   end(): void;
   /** Disconnects the client at once. Unread data is dropped. */
-  cut(reason: Error): void;
+  disconnect(reason: Error): void;
 }
 
 /** The answer to an exchange: one body, no body, or a stream of events. */
@@ -64,6 +70,8 @@ export interface Reply {
   /** Names in lower case, in alphabetical order. */
   readonly headers: Record<string, string>;
   readonly body: string | EventSink | null;
+  /** Set if the request was refused because of its session or of the pod's state. */
+  readonly refusal?: RefusalReason;
 }
 
 /** Whether a value is a reply. Functions return another value if the exchange may continue. */

@@ -1,38 +1,38 @@
 import { performance } from '../../timers.js';
-import { isInitializeRequest, type InitializeRequest, type JSONRPCMessage } from 'mcp-sdk-upstream/types.js';
+import type { InitializeRequest, JSONRPCMessage } from '../../sdkTypes.js';
 import { MAX_BATCH_SIZE, MAX_NESTING, requestBodyTooLargeMessage } from './requestLimits.js';
 import { isJsonContentType } from './mediaType.js';
 import type { Exchange, Reply } from './exchange.js';
-import type { ReportError } from '../../report.js';
+import { type ReportError, warnOncePerMinute } from '../../report.js';
 import { isRequest, parseMessage } from './jsonRpc.js';
 import { isDeeperThan } from './nesting.js';
 import type { ResolvedOptions } from '../options.js';
-import { errorReply, INVALID_REQUEST, PARSE_ERROR, TRANSPORT_ERROR } from './replies.js';
+import { errorReply, INTERNAL_ERROR, INVALID_REQUEST, PARSE_ERROR, TRANSPORT_ERROR } from './replies.js';
 
 /** The content of a request after all checks that do not need the session. */
-export type Intake =
+export type ParsedRequest =
   | { readonly kind: 'post'; readonly messages: JSONRPCMessage[]; readonly initialize: InitializeRequest | undefined }
   /** `arrivedAt`: by `performance.now()`. */
   | { readonly kind: 'get'; readonly arrivedAt: number }
   | { readonly kind: 'delete' };
 
 /** Parses a request and makes all checks that do not need the session. */
-export function takeIn(
+export function parseRequest(
   exchange: Exchange,
   options: ResolvedOptions,
   report: ReportError
-): Intake | Reply | Promise<Intake | Reply> {
+): ParsedRequest | Reply | Promise<ParsedRequest | Reply> {
   const refuse = (status: number, code: number, message: string, headers?: Record<string, string>): Reply => {
     report(new Error(message));
     return errorReply(status, code, message, { headers });
   };
 
-  const rebinding = rebindingProblem(exchange, options);
-  if (rebinding !== undefined) return refuse(403, TRANSPORT_ERROR, rebinding);
+  const rebinding = refuseRebinding(exchange, options, report);
+  if (rebinding) return rebinding;
 
   switch (exchange.method) {
     case 'POST':
-      return takeInPost(exchange, options, refuse);
+      return parsePost(exchange, options, refuse, report);
     case 'GET':
       return exchange.header('accept')?.includes('text/event-stream')
         ? { kind: 'get', arrivedAt: performance.now() }
@@ -42,6 +42,14 @@ export function takeIn(
     default:
       return refuse(405, TRANSPORT_ERROR, 'Method not allowed.', { allow: 'GET, POST, DELETE' });
   }
+}
+
+/** The reply to a request whose Host or Origin is not allowed. */
+export function refuseRebinding(exchange: Exchange, options: ResolvedOptions, report: ReportError): Reply | undefined {
+  const problem = rebindingProblem(exchange, options);
+  if (problem === undefined) return undefined;
+  report(new Error(problem));
+  return errorReply(403, TRANSPORT_ERROR, problem);
 }
 
 /** Checks Host and Origin, as the MCP specification's security warning requires (Streamable HTTP, DNS rebinding). */
@@ -59,11 +67,12 @@ function rebindingProblem(exchange: Exchange, options: ResolvedOptions): string 
   return undefined;
 }
 
-async function takeInPost(
+async function parsePost(
   exchange: Exchange,
   options: ResolvedOptions,
-  refuse: (status: number, code: number, message: string) => Reply
-): Promise<Intake | Reply> {
+  refuse: (status: number, code: number, message: string) => Reply,
+  report: ReportError
+): Promise<ParsedRequest | Reply> {
   const accept = exchange.header('accept');
   if (!accept?.includes('application/json') || !accept.includes('text/event-stream')) {
     return refuse(
@@ -83,6 +92,7 @@ async function takeInPost(
       if (read.tooLarge) {
         return refuse(413, TRANSPORT_ERROR, requestBodyTooLargeMessage(options.maxRequestBodySize));
       }
+      if (read.wasRead) return refuseReadBody(report);
       body = JSON.parse(read.text);
     } catch {
       return refuse(400, PARSE_ERROR, 'Parse error: Invalid JSON');
@@ -105,7 +115,22 @@ async function takeInPost(
       `Invalid Request: Message must not be nested deeper than ${MAX_NESTING} levels`
     );
   }
-  return { kind: 'post', messages, initialize: messages.find(isInitialize) as InitializeRequest | undefined };
+  return {
+    kind: 'post',
+    messages,
+    initialize: messages.find(options.dialect.isInitialize) as InitializeRequest | undefined
+  };
+}
+
+const BODY_WAS_READ =
+  'The body of the request was read before: pass the parsed body as the third argument of handler.node or handleRequest, ' +
+  'or as the option parsedBody of handler.fetch';
+
+/** A mistake of the application. To the client it would look like a mistake of its own. */
+function refuseReadBody(report: ReportError): Reply {
+  report(new Error(BODY_WAS_READ));
+  warnOncePerMinute('ANYPOD_BODY_WAS_READ', BODY_WAS_READ);
+  return errorReply(500, INTERNAL_ERROR, `Internal error: ${BODY_WAS_READ}`);
 }
 
 /**
@@ -114,9 +139,4 @@ async function takeInPost(
  */
 function isKept(message: JSONRPCMessage): boolean {
   return !isRequest(message) || message.method === 'initialize';
-}
-
-/** This check runs for every message and the schema is slow, so the method is compared first. */
-function isInitialize(message: JSONRPCMessage): boolean {
-  return 'method' in message && message.method === 'initialize' && isInitializeRequest(message);
 }

@@ -1,4 +1,5 @@
-import { type JSONRPCMessage, JSONRPCMessageSchema } from 'mcp-sdk-upstream/types.js';
+import type { JSONRPCMessage } from '../../sdkTypes.js';
+import { messageOf } from '../http/messageForms.js';
 
 /** The version of the messages between pods. A pod drops a message of a newer version and reports it. */
 export const BUS_VERSION = 1;
@@ -73,7 +74,12 @@ export type BusBody =
   /** The session has ended. */
   | { type: 'ended' };
 
-export type BusMessage = BusBody & { v: number; from: string };
+export type BusMessage = BusBody & {
+  v: number;
+  from: string;
+  /** The context of the sender's trace (W3C Trace Context), if somebody traces it. Older versions ignore it. */
+  traceparent?: string;
+};
 
 /** The required fields of each type, besides version, sender and type. */
 const FIELDS: Record<BusBody['type'], readonly ('to' | 'message' | 'streamId' | 'eventId' | 'open')[]> = {
@@ -99,6 +105,7 @@ const FIELDS: Record<BusBody['type'], readonly ('to' | 'message' | 'streamId' | 
 /** Fields that a message may lack. */
 const OPTIONAL_FIELDS: Record<string, (value: unknown) => boolean> = {
   eventId: value => typeof value === 'string',
+  traceparent: value => typeof value === 'string',
   subscribedTo: value => typeof value === 'string',
   namespace: value => typeof value === 'string',
   to: value => typeof value === 'string',
@@ -139,7 +146,7 @@ function checked(message: unknown): BusMessage {
     if (message[field] !== undefined && !isValid(message[field])) throw new Error(`its ${field} has the wrong type`);
   }
   for (const field of FIELDS[type as BusBody['type']]) {
-    if (field === 'message') message.message = messageOf(message.message, SAID_BY_SERVERS.has(type));
+    if (field === 'message') message.message = clientMessage(message.message, SAID_BY_SERVERS.has(type));
     else if (typeof message[field] !== (field === 'open' ? 'boolean' : 'string')) throw new Error(`it has no ${field}`);
   }
   return message as unknown as BusMessage;
@@ -149,9 +156,9 @@ function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null;
 }
 
-function messageOf(message: unknown, asItIs: boolean): JSONRPCMessage {
-  if (asItIs && typeof message === 'object' && message !== null) return message as JSONRPCMessage;
-  const { data } = JSONRPCMessageSchema.safeParse(message);
-  if (!data) throw new Error('its message is not a JSON-RPC message');
-  return data;
+function clientMessage(message: unknown, asItIs: boolean): JSONRPCMessage {
+  if (asItIs && isObject(message)) return message as unknown as JSONRPCMessage;
+  const checked = messageOf(message);
+  if (!checked) throw new Error('its message is not a JSON-RPC message');
+  return checked;
 }

@@ -1,18 +1,20 @@
 import { BusMessageTooLargeError, BusUnavailableError } from '../../errors.js';
 import { BUS_VERSION, type BusBody, type BusMessage, parseBusMessage } from './busMessage.js';
 import { exceedsBytes } from '../http/textSize.js';
-import { unref, type WaitBudget, withDeadline } from '../../deadline.js';
+import { unref, type WaitBudget } from '../../deadline.js';
 import type { ReportError } from '../../report.js';
-import type { JSONRPCMessage } from 'mcp-sdk-upstream/types.js';
+import type { JSONRPCMessage } from '../../sdkTypes.js';
 import type { SessionBus } from '../../ports/sessionBus.js';
 import type { OtherPods } from '../context.js';
 import type { ResolvedOptions } from '../options.js';
 import { clearTimeout, setTimeout } from '../../timers.js';
+import { ObservedBusMessage } from '../../events/observed.js';
+import type { PortErrors } from '../../events/portCalls.js';
 
 /** How long to wait after a bus refused a subscription. */
 const RETRY_MS = 2000;
 
-const saidAlone = new WeakSet<ResolvedOptions>();
+const warnedOfMissingBus = new WeakSet<ResolvedOptions>();
 
 /** Buses that did not answer a subscription in time. */
 const silentBuses = new WeakSet<SessionBus>();
@@ -22,7 +24,7 @@ export interface BusListener {
   /** Also called for this pod's own messages, when the bus returns them. */
   onMessage(message: BusMessage): void;
   /** This pod has just started to listen. Earlier messages of the other pods are lost. */
-  onGap(): void;
+  onMissedMessages(): void;
 }
 
 /** A session's servers on other pods, as seen from this one. */
@@ -66,16 +68,20 @@ export class Peers {
   async publish(sessionId: string, body: BusBody, waits?: WaitBudget): Promise<boolean> {
     const { bus } = this.#options;
     if (!bus) {
-      this.#sayAlone(body);
+      this.#warnOfMissingBus(body);
       return false;
     }
+    const observed = ObservedBusMessage.begin('out', body.type, sessionId);
     try {
       const message: BusMessage = { ...body, v: BUS_VERSION, from: this.instance };
+      if (observed?.traceparent !== undefined) message.traceparent = observed.traceparent;
       const text = JSON.stringify(message);
       checkBusMessage(text, this.#options);
       await askBus('publish', this.#options, () => bus.publish(topicOf(sessionId), text), waits);
+      observed?.end(true);
       return true;
     } catch (error) {
+      observed?.end(false);
       this.#report(error as Error);
       return false;
     }
@@ -92,13 +98,13 @@ export class Peers {
     const subscribed = this.#listen(bus, sessionId);
     try {
       this.#unsubscribe = await this.#untilInEffect(bus, subscribed, waits);
-      if (isLate) this.#listener?.onGap();
+      if (isLate) this.#listener?.onMissedMessages();
     } catch (error) {
       this.#report(error as Error);
       // A late subscription still takes effect when the bus recovers. It ends with the session.
       this.#unsubscribe = () => subscribed.then(unsubscribe => unsubscribe());
       subscribed.then(
-        () => this.#listener?.onGap(),
+        () => this.#listener?.onMissedMessages(),
         () => this.#subscribeLater(sessionId)
       );
     }
@@ -109,6 +115,7 @@ export class Peers {
    * so that not every session waits for the timeout.
    */
   async #untilInEffect<T>(bus: SessionBus, subscribed: Promise<T>, waits?: WaitBudget): Promise<T> {
+    const { events } = this.#options;
     const storeTimeoutMs = silentBuses.has(bus) ? 1 : this.#options.storeTimeoutMs;
     let isAnswered = false;
     const answered = (): void => {
@@ -117,7 +124,7 @@ export class Peers {
     };
     subscribed.then(answered, answered);
     try {
-      return await askBus('subscribe', { storeTimeoutMs }, () => subscribed, waits);
+      return await askBus('subscribe', { storeTimeoutMs, events }, () => subscribed, waits);
     } catch (error) {
       if (!isAnswered) silentBuses.add(bus);
       throw error;
@@ -136,10 +143,10 @@ export class Peers {
 
   /** A separate method, because the listener keeps its whole scope in memory. */
   async #listen(bus: SessionBus, sessionId: string): Promise<() => Promise<void>> {
-    return bus.subscribe(topicOf(sessionId), text => this.#hear(text));
+    return bus.subscribe(topicOf(sessionId), text => this.#onText(text, sessionId));
   }
 
-  #hear(text: string): void {
+  #onText(text: string, sessionId: string): void {
     let message: BusMessage;
     try {
       message = parseBusMessage(text);
@@ -147,13 +154,20 @@ export class Peers {
       return this.#report(new BusUnavailableError(`Dropped a message of another pod: ${(error as Error).message}`));
     }
     if ('to' in message && message.to !== this.instance) return;
-    this.#listener?.onMessage(message);
+    const observed =
+      message.from === this.instance
+        ? undefined
+        : ObservedBusMessage.begin('in', message.type, sessionId, message.traceparent);
+    if (!observed) return this.#listener?.onMessage(message);
+    if (observed.within) observed.within(() => this.#listener?.onMessage(message));
+    else this.#listener?.onMessage(message);
+    observed.end();
   }
 
   /** Reported once per handler: a session store without a bus is allowed, and most messages do not need one. */
-  #sayAlone(body: BusBody): void {
-    if (saidAlone.has(this.#options)) return;
-    saidAlone.add(this.#options);
+  #warnOfMissingBus(body: BusBody): void {
+    if (warnedOfMissingBus.has(this.#options)) return;
+    warnedOfMissingBus.add(this.#options);
     this.#report(
       new BusUnavailableError(`The session store has no bus and sessionBus is not set: cannot route '${body.type}'`)
     );
@@ -173,21 +187,19 @@ export function checkBusMessage(
  * @param waits - the time budget of the exchange that waits for the call, if there is one
  * @throws BusUnavailableError if the bus fails, or does not answer within `storeTimeoutMs` or the rest of `waits`
  */
-export async function askBus<T>(
-  call: string,
-  { storeTimeoutMs }: Pick<ResolvedOptions, 'storeTimeoutMs'>,
+export function askBus<T>(
+  name: string,
+  { storeTimeoutMs, events }: Pick<ResolvedOptions, 'storeTimeoutMs' | 'events'>,
   run: () => Promise<T>,
   waits?: WaitBudget
 ): Promise<T> {
-  const timeoutMs = waits ? waits.begin(storeTimeoutMs) : storeTimeoutMs;
-  try {
-    return await withDeadline(run, timeoutMs);
-  } catch (error) {
-    throw new BusUnavailableError(`${call} failed`, { cause: error });
-  } finally {
-    waits?.end();
-  }
+  return events.bus.call({ name, run, timeoutMs: storeTimeoutMs, waits }, BUS_ERRORS);
 }
+
+const BUS_ERRORS: PortErrors = {
+  late: (_name, timeoutMs) => new Error(`no answer within ${timeoutMs} ms`),
+  failed: (error, name) => new BusUnavailableError(`${name} failed`, { cause: error })
+};
 
 /** The other pods of a session that this pod does not serve. */
 export function otherPodsOf(

@@ -1,9 +1,4 @@
-import type {
-  JSONRPCErrorResponse,
-  JSONRPCMessage,
-  JSONRPCNotification,
-  JSONRPCRequest
-} from 'mcp-sdk-upstream/types.js';
+import type { JSONRPCErrorResponse, JSONRPCMessage, JSONRPCNotification, JSONRPCRequest } from '../../sdkTypes.js';
 import type { WaitBudget } from '../../deadline.js';
 import { BusUnavailableError } from '../../errors.js';
 import { registerServer, type SessionServer, unregisterServer } from '../../tasks/liveServers.js';
@@ -47,6 +42,7 @@ export class Routing implements OtherPods, SessionServer, BusListener {
   leave(): Promise<void> {
     this.#left = true;
     this.#ownership?.close();
+    this.serverRequests.close();
     if (this.#context.sessionId !== undefined) unregisterServer(this.#context.sessionId, this);
     return this.#peers.leave();
   }
@@ -61,7 +57,7 @@ export class Routing implements OtherPods, SessionServer, BusListener {
   }
 
   async sendBy(request: JSONRPCRequest, send: (addressed: JSONRPCRequest) => Promise<void>): Promise<void> {
-    const addressed = this.serverRequests.outgoing(request) as JSONRPCRequest;
+    const addressed = this.serverRequests.outgoing(request, this.#context.sessionId) as JSONRPCRequest;
     try {
       await send(addressed);
     } catch (error) {
@@ -129,8 +125,8 @@ export class Routing implements OtherPods, SessionServer, BusListener {
   }
 
   /** Whether another pod holds the client's standalone stream and keeps it. */
-  standaloneIsHeld(waits?: WaitBudget): Promise<boolean> {
-    return this.#streamOwnership.standaloneIsHeld(waits);
+  standaloneIsHeldElsewhere(waits?: WaitBudget): Promise<boolean> {
+    return this.#streamOwnership.standaloneIsHeldElsewhere(waits);
   }
 
   get #streamOwnership(): StreamOwnership {
@@ -179,8 +175,8 @@ export class Routing implements OtherPods, SessionServer, BusListener {
     return undefined;
   }
 
-  #restored(message: JSONRPCMessage & { id?: string | number }): JSONRPCMessage | undefined {
-    const restored = this.serverRequests.restoreResponse(message);
+  #restored(message: JSONRPCMessage & { id?: string | number }, from?: string): JSONRPCMessage | undefined {
+    const restored = this.serverRequests.restoreResponse(message, from);
     if (!restored) this.#context.report(new Error('Dropped a response of the client to a request that is not open'));
     return restored;
   }
@@ -211,20 +207,20 @@ export class Routing implements OtherPods, SessionServer, BusListener {
 
   onMessage(message: BusMessage): void {
     if (message.from === this.instance) {
-      if (message.type === 'standalone-opened') this.#ownership?.onEcho();
+      if (message.type === 'standalone-opened') this.#ownership?.onOwnAnnouncement();
       return;
     }
     this.#handle(message).catch((error: Error) => this.#context.report(error));
   }
 
-  onGap(): void {
+  onMissedMessages(): void {
     this.#context.refresh().catch((error: Error) => this.#context.report(error));
   }
 
   async #handle(message: BusMessage): Promise<void> {
     switch (message.type) {
       case 'response': {
-        const response = this.#restored(message.message);
+        const response = this.#restored(message.message, message.traceparent);
         return response && this.#context.receive(response, {});
       }
       case 'progress': {
@@ -265,7 +261,7 @@ export class Routing implements OtherPods, SessionServer, BusListener {
       case 'changed':
         return this.#context.refresh();
       case 'ended':
-        return this.#context.onEnded();
+        return this.#context.onEnded('other-pod');
     }
   }
 
@@ -274,7 +270,7 @@ export class Routing implements OtherPods, SessionServer, BusListener {
     this.#streams.streamNamed(streamId).connection?.close();
     // Checked after that: a stream whose requests were cancelled gets no more messages without an attached client.
     const open = this.#streams.openStream(streamId);
-    if (open) open.moved = true;
+    if (open) open.isOnOtherPod = true;
     if (parseStreamId(streamId).owner === this.instance) {
       await this.#publish({ type: 'stream-state', to, streamId, open: open !== undefined });
     }

@@ -19,7 +19,7 @@ export function busOf(store: SessionStore | undefined): SessionBus | undefined {
 
 /**
  * Keeps a store's own bus open until the returned function is called; the last such call closes the bus. An application that
- * wires transports by hand closes the store instead.
+ * makes its own transports closes the store instead.
  */
 export function retainBus(store: SessionStore | undefined): () => Promise<void> {
   const bus = store && buses.get(store);

@@ -1,4 +1,4 @@
-import type { JSONRPCMessage } from 'mcp-sdk-upstream/types.js';
+import type { JSONRPCMessage } from '../../sdkTypes.js';
 import type { WaitBudget } from '../../deadline.js';
 import { clearTimeout, performance, setTimeout } from '../../timers.js';
 import type { SessionContext, StreamState } from '../context.js';
@@ -6,13 +6,13 @@ import { isRequest } from '../http/jsonRpc.js';
 import type { SessionStreams } from '../streams/sessionStreams.js';
 import { parseStreamId, STANDALONE } from '../streams/streamId.js';
 import type { BusBody, BusMessage } from './busMessage.js';
-import { type HeldMessage, HeldMessages } from './heldMessages.js';
+import { type UnacknowledgedMessage, UnacknowledgedMessages } from './unacknowledgedMessages.js';
 import type { Peers } from './peers.js';
 
 /** How long the pod with the standalone stream may take to object to a second one. */
 const OBJECTION_MS = 200;
 /** If the bus does not return an announcement within this time, it is lost. */
-const ECHO_MS = 1000;
+const ANNOUNCEMENT_MS = 1000;
 /** How many messages of other pods are remembered, so that no message is written twice. */
 const MAX_REMEMBERED = 500;
 
@@ -26,14 +26,14 @@ export class StreamOwnership {
   /** The callers that wait for another pod's reply, by stream. */
   readonly #questions = new Map<string, Set<(answer: StreamState) => void>>();
   /** When this pod announced standalone streams. An entry is removed when the bus returns the announcement. */
-  #unheard: number[] = [];
+  #announcedAt: number[] = [];
   /** Messages of this pod's server that were not acknowledged. */
-  #held: HeldMessages | undefined;
+  #unacknowledged: UnacknowledgedMessages | undefined;
   #lastSeq = 0;
   /** Messages of other pods that were written here, as `<sender>:<number>`. */
   #written: Set<string> | undefined;
   /** The messages to acknowledge in this turn, by sender. */
-  #unacknowledged: Map<string, number[]> | undefined;
+  #toAcknowledge: Map<string, number[]> | undefined;
 
   constructor(context: SessionContext, streams: SessionStreams, peers: Peers) {
     this.#context = context;
@@ -43,7 +43,7 @@ export class StreamOwnership {
 
   /** Drops the waiting messages. */
   close(): void {
-    this.#held?.clear();
+    this.#unacknowledged?.clear();
   }
 
   /**
@@ -53,13 +53,13 @@ export class StreamOwnership {
   async toStandalone(message: JSONRPCMessage, eventId: string | undefined): Promise<void> {
     // If the server runs on another pod, this pod cannot use the acknowledgement.
     const seq = this.#context.hasServer ? ++this.#lastSeq : undefined;
-    if (seq !== undefined) (this.#held ??= new HeldMessages()).add(seq, message, eventId);
+    if (seq !== undefined) (this.#unacknowledged ??= new UnacknowledgedMessages()).add(seq, message, eventId);
     await this.#publish({ type: 'standalone', message, eventId, seq });
   }
 
   /** A message of this pod's server is in the log now. */
   storedLate(message: JSONRPCMessage, eventId: string): void {
-    this.#held?.storedLate(message, eventId);
+    this.#unacknowledged?.storedLate(message, eventId);
   }
 
   /**
@@ -69,21 +69,21 @@ export class StreamOwnership {
    */
   async standaloneOpened(resumed: boolean, since: number, waits?: WaitBudget): Promise<void> {
     const now = performance.now();
-    this.#unheard.push(now);
+    this.#announcedAt.push(now);
     // Publish before writing, so that no other pod writes to its older stream after this.
     const openingMs = Math.max(0, now - since);
     const published = this.#publish({ type: 'standalone-opened', resumed, acknowledges: true, openingMs }, waits);
     for (const { message, eventId } of this.#waitingFor(resumed, since)) {
       void this.#streams.writeTo(STANDALONE, message, eventId).catch(this.#context.report);
     }
-    this.#held?.clear();
+    this.#unacknowledged?.clear();
     if (await published) return;
-    const index = this.#unheard.indexOf(now);
-    if (index >= 0) this.#unheard.splice(index, 1);
+    const index = this.#announcedAt.indexOf(now);
+    if (index >= 0) this.#announcedAt.splice(index, 1);
   }
 
   /** Whether another pod holds the client's standalone stream and keeps it. */
-  async standaloneIsHeld(waits?: WaitBudget): Promise<boolean> {
+  async standaloneIsHeldElsewhere(waits?: WaitBudget): Promise<boolean> {
     return (await this.#question(STANDALONE, { type: 'standalone-wanted' }, OBJECTION_MS, waits)) === 'open';
   }
 
@@ -103,15 +103,15 @@ export class StreamOwnership {
   }
 
   /** The bus has returned this pod's own announcement. */
-  onEcho(): void {
-    this.#unheard.shift();
+  onOwnAnnouncement(): void {
+    this.#announcedAt.shift();
   }
 
   /** Another pod's server has sent a message on the standalone stream. */
   async onStandalone({ from, message, eventId, seq, to }: MessageOf<'standalone'>): Promise<void> {
     if (seq !== undefined) {
       // The sender does not know yet that the stream is here. When it knows, it sends its messages again in order.
-      if (to === undefined && this.#awaitsEcho()) return;
+      if (to === undefined && this.#awaitsOwnAnnouncement()) return;
       if (!this.#streams.holdsStandaloneStream) return;
       this.#acknowledge(from, seq);
       if (!this.#isNew(`${from}:${seq}`)) return;
@@ -124,11 +124,11 @@ export class StreamOwnership {
     const { from, resumed = false, acknowledges, openingMs = 0 } = opened;
     // If several streams are opened at the same time, the one that the bus announces last stays. Until this pod
     // receives its own announcement, the announcements that it receives are older.
-    if (this.#awaitsEcho()) return;
-    this.#streams.closeStandaloneStream();
+    if (this.#awaitsOwnAnnouncement()) return;
+    this.#streams.replaceStandaloneStream('other-pod');
     const waiting = this.#waitingFor(resumed, performance.now() - openingMs);
     // A pod of an older version does not acknowledge.
-    if (!acknowledges) this.#held?.clear();
+    if (!acknowledges) this.#unacknowledged?.clear();
     for (const { seq, message, eventId } of waiting) {
       void this.#publish({ type: 'standalone', to: from, message, eventId, seq });
     }
@@ -136,7 +136,7 @@ export class StreamOwnership {
 
   /** Another pod holds the standalone stream, and has written these messages. */
   onStandaloneHeld({ seqs }: MessageOf<'standalone-held'>): void {
-    if (seqs) this.#held?.remove(seqs);
+    if (seqs) this.#unacknowledged?.remove(seqs);
     this.answer(STANDALONE, 'open');
   }
 
@@ -145,14 +145,17 @@ export class StreamOwnership {
    * @param since - when the client's GET arrived, by `performance.now()`. Older notifications are dropped, as in one
    *   process. Older requests are sent: the server waits, and the client's call may have overtaken its GET
    */
-  #waitingFor(resumed: boolean, since: number): readonly HeldMessage[] {
-    const waiting = (this.#held?.waiting ?? []).filter(({ message, sentAt }) => sentAt >= since || isRequest(message));
+  #waitingFor(resumed: boolean, since: number): readonly UnacknowledgedMessage[] {
+    const waiting = (this.#unacknowledged?.waiting ?? []).filter(
+      ({ message, sentAt }) => sentAt >= since || isRequest(message)
+    );
     return resumed ? waiting.filter(({ eventId }) => eventId === undefined) : waiting;
   }
 
-  #awaitsEcho(): boolean {
-    while (this.#unheard.length > 0 && this.#unheard[0]! < performance.now() - ECHO_MS) this.#unheard.shift();
-    return this.#unheard.length > 0;
+  #awaitsOwnAnnouncement(): boolean {
+    while (this.#announcedAt.length > 0 && this.#announcedAt[0]! < performance.now() - ANNOUNCEMENT_MS)
+      this.#announcedAt.shift();
+    return this.#announcedAt.length > 0;
   }
 
   #isNew(id: string): boolean {
@@ -165,17 +168,17 @@ export class StreamOwnership {
 
   /** Acknowledges at the end of the turn, together with the other messages of the turn. */
   #acknowledge(to: string, seq: number): void {
-    if (!this.#unacknowledged) {
-      this.#unacknowledged = new Map();
+    if (!this.#toAcknowledge) {
+      this.#toAcknowledge = new Map();
       setTimeout(() => {
-        const all = this.#unacknowledged ?? [];
-        this.#unacknowledged = undefined;
+        const all = this.#toAcknowledge ?? [];
+        this.#toAcknowledge = undefined;
         for (const [sender, seqs] of all) void this.#publish({ type: 'standalone-held', to: sender, seqs });
       }, 0);
     }
-    const seqs = this.#unacknowledged.get(to);
+    const seqs = this.#toAcknowledge.get(to);
     if (seqs) seqs.push(seq);
-    else this.#unacknowledged.set(to, [seq]);
+    else this.#toAcknowledge.set(to, [seq]);
   }
 
   /**

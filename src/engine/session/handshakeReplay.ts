@@ -1,14 +1,10 @@
-import {
-  type JSONRPCMessage,
-  LATEST_PROTOCOL_VERSION,
-  type LoggingLevel,
-  type MessageExtraInfo
-} from 'mcp-sdk-upstream/types.js';
+import type { JSONRPCMessage, LoggingLevel, MessageExtraInfo } from '../../sdkTypes.js';
 import { withDeadline } from '../../deadline.js';
 import { SessionRecoveryError } from '../../errors.js';
 import type { McpSessionState, SessionData } from '../../ports/sessionStore.js';
 import type { SessionContext } from '../context.js';
 import { isResponse } from '../http/jsonRpc.js';
+import { LATEST_PROTOCOL_VERSION } from '../http/protocolVersion.js';
 import { serverNameOf } from './otherServer.js';
 import { subscriptionProblem } from './subscriptionLimits.js';
 
@@ -39,8 +35,10 @@ export class HandshakeReplay {
   #serverName: string | undefined;
   #logLevel: string | undefined;
   #subscriptions: Set<string> | undefined;
+  /** The changes that are being replayed. The server has accepted them after it. */
+  #replay: Promise<unknown> | undefined;
   /** Undefined if no answer is awaited. */
-  #waiting: Map<string, (answer: JSONRPCMessage) => void> | undefined;
+  #waiting: Map<string, (answer: JSONRPCMessage | undefined) => void> | undefined;
 
   constructor(context: SessionContext) {
     this.#context = context;
@@ -93,6 +91,11 @@ export class HandshakeReplay {
     return settle !== undefined;
   }
 
+  /** The server is closed, so it answers nothing more. */
+  close(): void {
+    for (const settle of this.#waiting?.values() ?? []) settle(undefined);
+  }
+
   /** Replays the whole record to a new server. The server negotiates the same protocol version again. */
   async replayAll({ initialized, metadata }: SessionData, extra: MessageExtraInfo): Promise<void> {
     const { initialize, protocolVersion, logLevel, subscriptions = [] } = metadata?.mcp ?? {};
@@ -116,8 +119,23 @@ export class HandshakeReplay {
     this.#replayInitialized(extra);
   }
 
-  /** Replays the log level and the subscriptions if the record differs from what the server knows. */
-  async replayChanges({ logLevel, subscriptions = [] }: McpSessionState, extra: MessageExtraInfo): Promise<void> {
+  /** Whether the server has not answered all replayed changes yet. */
+  get replaying(): boolean {
+    return this.#replay !== undefined;
+  }
+
+  /**
+   * Replays the log level and the subscriptions if the record differs from what the server knows. Settles after the
+   * answers, also to changes that were replayed before.
+   */
+  async replayChanges(state: McpSessionState, extra: MessageExtraInfo): Promise<void> {
+    const replay = Promise.all([this.#replay, ...this.#changes(state, extra)]);
+    this.#replay = replay;
+    await replay;
+    if (this.#replay === replay) this.#replay = undefined;
+  }
+
+  #changes({ logLevel, subscriptions = [] }: McpSessionState, extra: MessageExtraInfo): Promise<unknown>[] {
     const replayed: Promise<unknown>[] = [];
     if (logLevel !== undefined && logLevel !== this.#logLevel) {
       this.#logLevel = logLevel;
@@ -136,7 +154,7 @@ export class HandshakeReplay {
         replayed.push(this.#request('resources/unsubscribe', { uri }, extra));
       }
     }
-    await Promise.all(replayed);
+    return replayed;
   }
 
   #setLevel(level: LoggingLevel, extra: MessageExtraInfo): Promise<unknown> {
@@ -161,20 +179,21 @@ export class HandshakeReplay {
     params: Record<string, unknown>,
     extra: MessageExtraInfo
   ): Promise<JSONRPCMessage | undefined> {
+    if (this.#context.closed) return undefined;
     prefix ??= `replay-${globalThis.crypto.randomUUID()}-`;
     const id = prefix + String(++count);
     const waiting = (this.#waiting ??= new Map());
     try {
       const answer = await withDeadline(
         () =>
-          new Promise<JSONRPCMessage>(resolve => {
+          new Promise<JSONRPCMessage | undefined>(resolve => {
             waiting.set(id, resolve);
             this.#dispatch({ jsonrpc: '2.0', id, method, params }, extra);
           }),
         ANSWER_TIMEOUT_MS,
         () => new SessionRecoveryError(`The server did not answer the replayed ${method}`)
       );
-      if ('error' in answer) {
+      if (answer && 'error' in answer) {
         this.#context.report(
           new SessionRecoveryError(`The server refused the replayed ${method}: ${answer.error.message}`)
         );

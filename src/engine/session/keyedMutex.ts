@@ -1,6 +1,6 @@
 import { clearTimeout, setTimeout } from '../../timers.js';
 
-const tails = new WeakMap<object, Map<string, Promise<void>>>();
+const lastWork = new WeakMap<object, Map<string, Promise<void>>>();
 
 /**
  * Runs `work` after all earlier work with the same owner and key in this process. After `timeoutMs` the next work
@@ -14,12 +14,12 @@ export async function exclusively<T>(
   timeoutMs: number,
   work: (isLate: () => boolean) => Promise<T>
 ): Promise<T> {
-  const ofOwner = tails.get(owner) ?? new Map<string, Promise<void>>();
-  tails.set(owner, ofOwner);
-  const before = ofOwner.get(key);
+  const lastByKey = lastWork.get(owner) ?? new Map<string, Promise<void>>();
+  lastWork.set(owner, lastByKey);
+  const before = lastByKey.get(key);
   let finish!: () => void;
   const finished = new Promise<void>(resolve => (finish = resolve));
-  ofOwner.set(key, finished);
+  lastByKey.set(key, finished);
   await before;
   let isLate = false;
   const timer = setTimeout(() => {
@@ -31,6 +31,6 @@ export async function exclusively<T>(
   } finally {
     clearTimeout(timer);
     finish();
-    if (ofOwner.get(key) === finished) ofOwner.delete(key);
+    if (lastByKey.get(key) === finished) lastByKey.delete(key);
   }
 }

@@ -1,10 +1,9 @@
-import type { InitializeRequest, JSONRPCMessage } from 'mcp-sdk-upstream/types.js';
+import type { InitializeRequest, JSONRPCMessage } from '../../sdkTypes.js';
 import type { SessionData } from '../../ports/sessionStore.js';
 import { type Admitted, lookUp, type LookupHost, principalOf } from './lookup.js';
-import type { Intake } from '../http/parseRequest.js';
+import type { ParsedRequest } from '../http/parseRequest.js';
 import { type Exchange, type Reply, waitsOf } from '../http/exchange.js';
 import type { WaitBudget } from '../../deadline.js';
-import { messageExtra } from '../http/messageExtra.js';
 import type { ReportError } from '../../report.js';
 import type { OtherPods, SessionContext } from '../context.js';
 import type { ResolvedOptions } from '../options.js';
@@ -23,6 +22,8 @@ import { isInitialized } from '../http/jsonRpc.js';
 import { refuseVersion } from '../http/protocolVersion.js';
 import { exceedsBytes } from '../http/textSize.js';
 import { fitsHeader, isSessionId } from '../../ports/sessionId.js';
+import type { EndCause } from '../../events/podEvents.js';
+import { performance } from '../../timers.js';
 import type { StoredSession } from './storedSession.js';
 import { type Ending, terminate } from './termination.js';
 
@@ -50,6 +51,7 @@ export class SessionLifecycle implements LookupHost, Ending {
   async open(exchange: Exchange, request: InitializeRequest, batchSize: number): Promise<Reply | undefined> {
     const context = this.#context;
     const { options } = context;
+    const startedAt = performance.now();
     if (this.#state === 'opening' || (this.#state === 'open' && context.sessionId !== undefined)) {
       return refuse(this.report, 400, INVALID_REQUEST, 'Invalid Request: Server already initialized');
     }
@@ -66,7 +68,7 @@ export class SessionLifecycle implements LookupHost, Ending {
     if (this.#stored && exceedsBytes(JSON.stringify(request.params), options.maxHandshakeBytes)) {
       const problem = `The handshake must not exceed ${options.maxHandshakeBytes} bytes`;
       context.report(new Error(problem));
-      return payloadTooLarge(problem);
+      return payloadTooLarge(problem, 'handshake-too-large');
     }
     if (this.#stored && sessionId !== undefined) {
       this.#state = 'opening';
@@ -87,7 +89,10 @@ export class SessionLifecycle implements LookupHost, Ending {
       if (this.#stored) await this.discard();
       throw error;
     }
-    if (!this.#stored || !context.closed) return undefined;
+    if (!this.#stored || !context.closed) {
+      if (sessionId !== undefined) options.events.created(sessionId, startedAt);
+      return undefined;
+    }
     await this.discard();
     return sessionNotFound();
   }
@@ -96,7 +101,7 @@ export class SessionLifecycle implements LookupHost, Ending {
   async discard(): Promise<void> {
     const { options, report, sessionId } = this.#context;
     if (options.storeAccess && sessionId !== undefined) await options.storeAccess.remove(sessionId).catch(report);
-    await this.#context.onEnded();
+    await this.#context.onEnded('discarded');
   }
 
   get options(): ResolvedOptions {
@@ -108,18 +113,18 @@ export class SessionLifecycle implements LookupHost, Ending {
   }
 
   /** Looks up the session of an exchange, unless this transport serves another session. */
-  lookUp(exchange: Exchange, intake: Intake): Admitted | Reply | Promise<Admitted | Reply> {
+  lookUp(exchange: Exchange, parsed: ParsedRequest): Admitted | Reply | Promise<Admitted | Reply> {
     const sessionId = exchange.header('mcp-session-id');
     if (this.#stored && sessionId) {
-      const opens = intake.kind === 'post' && intake.initialize !== undefined;
+      const opens = parsed.kind === 'post' && parsed.initialize !== undefined;
       if (opens && this.#state !== 'new') return { kind: 'opens' };
       if (!opens && this.#servesAnother(sessionId)) return refuseNotFound(this.report);
     }
-    return lookUp(this, exchange, intake, this.#stored);
+    return lookUp(this, exchange, parsed, this.#stored);
   }
 
   onMissing(sessionId: string): Promise<void> | undefined {
-    return this.#context.sessionId === sessionId ? this.#context.onEnded() : undefined;
+    return this.#context.sessionId === sessionId ? this.#context.onEnded('missing') : undefined;
   }
 
   /**
@@ -135,7 +140,7 @@ export class SessionLifecycle implements LookupHost, Ending {
           : this.#refuseLocally(exchange.header('mcp-session-id'));
       if (refusal) return refusal;
     }
-    return refuseVersion(exchange, this.report);
+    return refuseVersion(exchange, this.#context.supportedVersions, this.report);
   }
 
   /** Stores that the client has completed the handshake, before the server receives it. */
@@ -154,8 +159,14 @@ export class SessionLifecycle implements LookupHost, Ending {
   }
 
   /** Ends the session for every pod, as its client asked. */
-  terminate(exchange: Exchange): Promise<Reply> {
-    return terminate(this, waitsOf(exchange, this.options));
+  async terminate(exchange: Exchange): Promise<Reply> {
+    // The other pods are told after the removal: meanwhile this one must not serve the session.
+    this.#stored?.freshness?.end();
+    try {
+      return await terminate(this, waitsOf(exchange, this.options));
+    } finally {
+      this.#stored?.freshness?.restart();
+    }
   }
 
   get sessionId(): string | undefined {
@@ -166,12 +177,12 @@ export class SessionLifecycle implements LookupHost, Ending {
     return this.#otherPods;
   }
 
-  tellEnded(sessionId: string): void {
+  announceEnded(sessionId: string): void {
     void this.#otherPods?.ended(undefined, sessionId);
   }
 
-  onEnded(): Promise<void> {
-    return this.#context.onEnded();
+  onEnded(cause: EndCause): Promise<void> {
+    return this.#context.onEnded(cause);
   }
 
   #refuseLocally(sessionId: string | null): Reply | undefined {
@@ -193,7 +204,8 @@ export class SessionLifecycle implements LookupHost, Ending {
     context.sessionId ??= sessionId;
     this.#state = 'open';
     if (recover && !stored.knows(record)) {
-      await stored.adopt(record, messageExtra(exchange, context.state), waitsOf(exchange, context.options));
+      const extra = context.options.dialect.extraOf(exchange, context.state);
+      await stored.update(record, extra, waitsOf(exchange, context.options));
     }
     return undefined;
   }

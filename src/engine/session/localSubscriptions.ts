@@ -1,4 +1,4 @@
-import type { JSONRPCRequest } from 'mcp-sdk-upstream/types.js';
+import type { JSONRPCRequest } from '../../sdkTypes.js';
 import { subscriptionProblem } from './subscriptionLimits.js';
 
 /** The resource subscriptions of one session in memory mode. */

@@ -5,7 +5,7 @@ import type { WaitBudget } from '../../deadline.js';
 import type { ReportError } from '../../report.js';
 import type { ResolvedOptions } from '../options.js';
 import { belongsTo, isInNamespace } from './principal.js';
-import type { Intake } from '../http/parseRequest.js';
+import type { ParsedRequest } from '../http/parseRequest.js';
 import { INVALID_REQUEST, refuse, refuseNotFound, storeFailure } from '../http/replies.js';
 import { isSessionId } from '../../ports/sessionId.js';
 import { performance } from '../../timers.js';
@@ -15,16 +15,16 @@ export interface KnownSession {
   /** The record from the last read. */
   readonly record: SessionData | undefined;
   /** The record if it is fresh enough to continue without the store. Then the store is asked in the background. */
-  trusted(): SessionData | undefined;
+  freshRecord(): SessionData | undefined;
   /** How many changes by this pod have begun or ended. */
-  readonly ownChanges: number;
+  readonly ownChangeCount: number;
   /**
    * Records the store's answer.
    * @param askedAt - the time of the call, by `performance.now()`
-   * @param ownChanges - the number of own changes at that time
+   * @param ownChangeCount - the number of own changes at that time
    * @returns the record to continue with
    */
-  confirmed(record: SessionData, askedAt: number, ownChanges: number): SessionData;
+  confirmed(record: SessionData, askedAt: number, ownChangeCount: number): SessionData;
 }
 
 /** The result of a look-up if the exchange may continue. */
@@ -43,7 +43,7 @@ export interface LookupHost {
   /** Forgets the session on this pod: the store does not have it. */
   onMissing(sessionId: string): Promise<void> | undefined;
   /** Informs the other pods that the session has ended. */
-  tellEnded(sessionId: string): void;
+  announceEnded(sessionId: string): void;
 }
 
 const OPENS: Admitted = { kind: 'opens' };
@@ -59,10 +59,10 @@ const LOCAL: Admitted = { kind: 'local' };
 export function lookUp(
   host: LookupHost,
   exchange: Exchange,
-  intake: Intake,
+  parsed: ParsedRequest,
   known?: KnownSession
 ): Admitted | Reply | Promise<Admitted | Reply> {
-  const opens = intake.kind === 'post' && intake.initialize !== undefined;
+  const opens = parsed.kind === 'post' && parsed.initialize !== undefined;
   const sessionId = exchange.header('mcp-session-id');
   if (!host.options.storeAccess || !sessionId) return opens ? OPENS : LOCAL;
   return lookUpStored(host, exchange, host.options.storeAccess, sessionId, opens, known);
@@ -85,19 +85,19 @@ async function lookUpStored(
   }
   if (found === 'missing') {
     await host.onMissing(sessionId);
-    // The message of the pod that ended the session may be lost, so the others are told again. Not awaited: a longer reply
+    // The message of the pod that ended the session may be lost, so this is announced again. Not awaited: a longer reply
     // would show that the session does not exist, and is not another client's.
-    if (exchange.method === 'DELETE' && isSessionId(sessionId)) host.tellEnded(sessionId);
-  } else if (found !== 'foreign') {
-    if (!opens && found !== 'ours') return { kind: 'stored', record: found };
+    if (exchange.method === 'DELETE' && isSessionId(sessionId)) host.announceEnded(sessionId);
+  } else if (found !== 'other-owner') {
+    if (!opens && found !== 'same-owner') return { kind: 'stored', record: found };
     return refuse(report, 400, INVALID_REQUEST, 'Invalid Request: Server already initialized');
   }
   // A client whose session has ended may send the old id with a new `initialize`.
-  return opens ? OPENS : refuseNotFound(report);
+  return opens ? OPENS : refuseNotFound(report, found === 'other-owner' ? 'other-owner' : 'not-found');
 }
 
 /** The store's answer for one client: the record, or only whether the session exists and belongs to the client. */
-type Found = SessionData | 'ours' | 'foreign' | 'missing';
+type Found = SessionData | 'same-owner' | 'other-owner' | 'missing';
 
 /** Asks for the owner first if the session may belong to another client: reading the record may cost much more. */
 async function find(
@@ -111,21 +111,21 @@ async function find(
   if (!isSessionId(sessionId)) return 'missing';
   const waits = waitsOf(exchange, options);
   const principal = principalOf(exchange, options);
-  const isOurs = (owner: SessionOwner | undefined): boolean =>
+  const hasSameOwner = (owner: SessionOwner | undefined): boolean =>
     belongsTo(owner, principal) && isInNamespace(owner, options.namespace);
-  const isKnown = known?.record !== undefined && isOurs(known.record.metadata?.mcp);
+  const isKnown = known?.record !== undefined && hasSameOwner(known.record.metadata?.mcp);
   // Without a principal this early check costs a round trip and rarely finds anything: the record is checked below.
   if (opens || (principal !== undefined && !isKnown)) {
     const owner = await storeAccess.owner(sessionId, waits);
     if (owner === null) return 'missing';
-    if (owner && !isOurs(owner)) return 'foreign';
-    if (owner && opens) return 'ours';
+    if (owner && !hasSameOwner(owner)) return 'other-owner';
+    if (owner && opens) return 'same-owner';
   }
   // DELETE never skips the store: a concurrent background read would report the session missing.
-  const trusted = isKnown && exchange.method !== 'DELETE' ? known.trusted() : undefined;
-  const record = trusted ?? (await ask(storeAccess, sessionId, known, waits));
+  const fresh = isKnown && exchange.method !== 'DELETE' ? known.freshRecord() : undefined;
+  const record = fresh ?? (await ask(storeAccess, sessionId, known, waits));
   if (!record) return 'missing';
-  return isOurs(record.metadata?.mcp) ? record : 'foreign';
+  return hasSameOwner(record.metadata?.mcp) ? record : 'other-owner';
 }
 
 async function ask(
@@ -135,9 +135,9 @@ async function ask(
   waits: WaitBudget
 ): Promise<SessionData | null> {
   const askedAt = performance.now();
-  const ownChanges = known?.ownChanges ?? 0;
+  const ownChangeCount = known?.ownChangeCount ?? 0;
   const record = await storeAccess.touch(sessionId, known?.record, waits);
-  return record && known ? known.confirmed(record, askedAt, ownChanges) : record;
+  return record && known ? known.confirmed(record, askedAt, ownChangeCount) : record;
 }
 
 export function principalOf(exchange: Exchange, options: ResolvedOptions): string | undefined {

@@ -5,7 +5,7 @@ import type { SessionContext } from '../context.js';
 /** Names of another form, for example longer ones, are not stored. */
 const KEPT_NAME = /^[\x20-\x7e]{1,64}$/;
 
-/** The hosts that have reported it already, and the stores of hand-wired transports. */
+/** The hosts that have reported it already, and the stores of transports that the application made. */
 const reported = new WeakSet<object>();
 
 /** The name in a server's answer to `initialize`, if it can be stored. */
@@ -25,7 +25,7 @@ export function reportOtherServer(
 ): void {
   const opened = metadata?.mcp?.serverName;
   if (opened === undefined || name === undefined || opened === name || options.namespace !== undefined) return;
-  const pod = options.isHandWired ? options.store : options;
+  const pod = options.isMadeByApplication ? options.store : options;
   if (!pod || reported.has(pod)) return;
   reported.add(pod);
   report(

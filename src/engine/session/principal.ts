@@ -1,4 +1,4 @@
-import type { AuthInfo } from 'mcp-sdk-upstream/server/auth/types.js';
+import type { AuthInfo } from '../../sdkTypes.js';
 import type { SessionOwner } from '../../ports/sessionStore.js';
 
 /**

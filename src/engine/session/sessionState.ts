@@ -6,7 +6,7 @@ import {
   SessionStateConflictError,
   SessionStateTooLargeError
 } from '../../errors.js';
-import { LazyRequestInfo, type StateAccess } from '../http/requestInfo.js';
+import type { StateAccess } from '../http/requestSource.js';
 import type { SessionContext } from '../context.js';
 import type { SessionStateEntry, StateWrite } from '../../ports/sessionStore.js';
 import { kindOf } from '../../validate.js';
@@ -36,34 +36,12 @@ export interface SessionState<T = unknown> {
   delete(): Promise<void>;
 }
 
-/** The part of the SDK's `RequestHandlerExtra` that `sessionState` needs. */
-export interface RequestExtra {
-  /** The HTTP request of the message, as the SDK passes it to handlers. */
-  readonly requestInfo?: object | undefined;
-}
-
 const MAX_ATTEMPTS = 100;
 const MAX_BACKOFF_MS = 200;
 const encoder = new TextEncoder();
 
-/**
- * The state of the session that a request belongs to, on any pod.
- * @param extra - the `extra` argument of a handler of a tool, resource, prompt or request, or a copy of it
- * @throws InvalidOptionError if the request did not come through a transport of this package
- */
-export function sessionState<T = unknown>(extra: RequestExtra): SessionState<T> {
-  const access = extra?.requestInfo && LazyRequestInfo.stateOf(extra.requestInfo);
-  if (!access) {
-    throw new InvalidOptionError(
-      'extra',
-      kindOf(extra),
-      'the extra argument of a request handler, for a request that came through a transport of this package'
-    );
-  }
-  return new StoredState<T>(access);
-}
-
-class StoredState<T> implements SessionState<T> {
+/** Reads and writes the state as JSON. */
+export class StoredState<T> implements SessionState<T> {
   readonly #access: StateAccess;
 
   constructor(access: StateAccess) {

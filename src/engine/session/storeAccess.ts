@@ -12,19 +12,27 @@ import {
   type SessionStore,
   type StateWrite
 } from '../../ports/sessionStore.js';
-import { type WaitBudget, withDeadline } from '../../deadline.js';
+import type { WaitBudget } from '../../deadline.js';
 import { exclusively } from './keyedMutex.js';
+import { SharedRefresh } from './sharedRefresh.js';
 import { fingerprint } from '../../ports/sessionId.js';
 import { Date } from '../../timers.js';
+import type { PortCalls, PortErrors } from '../../events/portCalls.js';
 
 /** A change is stored after the look-up in the same exchange, so it has less time than the look-up. */
 const PATCH_TIMEOUT_MS = 1000;
+
+/** No session has this id. */
+const PROBE_ID = 'anypod-health-probe';
 
 /**
  * Maximum time between two checks of a session that a pod holds. If the message about its end is lost, the session is
  * served for at most this time.
  */
 const MAX_REFRESH_MS = 20_000;
+
+/** The part of that time in which sessions that are due are collected, to ask about all of them in one call. */
+const SHARED_PART = 1 / 20;
 
 /**
  * The engine's access to the session store. Every call has a timeout, and every failure becomes one of two errors. A
@@ -33,13 +41,22 @@ const MAX_REFRESH_MS = 20_000;
 export class StoreAccess {
   readonly #store: SessionStore;
   readonly #timeoutMs: number;
+  readonly #calls: PortCalls;
+  readonly #errors: PortErrors;
   /** How often a pod refreshes a session that only has a stream, in milliseconds: well within the time to live. */
   readonly refreshMs: number;
+  /** Undefined if the store is asked about each session by itself. */
+  readonly #sharedRefresh: SharedRefresh | undefined;
 
-  constructor(store: SessionStore, timeoutMs: number) {
+  constructor(store: SessionStore, timeoutMs: number, calls: PortCalls) {
     this.#store = store;
     this.#timeoutMs = timeoutMs;
+    this.#calls = calls;
+    this.#errors = errorsOf(store);
     this.refreshMs = Math.min(MAX_REFRESH_MS, ((store.ttlSeconds ?? Infinity) * 1000) / 3);
+    if (store.refreshSessions) {
+      this.#sharedRefresh = new SharedRefresh(known => this.#refresh(known), this.refreshMs * SHARED_PART);
+    }
   }
 
   create(data: SessionData, waits?: WaitBudget): Promise<void> {
@@ -53,6 +70,14 @@ export class StoreAccess {
     const record = await this.#ask('touchSession', sessionId, touch, waits);
     if (record !== null && record !== known) checkRecord(sessionId, record);
     return record;
+  }
+
+  /**
+   * Restarts the time to live of a session that only has a stream. The store is asked soon, about many at once.
+   * @returns whether it exists and is unchanged; false if the store must be asked with {@link touch}
+   */
+  async isUnchanged(known: SessionData): Promise<boolean> {
+    return this.#sharedRefresh?.isUnchanged(known) ?? false;
   }
 
   /**
@@ -112,6 +137,11 @@ export class StoreAccess {
     );
   }
 
+  /** Asks the store something without consequence. @throws SessionStoreUnavailableError */
+  async probe(): Promise<void> {
+    await this.#ask('sessionExists', PROBE_ID, store => store.sessionExists(PROBE_ID));
+  }
+
   /** A store with `patchSession` cannot replace a whole record, so the state cannot be kept in the record. */
   #checkKeepsState(): void {
     const store = this.#store;
@@ -128,30 +158,43 @@ export class StoreAccess {
     return exclusively(this.#store, sessionId, this.#timeoutMs, work);
   }
 
-  async #ask<T>(
-    call: string,
-    sessionId: string,
+  #refresh(known: readonly SessionData[]): Promise<readonly boolean[]> {
+    return this.#ask('refreshSessions', undefined, async store => (await store.refreshSessions?.(known)) ?? []);
+  }
+
+  #ask<T>(
+    name: string,
+    sessionId: string | undefined,
     run: (store: SessionStore) => Promise<T>,
     waits?: WaitBudget,
-    atMostMs = this.#timeoutMs
+    timeoutMs = this.#timeoutMs
   ): Promise<T> {
-    const timeoutMs = waits ? waits.begin(atMostMs) : atMostMs;
-    try {
-      return await withDeadline(
-        () => run(this.#store),
-        timeoutMs,
-        () => new SessionStoreUnavailableError(`${call} did not answer within ${timeoutMs} ms`)
-      );
-    } catch (error) {
-      if (error instanceof SessionStoreUnavailableError) throw error;
+    return this.#calls.call({ name, run: () => run(this.#store), timeoutMs, waits, sessionId }, this.#errors);
+  }
+}
+
+function errorsOf(store: SessionStore): PortErrors {
+  return {
+    late: (name, timeoutMs) =>
+      new SessionStoreUnavailableError(`${name} did not answer within ${timeoutMs} ms${reasonIn(store)}`),
+    failed(error, name, sessionId) {
+      if (error instanceof SessionStoreUnavailableError) return error;
+      if (sessionId === undefined) return new SessionStoreUnavailableError(`${name} failed`, { cause: error });
       const session = fingerprint(sessionId);
-      if (error instanceof SessionRecordUnreadableError) {
-        throw new SessionRecordUnreadableError(`The record of session ${session} is unreadable`, { cause: error });
-      }
-      throw new SessionStoreUnavailableError(`${call} failed for session ${session}`, { cause: error });
-    } finally {
-      waits?.end();
+      return error instanceof SessionRecordUnreadableError
+        ? new SessionRecordUnreadableError(`The record of session ${session} is unreadable`, { cause: error })
+        : new SessionStoreUnavailableError(`${name} failed for session ${session}`, { cause: error });
     }
+  };
+}
+
+/** Why the store does not answer, in brackets. Any store may have been written by the application. */
+function reasonIn(store: SessionStore): string {
+  try {
+    const reason = store.outageReason?.();
+    return reason === undefined ? '' : ` (${reason})`;
+  } catch {
+    return '';
   }
 }
 

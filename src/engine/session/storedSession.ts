@@ -4,22 +4,20 @@ import type {
   JSONRPCRequest,
   LoggingLevel,
   MessageExtraInfo
-} from 'mcp-sdk-upstream/types.js';
-import { pause, type WaitBudget } from '../../deadline.js';
+} from '../../sdkTypes.js';
+import type { WaitBudget } from '../../deadline.js';
 import { fingerprint } from '../../ports/sessionId.js';
 import type { SessionData, SessionPatch } from '../../ports/sessionStore.js';
 import { performance } from '../../timers.js';
 import type { OtherPods, SessionContext } from '../context.js';
+import { Freshness } from './freshness.js';
 import { HandshakeReplay } from './handshakeReplay.js';
 import type { KnownSession } from './lookup.js';
-import { newRecord } from './newRecord.js';
+import { isOlder, newRecord } from './newRecord.js';
 import { reportOtherServer } from './otherServer.js';
 import { RecordChanges } from './recordChanges.js';
 import { noteRecovery } from './secondRecovery.js';
 import type { StoreAccess } from './storeAccess.js';
-
-/** How often a session that has ended checks whether its open requests are answered. */
-const ANSWER_POLL_MS = 100;
 
 /**
  * One session on this pod in external mode: its record, how fresh the record is, and what was replayed to the server.
@@ -32,18 +30,17 @@ export class StoredSession implements KnownSession {
   readonly #server: HandshakeReplay;
   #record: SessionData | undefined;
   #recovery: Promise<void> | undefined;
-  /** When the store was last asked and had the session, by `performance.now()`. */
-  #confirmedAt = -Infinity;
   /** Undefined until this pod changes the record. */
   #changes: RecordChanges | undefined;
-  /** Whether a background read of the store is under way. */
-  #refreshing = false;
+  /** How long ago the store has confirmed the session; undefined if every request waits for the store. */
+  readonly freshness: Freshness | undefined;
 
   constructor(storeAccess: StoreAccess, context: SessionContext, otherPods: OtherPods) {
     this.#storeAccess = storeAccess;
     this.#context = context;
     this.#otherPods = otherPods;
     this.#server = new HandshakeReplay(context);
+    if (context.options.sessionFreshnessMs > 0) this.freshness = new Freshness(context, () => this.#exists());
   }
 
   /** The record from the last read, so that the store only has to return changes. */
@@ -51,47 +48,36 @@ export class StoredSession implements KnownSession {
     return this.#record;
   }
 
-  trusted(): SessionData | undefined {
-    const { sessionFreshnessMs } = this.#context.options;
-    if (sessionFreshnessMs === 0 || this.#recovery) return undefined;
-    if (performance.now() - this.#confirmedAt >= sessionFreshnessMs) return undefined;
-    if (!this.#refreshing) {
-      this.#refreshing = true;
-      void this.#refreshInBackground()
-        .catch(this.#context.report)
-        .finally(() => (this.#refreshing = false));
-    }
-    return this.#record;
+  freshRecord(): SessionData | undefined {
+    return !this.#recovery && this.freshness?.check() ? this.#record : undefined;
   }
 
-  get ownChanges(): number {
+  /** Stops what the session has planned on this pod, and awaits no answer to a replayed message any more. */
+  close(): void {
+    this.freshness?.close();
+    this.#server.close();
+  }
+
+  get ownChangeCount(): number {
     return this.#changes?.count ?? 0;
   }
 
-  confirmed(record: SessionData, askedAt: number, ownChanges: number): SessionData {
-    this.#confirmedAt = askedAt;
+  confirmed(record: SessionData, askedAt: number, ownChangeCount: number): SessionData {
+    this.freshness?.confirm(askedAt);
     // The record may lack a change that this pod made during the read. The next look-up then returns it.
     const changes = this.#changes;
-    const mayLack = changes && (changes.areUnderWay || changes.count !== ownChanges);
+    const mayLack = changes && (changes.areUnderWay || changes.count !== ownChangeCount);
     return mayLack ? (this.#record ?? record) : record;
+  }
+
+  /** Keeps the session alive while the client only holds a stream. Notices a change that no other pod has announced. */
+  async keepAlive(): Promise<void> {
+    if (!this.#record || !(await this.#storeAccess.isUnchanged(this.#record))) await this.refresh();
   }
 
   /** Reads the record again and updates the server on this pod. */
   async refresh(): Promise<void> {
-    if (!(await this.#exists())) await this.#context.onEnded();
-  }
-
-  /**
-   * Reads the record again after an exchange was admitted without the store. If the session is missing, its requests
-   * are still answered.
-   */
-  async #refreshInBackground(): Promise<void> {
-    if (await this.#exists()) return;
-    this.#confirmedAt = -Infinity;
-    while (this.#context.inFlight > 0 && !this.#context.closed) {
-      await pause(ANSWER_POLL_MS);
-    }
-    await this.#context.onEnded();
+    if (!(await this.#exists())) await this.#context.onEnded('missing');
   }
 
   /** Reads the record again. @returns false if the session is missing */
@@ -99,11 +85,11 @@ export class StoredSession implements KnownSession {
     const known = this.#record;
     if (!known) return true;
     const askedAt = performance.now();
-    const { ownChanges } = this;
+    const { ownChangeCount } = this;
     const read = await this.#storeAccess.touch(known.sessionId, known);
     if (!read) return false;
-    if (this.confirmed(read, askedAt, ownChanges) === read) {
-      await this.adopt(read, {});
+    if (this.confirmed(read, askedAt, ownChangeCount) === read) {
+      await this.update(read, {});
       return true;
     }
     if (!this.#changes?.areUnderWay) return this.#exists();
@@ -120,11 +106,11 @@ export class StoredSession implements KnownSession {
     principal: string | undefined,
     waits: WaitBudget
   ): Promise<void> {
-    const record = newRecord(sessionId, params, principal, this.#context.options.namespace);
+    const record = newRecord(sessionId, params, principal, this.#context);
     const askedAt = performance.now();
     await this.#storeAccess.create(record, waits);
     this.#record = record;
-    this.#confirmedAt = askedAt;
+    this.freshness?.confirm(askedAt);
   }
 
   /** As far as this pod knows. */
@@ -145,14 +131,14 @@ export class StoredSession implements KnownSession {
 
   /** Whether the server on this pod is up to date and this record contains no changes. */
   knows(record: SessionData): boolean {
-    return record === this.#record && !this.#recovery && !this.#changes?.hasUnsaved;
+    return record === this.#record && !this.#recovery && !this.#server.replaying && !this.#changes?.hasUnsaved;
   }
 
   /**
    * Updates the server on this pod: the first time with the whole record, later with the changes of other pods.
    * Concurrent exchanges share one recovery.
    */
-  async adopt(record: SessionData, extra: MessageExtraInfo, waits?: WaitBudget): Promise<void> {
+  async update(record: SessionData, extra: MessageExtraInfo, waits?: WaitBudget): Promise<void> {
     if (!this.#record) {
       this.#record = record;
       this.#recovery = this.#recover(record, extra, waits).finally(() => (this.#recovery = undefined));
@@ -160,11 +146,11 @@ export class StoredSession implements KnownSession {
     if (this.#recovery) await this.#recovery;
     // Exchanges that waited for the same recovery may have read the record before and after a change.
     const isNews = record !== this.#record && !isOlder(record, this.#record);
-    if (isNews) this.#record = record;
-    if (isNews) this.#server.replayHandshakeEnd(record, extra);
+    if (isNews) this.#server.replayHandshakeEnd((this.#record = record), extra);
     // A record that was read before this pod's changes were saved does not contain them.
     if (this.#changes?.hasUnsaved) await this.#changes.saveUnsaved(waits);
-    else if (isNews) await this.#server.replayChanges(record.metadata?.mcp ?? {}, extra);
+    else if (isNews || this.#server.replaying)
+      await this.#server.replayChanges(this.#record?.metadata?.mcp ?? {}, extra);
   }
 
   /** Settles after the recovery of the server on this pod. */
@@ -190,8 +176,7 @@ export class StoredSession implements KnownSession {
     if (record.initialized) return;
     try {
       const { serverName } = this.#server;
-      const patch: SessionPatch = { initialized: true };
-      if (serverName !== undefined) patch.serverName = serverName;
+      const patch: SessionPatch = { initialized: true, ...(serverName !== undefined && { serverName }) };
       await this.#storeAccess.patch(record.sessionId, patch, waits);
     } catch (error) {
       // The client sends it again, maybe to another pod. That pod then informs this one.
@@ -227,19 +212,21 @@ export class StoredSession implements KnownSession {
   }
 
   async #recover(record: SessionData, extra: MessageExtraInfo, waits: WaitBudget | undefined): Promise<void> {
+    const startedAt = performance.now();
     // This pod subscribes to the other pods before the replay. Their messages are then handled after the replay.
     const listening = this.#otherPods.join(record.sessionId, waits).then(() => this.#readAgain(record, waits));
     await this.#server.replayAll(record, extra);
     reportOtherServer(this.#context, record, this.#server.serverName);
     const current = await listening;
-    if (!current) return this.#context.onEnded();
+    if (!current) return this.#context.onEnded('missing');
     if (current !== record && !isOlder(current, record)) {
       this.#record = current;
       this.#server.replayHandshakeEnd(current, extra);
       await this.#server.replayChanges(current.metadata?.mcp ?? {}, extra);
     }
-    const { isHandWired, onsessionrecovered } = this.#context.options;
-    if (isHandWired) noteRecovery(record.sessionId, this.#context);
+    const { events, isMadeByApplication, onsessionrecovered } = this.#context.options;
+    events.recovered(record, startedAt);
+    if (isMadeByApplication) noteRecovery(record.sessionId, this.#context, events);
     try {
       await onsessionrecovered?.(record.sessionId);
     } catch (error) {
@@ -293,8 +280,4 @@ export class StoredSession implements KnownSession {
     this.#changes ??= new RecordChanges(sessionId, this.#storeAccess, this.#context, this.#otherPods);
     await this.#changes.save(patch, waits);
   }
-}
-
-function isOlder(record: SessionData, than: SessionData | undefined): boolean {
-  return record.revision !== undefined && than?.revision !== undefined && record.revision < than.revision;
 }

@@ -1,4 +1,5 @@
 import type { WaitBudget } from '../../deadline.js';
+import type { EndCause } from '../../events/podEvents.js';
 import type { ReportError } from '../../report.js';
 import type { OtherPods } from '../context.js';
 import type { Reply } from '../http/exchange.js';
@@ -14,7 +15,7 @@ export interface Ending {
   /** Set while the store is asked to remove the session: a second DELETE here waits for the same answer. */
   removal: Promise<boolean> | undefined;
   /** Forgets the session on this pod. */
-  onEnded(): Promise<void>;
+  onEnded(cause: EndCause): Promise<void>;
 }
 
 /** Ends a session for every pod. The store removes it before the client gets the reply. */
@@ -33,7 +34,7 @@ export async function terminate(ending: Ending, waits: WaitBudget): Promise<Repl
     }
     if (!isFirst) {
       // Another DELETE, here or on another pod, removed it while this one asked the store.
-      await ending.onEnded();
+      await ending.onEnded('client');
       return refuseNotFound(report);
     }
     await otherPods?.ended(waits);
@@ -42,6 +43,19 @@ export async function terminate(ending: Ending, waits: WaitBudget): Promise<Repl
     await options.onsessionclosed?.(sessionId as string);
     return emptyReply(200);
   } finally {
-    await ending.onEnded();
+    await ending.onEnded('client');
   }
+}
+
+/**
+ * Ends a session for every pod because the application asks for it: `onsessionclosed` is not called.
+ * @throws SessionStoreUnavailableError if the store did not confirm. Then the session continues to exist
+ */
+export async function terminateForApplication(ending: Ending): Promise<void> {
+  const { options, sessionId, otherPods } = ending;
+  if (sessionId !== undefined) {
+    await options.storeAccess?.remove(sessionId);
+    await otherPods?.ended();
+  }
+  await ending.onEnded('application');
 }

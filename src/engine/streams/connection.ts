@@ -1,5 +1,5 @@
 import { unref } from '../../deadline.js';
-import type { JSONRPCMessage } from 'mcp-sdk-upstream/types.js';
+import type { JSONRPCMessage } from '../../sdkTypes.js';
 import { SlowClientError } from '../../errors.js';
 import { armSseKeepAlive } from './sseKeepAlive.js';
 import type { EventSink, StreamWriter } from '../http/exchange.js';
@@ -32,9 +32,28 @@ export interface ConnectionOwner {
   /** Absent if streams are not logged. */
   readonly log: object | undefined;
   /** Called once when the client holds the stream open. Not called if the answer is ready at once. */
-  connectionOpened(): void;
+  connectionOpened(connection: Connection): void;
   /** Called once, whichever side ends the connection. */
   connectionEnded(connection: Connection): void;
+}
+
+/** Delivers a stream whose client gets messages both from the log and as they are sent. `LogDelivery` implements it. */
+export interface Delivery {
+  /** Whether the log is being replayed. Then other messages, and the end of the connection, wait. */
+  readonly isReplaying: boolean;
+  /** Delivers a message that was sent now; see {@link Connection.deliver}. */
+  deliver(message: JSONRPCMessage, eventId: string | undefined, finalCursor: string | undefined): void | Promise<void>;
+  /**
+   * The log has stored an event late: the client has received it without its id.
+   * @returns whether the delivery will send the client a cursor
+   */
+  storedLate(eventId: string): boolean;
+  /** Delivers what the log has now, if events are delivered from the log. */
+  catchUp(): Promise<void>;
+  /** Ends the replay: what waited is delivered now. */
+  endReplay(): void;
+  /** @returns whether the connection must stay open now; it is closed after the replay */
+  closesLater(): boolean;
 }
 
 /** A client's connection for one stream: from the reply that opened it until either side ends it. */
@@ -46,28 +65,16 @@ export class Connection implements StreamWriter {
   readonly #takesCursors: boolean;
   #keepAlive: ReturnType<typeof setInterval> | undefined;
   #ended = false;
+  #delivery: Delivery | undefined;
   /** Absent until the first call of {@link every}. */
   #timers: ReturnType<typeof setInterval>[] | undefined;
   /** When the client began to leave too much unread, by `performance.now()`. */
   #behindSince: number | undefined;
-  /** Messages that arrive during a replay, to be delivered after it. */
-  #held: { message: JSONRPCMessage; eventId: string | undefined; finalCursor: string | undefined }[] | undefined;
-  #endsWhenReleased = false;
   /** The number of event ids that were sent to the client. */
   #cursors = 0;
   #unlogged: UnloggedMessages | undefined;
-  /** Whether the client has not received this message yet. Called for each message, replayed or live. */
-  filter: ((message: JSONRPCMessage, eventId: string | undefined) => boolean) | undefined;
-  /** The cursor that replaces the event's id if nothing follows the message. Called before `filter`. */
-  finalCursor: ((message: JSONRPCMessage) => string | undefined) | undefined;
-  /** Reads the stream's log if several pods may write to it. Then it alone delivers logged messages. */
-  follower:
-    | {
-        told(message: JSONRPCMessage, eventId: string): Promise<void>;
-        passOver(eventId: string): void;
-        read(): Promise<void>;
-      }
-    | undefined;
+  /** When the client began to hold the stream open, by `performance.now()`, if somebody listens. */
+  openedAt: number | undefined;
 
   constructor(stream: Stream, sink: EventSink, owner: ConnectionOwner, takesCursors: boolean) {
     this.stream = stream;
@@ -81,7 +88,7 @@ export class Connection implements StreamWriter {
     if (this.#ended) return;
     // Comment frames at an interval, so that proxies do not treat a quiet stream as dead.
     this.#keepAlive = armSseKeepAlive(this.#owner.keepAliveMs, () => void this.write(': keepalive\n\n'));
-    this.#owner.connectionOpened();
+    this.#owner.connectionOpened(this);
   }
 
   gone(): void {
@@ -92,9 +99,18 @@ export class Connection implements StreamWriter {
     this.#owner.report(problem);
   }
 
-  /** Whether a replay is in progress. */
-  get replaying(): boolean {
-    return this.#held !== undefined;
+  get nextMessage(): Promise<unknown> | undefined {
+    return this.stream.unansweredSince === undefined ? undefined : this.stream.lastAppend;
+  }
+
+  /** Undefined if each message is delivered as it arrives. */
+  get delivery(): Delivery | undefined {
+    return this.#delivery;
+  }
+
+  /** Messages go through this delivery from now on. */
+  deliverBy(delivery: Delivery): void {
+    this.#delivery = delivery;
   }
 
   get ended(): boolean {
@@ -107,20 +123,33 @@ export class Connection implements StreamWriter {
    * @returns a promise if the sender should wait until the client has read what was sent
    * @throws TypeError if the message cannot be written as JSON
    */
-  deliver(
-    message: JSONRPCMessage,
-    eventId: string | undefined,
-    finalCursor = this.finalCursor?.(message)
-  ): void | Promise<void> {
-    if (this.follower && eventId !== undefined) return this.follower.told(message, eventId);
-    if (this.#held) this.#held.push({ message, eventId, finalCursor });
-    else if (!this.filter || this.filter(message, eventId)) {
-      const shownId = finalCursor ?? eventId;
-      const event = messageEvent(message, shownId);
-      if (shownId !== undefined) this.#cursors++;
-      else if (this.#owner.log) (this.#unlogged ??= new UnloggedMessages()).add(event, this.#cursors);
-      return this.write(event);
-    }
+  deliver(message: JSONRPCMessage, eventId: string | undefined, finalCursor?: string): void | Promise<void> {
+    return this.#delivery
+      ? this.#delivery.deliver(message, eventId, finalCursor)
+      : this.send(message, finalCursor ?? eventId);
+  }
+
+  /**
+   * Sends a message now.
+   * @returns a promise if the sender should wait until the client has read what was sent
+   * @throws TypeError if the message cannot be written as JSON
+   */
+  send(message: JSONRPCMessage, shownId: string | undefined): void | Promise<void> {
+    const event = messageEvent(message, shownId);
+    if (shownId !== undefined) this.#cursors++;
+    else if (this.#owner.log) (this.#unlogged ??= new UnloggedMessages()).add(event, this.#cursors);
+    return this.write(event);
+  }
+
+  /**
+   * Sends a message of the log now.
+   * @param shownId - undefined if a resume must not start after the message
+   * @param isReplay - the unread limit does not apply to a replay: the log limits its size
+   */
+  sendLogged(message: JSONRPCMessage, shownId: string | undefined, isReplay: boolean): void {
+    const event = messageEvent(message, shownId);
+    if (shownId !== undefined) this.#cursors++;
+    void (isReplay ? this.#sink.write(event) : this.write(event));
   }
 
   /**
@@ -130,9 +159,13 @@ export class Connection implements StreamWriter {
   storedLate(message: JSONRPCMessage, eventId: string): boolean {
     const cursors = this.#unlogged?.take(messageEvent(message, undefined));
     if (cursors === undefined) return false;
-    if (!this.follower) return cursors === this.#cursors && this.giveCursor(eventId);
-    this.follower.passOver(eventId);
-    return false;
+    if (this.#delivery?.storedLate(eventId)) return false;
+    return cursors === this.#cursors && this.giveCursor(eventId);
+  }
+
+  /** How many event ids the client was sent. */
+  get cursors(): number {
+    return this.#cursors;
   }
 
   /** Whether the client has an event id to resume from. */
@@ -156,7 +189,7 @@ export class Connection implements StreamWriter {
     if (this.#isTooSlow()) {
       const problem = new SlowClientError(`The client left ${this.#sink.bufferedBytes} bytes of its stream unread`);
       this.#owner.report(problem);
-      return this.#cut(problem);
+      return this.#disconnect(problem);
     }
     return this.#sink.write(text);
   }
@@ -171,31 +204,6 @@ export class Connection implements StreamWriter {
     return bufferedBytes > MAX_BURST_BYTES || performance.now() - this.#behindSince > MAX_UNREAD_MS;
   }
 
-  /** Makes deliveries wait for {@link release}, so that a replay goes before them. */
-  hold(): void {
-    this.#held = [];
-  }
-
-  /**
-   * Delivers a message from the log. The unread limit does not apply to a replay: the log limits its size.
-   * @param isCursor - whether a resume must start after it
-   */
-  replay(message: JSONRPCMessage, eventId: string, isCursor = true): void {
-    const finalCursor = this.finalCursor?.(message);
-    if (this.#ended || this.filter?.(message, eventId) === false) return;
-    const event = messageEvent(message, isCursor ? (finalCursor ?? eventId) : undefined);
-    if (isCursor) this.#cursors++;
-    void (this.#held ? this.#sink.write(event) : this.write(event));
-  }
-
-  release(): void {
-    if (!this.#held) return;
-    const held = this.#held;
-    this.#held = undefined;
-    for (const { message, eventId, finalCursor } of held) void this.deliver(message, eventId, finalCursor);
-    if (this.#endsWhenReleased) this.close();
-  }
-
   /** Calls `tick` at an interval until the connection ends. */
   every(intervalMs: number, tick: () => void): void {
     if (this.#ended) return;
@@ -206,24 +214,20 @@ export class Connection implements StreamWriter {
 
   /** Closes the connection after everything that is in the log now. */
   async finish(): Promise<void> {
-    await this.follower?.read().catch(this.#owner.report);
+    await this.#delivery?.catchUp().catch(this.#owner.report);
     this.close();
   }
 
   close(): void {
-    if (this.#ended) return;
-    if (this.#held) {
-      this.#endsWhenReleased = true;
-      return;
-    }
+    if (this.#ended || this.#delivery?.closesLater()) return;
     this.#end();
     this.#sink.end();
   }
 
   /** Disconnects the client. After a normal end, unread data would stay in memory as long as the client does not read. */
-  #cut(reason: Error): void {
+  #disconnect(reason: Error): void {
     this.#end();
-    this.#sink.cut(reason);
+    this.#sink.disconnect(reason);
   }
 
   #end(): void {

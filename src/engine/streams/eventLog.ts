@@ -1,9 +1,11 @@
-import type { JSONRPCMessage } from 'mcp-sdk-upstream/types.js';
+import type { JSONRPCMessage } from '../../sdkTypes.js';
 import { EventStoreUnavailableError } from '../../errors.js';
 import type { FollowableEventStore } from '../../ports/eventStore.js';
-import { type WaitBudget, withDeadline } from '../../deadline.js';
+import type { WaitBudget } from '../../deadline.js';
 import type { ReportError } from '../../report.js';
+import type { ResolvedOptions } from '../options.js';
 import { performance } from '../../timers.js';
+import type { PortCall, PortCalls, PortErrors } from '../../events/portCalls.js';
 
 /** The log's data about a stream. It has the last write, because the events of a stream are stored in order. */
 export interface LoggedStream {
@@ -24,16 +26,20 @@ export interface LoggedStream {
  */
 const PATIENCE = 10;
 
+type Append = 'storeEvent' | 'storeLastEvent' | 'storeOnlyEvent';
+
 /** The application's event store, with a deadline. If the store is down, the client loses its cursor, not its answer. */
 export class EventLog {
   readonly #store: FollowableEventStore;
   readonly #timeoutMs: number;
   readonly #report: ReportError;
+  readonly #calls: PortCalls;
 
-  constructor(store: FollowableEventStore, timeoutMs: number, report: ReportError) {
+  constructor(store: FollowableEventStore, timeoutMs: number, report: ReportError, calls: PortCalls) {
     this.#store = store;
     this.#timeoutMs = timeoutMs;
     this.#report = report;
+    this.#calls = calls;
   }
 
   /**
@@ -51,9 +57,24 @@ export class EventLog {
     return this.#append('storeEvent', stream, message, waits, onstoredLate);
   }
 
-  /** Stores the event that completes the stream. The store may keep the stream for a shorter time. */
-  appendLast(stream: LoggedStream, message: JSONRPCMessage): Promise<string | undefined> {
-    return this.#append(this.#store.storeLastEvent ? 'storeLastEvent' : 'storeEvent', stream, message);
+  /**
+   * Stores the event that completes the stream. The store may keep the stream for a shorter time.
+   * @param isOwn - whether no other pod stores events of the stream
+   */
+  appendLast(stream: LoggedStream, message: JSONRPCMessage, isOwn = false): Promise<string | undefined> {
+    const isOnly = isOwn && stream.lastAppend === undefined && this.#store.storeOnlyEvent !== undefined;
+    const last = this.#store.storeLastEvent ? 'storeLastEvent' : 'storeEvent';
+    return this.#append(isOnly ? 'storeOnlyEvent' : last, stream, message);
+  }
+
+  /** A cursor before the first event of a stream. Undefined if the store has none. It is not asked. */
+  startOf({ id }: LoggedStream): string | undefined {
+    try {
+      return this.#store.startEventId?.(id);
+    } catch (error) {
+      this.#report(new EventStoreUnavailableError('startEventId failed', { cause: error }));
+      return undefined;
+    }
   }
 
   /** Completes a stream without another message. Does nothing if the store has no `storeLastEvent`. */
@@ -68,7 +89,7 @@ export class EventLog {
   }
 
   #append(
-    call: 'storeEvent' | 'storeLastEvent',
+    call: Append,
     stream: LoggedStream,
     message: JSONRPCMessage,
     waits?: WaitBudget,
@@ -91,11 +112,7 @@ export class EventLog {
    * If the store does not answer, the events before an answer must not each wait for it. A client that is not attached
    * here can get them only from the log, so for such a client the store is asked again.
    */
-  async #storeEvent(
-    call: 'storeEvent' | 'storeLastEvent',
-    stream: LoggedStream,
-    message: JSONRPCMessage
-  ): Promise<string> {
+  async #storeEvent(call: Append, stream: LoggedStream, message: JSONRPCMessage): Promise<string> {
     const now = performance.now();
     const silentForMs = now - (stream.unansweredSince ?? -Infinity);
     if (stream.connection && silentForMs < PATIENCE * this.#timeoutMs) {
@@ -116,26 +133,26 @@ export class EventLog {
    */
   streamOf(eventId: string): Promise<string | undefined> {
     const call = 'getStreamIdForEventId';
-    return this.#inTime(call, PATIENCE * this.#timeoutMs, async () => this.#store.getStreamIdForEventId?.(eventId));
+    return this.#askLonger(call, async () => this.#store.getStreamIdForEventId?.(eventId));
   }
 
   /** The store's name for the stream of an event. Some stores use another name than its id. */
   async nameOf(eventId: string): Promise<string | undefined> {
-    return this.tellsStreams ? this.streamOf(eventId) : this.replayAfter(eventId, async () => {});
+    return this.knowsStreams ? this.streamOf(eventId) : this.replayAfter(eventId, async () => {});
   }
 
-  get tellsStreams(): boolean {
+  get knowsStreams(): boolean {
     return this.#store.getStreamIdForEventId !== undefined;
   }
 
   /** Whether a stream can be followed from its present end. */
-  get tellsLatest(): boolean {
+  get knowsLatest(): boolean {
     return this.#store.latestEventId !== undefined;
   }
 
   /** An event after which all events are new. Undefined if the store cannot report it, or failed, which is reported. */
   async latestOf(stream: LoggedStream, waits?: WaitBudget): Promise<string | undefined> {
-    if (!this.tellsLatest) return undefined;
+    if (!this.knowsLatest) return undefined;
     const latest = await this.#ask('latestEventId', async () => this.#store.latestEventId?.(stream.id), waits);
     // The log is empty: store an event without a message, as at the beginning of a request's stream.
     return latest === null ? this.append(stream, {} as JSONRPCMessage, waits) : latest;
@@ -149,12 +166,11 @@ export class EventLog {
    */
   replayAfter(eventId: string, send: (eventId: string, message: JSONRPCMessage) => Promise<void>): Promise<string> {
     let isLate = false;
-    return this.#inTime(
+    return this.#askLonger(
       'replayEventsAfter',
-      PATIENCE * this.#timeoutMs,
       restart => {
         const sendInTime = async (id: string, message: JSONRPCMessage): Promise<void> => {
-          if (isLate) throw new Error('Nobody waits for this replay any more');
+          if (isLate) throw new Error('This replay has timed out');
           restart();
           await send(id, message);
         };
@@ -170,31 +186,46 @@ export class EventLog {
   }
 
   /** @returns undefined if the store failed or was late; that has been reported */
-  async #ask<T>(call: string, run: () => Promise<T>, waits?: WaitBudget, onLate?: () => void): Promise<T | undefined> {
-    const timeoutMs = waits ? waits.begin(this.#timeoutMs) : this.#timeoutMs;
-    try {
-      return await this.#inTime(call, timeoutMs, run, onLate);
-    } catch (error) {
-      this.#report(
-        error instanceof EventStoreUnavailableError
-          ? error
-          : new EventStoreUnavailableError(`${call} failed`, { cause: error })
-      );
-      return undefined;
-    } finally {
-      waits?.end();
-    }
+  #ask<T>(name: string, run: () => Promise<T>, waits?: WaitBudget, onLate?: () => void): Promise<T | undefined> {
+    const call: PortCall<T | undefined> = {
+      name,
+      run,
+      timeoutMs: this.#timeoutMs,
+      waits,
+      onLate,
+      onFailure: (failure: Error) => this.#giveUp(failure)
+    };
+    return this.#calls.call(call, REPORTED_ERRORS);
   }
 
-  #inTime<T>(
-    call: string,
-    timeoutMs: number,
-    run: (restart: () => void) => Promise<T>,
-    onLate?: () => void
-  ): Promise<T> {
-    return withDeadline(run, timeoutMs, () => {
-      onLate?.();
-      return new EventStoreUnavailableError(`${call} did not answer within ${timeoutMs} ms`);
-    });
+  /** The client loses its cursor, not its answer. */
+  #giveUp(failure: Error): undefined {
+    this.#report(failure);
+    return undefined;
   }
+
+  /** Throws the error of the store, or that the store made no progress for ten times as long as an append may take. */
+  #askLonger<T>(name: string, run: (restart: () => void) => Promise<T>, onLate?: () => void): Promise<T> {
+    return this.#calls.call({ name, run, timeoutMs: PATIENCE * this.#timeoutMs, onLate }, THROWN_ERRORS);
+  }
+}
+
+const late = (name: string, timeoutMs: number): Error =>
+  new EventStoreUnavailableError(`${name} did not answer within ${timeoutMs} ms`);
+const THROWN_ERRORS: PortErrors = { late, failed: error => error as Error };
+/** The errors that are reported, and not thrown to the caller. */
+export const REPORTED_ERRORS: PortErrors = {
+  late,
+  failed: (error, name) =>
+    error instanceof EventStoreUnavailableError
+      ? error
+      : new EventStoreUnavailableError(`${name} failed`, { cause: error })
+};
+
+/** The log of the application's event store; undefined if there is no event store. */
+export function eventLogOf(
+  { eventStore, storeTimeoutMs, events }: Pick<ResolvedOptions, 'eventStore' | 'storeTimeoutMs' | 'events'>,
+  report: ReportError
+): EventLog | undefined {
+  return eventStore && new EventLog(eventStore, storeTimeoutMs, report, events.log);
 }

@@ -1,6 +1,7 @@
-import { ErrorCode, type JSONRPCMessage } from 'mcp-sdk-upstream/types.js';
+import type { JSONRPCMessage } from '../../sdkTypes.js';
 import type { ReportError } from '../../report.js';
 import type { Response } from '../http/jsonRpc.js';
+import { INTERNAL_ERROR } from '../http/replies.js';
 
 /** @throws TypeError if a message cannot be written as JSON (a cycle or a BigInt). It is also reported */
 export function checkJson(message: JSONRPCMessage, report: ReportError): void {
@@ -24,6 +25,6 @@ export function inJson(response: Response, report: ReportError): Response {
 
 /** The error that replaces a result that is not JSON. Without an answer the client would wait forever. */
 export function notJson({ id }: Response): Response {
-  const error = { code: ErrorCode.InternalError, message: 'Internal error: the result is not JSON' };
+  const error = { code: INTERNAL_ERROR, message: 'Internal error: the result is not JSON' };
   return { jsonrpc: '2.0', id, error };
 }

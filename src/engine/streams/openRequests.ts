@@ -1,10 +1,11 @@
-import type { JSONRPCMessage, JSONRPCRequest, RequestId } from 'mcp-sdk-upstream/types.js';
+import type { JSONRPCMessage, JSONRPCRequest, RequestId } from '../../sdkTypes.js';
 import type { Reply } from '../http/exchange.js';
 import { isRequest, type Response } from '../http/jsonRpc.js';
 import { emptyReply, jsonReply } from '../http/replies.js';
 import type { ReportError } from '../../report.js';
 import type { Stream } from './connection.js';
 import type { LoggedStream } from './eventLog.js';
+import type { ObservedRequest } from '../../events/observed.js';
 import { inJson } from './json.js';
 
 /** Cancelled requests that are remembered after their streams are gone. */
@@ -20,7 +21,9 @@ export interface RequestStream extends Stream {
   /** Whether the client has a cursor on this stream, so that it can get a response from the log. */
   resumable: boolean;
   /** Whether the client has resumed the stream on another pod. */
-  moved: boolean;
+  isOnOtherPod: boolean;
+  /** Called when the stream and its requests are forgotten: each has its answer, or gets none. */
+  onreleased?: () => void;
   /** In JSON mode: answers the exchange. */
   reply: ((reply: Reply) => void) | undefined;
 }
@@ -38,13 +41,15 @@ export interface OpenRequest {
   answered: boolean;
   /** Runs before a successful result reaches the client, so that its changes are stored first. */
   onresult: ((result: Record<string, unknown>) => void | Promise<void>) | undefined;
+  /** Set if somebody listens to requests. */
+  observed: ObservedRequest | undefined;
 }
 
 /** The requests of streams that have not ended, by their id for the server. */
 export class OpenRequests {
   /** Absent while there are none: a pod holds many sessions, and few have requests at a time. */
   #requests: Map<RequestId, OpenRequest> | undefined;
-  #standIns = 0;
+  #substitutes = 0;
   /** Absent until a cancelled request has lost its stream. */
   #remembered: Set<RequestId> | undefined;
   /** The streams that ended while their client was away. Absent until there is one. */
@@ -82,12 +87,12 @@ export class OpenRequests {
       requests: [],
       unanswered: messages.length,
       resumable: false,
-      moved: false,
+      isOnOtherPod: false,
       reply
     };
     const requests = (this.#requests ??= new Map<RequestId, OpenRequest>());
     for (const message of messages) {
-      const id = requests.has(message.id) ? this.#standInFor(message.id) : message.id;
+      const id = requests.has(message.id) ? this.#substituteIdFor(message.id) : message.id;
       const request: OpenRequest = {
         id,
         message,
@@ -95,7 +100,8 @@ export class OpenRequests {
         state: 'open',
         response: undefined,
         answered: false,
-        onresult: undefined
+        onresult: undefined,
+        observed: undefined
       };
       requests.set(id, request);
       stream.requests.push(request);
@@ -109,9 +115,11 @@ export class OpenRequests {
       // A stream that was resumed as it ended is released twice. Its ids may belong to another stream by then.
       if (this.get(request.id) === request) this.#requests?.delete(request.id);
       if (request.state === 'cancelled') this.#remember(request.id);
+      request.observed?.end('closed');
     }
     if (this.#requests?.size === 0) this.#requests = undefined;
     if (stream.resumable && !stream.connection) this.#keepUnread(stream);
+    stream.onreleased?.();
   }
 
   /** Whether this is a notification for a cancelled request whose stream is gone. A server may still send it. */
@@ -135,10 +143,10 @@ export class OpenRequests {
   }
 
   /** JSON-RPC ids must be unique while in flight. If a client reuses one, each request gets its own answer. */
-  #standInFor(id: RequestId): string {
+  #substituteIdFor(id: RequestId): string {
     let standIn: string;
     // A client may choose such an id itself.
-    do standIn = `${String(id)}#${++this.#standIns}`;
+    do standIn = `${String(id)}#${++this.#substitutes}`;
     while (this.get(standIn));
     return standIn;
   }

@@ -1,14 +1,15 @@
-import type { JSONRPCMessage, RequestId } from 'mcp-sdk-upstream/types.js';
+import type { JSONRPCMessage, RequestId } from '../../sdkTypes.js';
 import { isResponse, type Response } from '../http/jsonRpc.js';
 import type { Stream } from './connection.js';
+import type { EventLog } from './eventLog.js';
 import { checkJson, inJson, notJson } from './json.js';
 import { answersInJson, isAnswered, type OpenRequest, type RequestStream } from './openRequests.js';
 import type { SessionStreams } from './sessionStreams.js';
 import { finalCursorOf } from './streamId.js';
 
-/** The result of writing to a connection. `room` is a promise in an object, so that only senders that need it wait. */
+/** The result of writing to a connection. `drained` is a promise in an object, so that only senders that need it wait. */
 interface Written {
-  room: void | Promise<void>;
+  drained: void | Promise<void>;
   /** Set if the message could not be written as JSON. */
   error?: Error;
 }
@@ -29,7 +30,7 @@ export async function send(
     if (response) {
       throw new Error('Cannot send a response on a standalone SSE stream unless resuming a previous client request');
     }
-    // Does not wait for room: a slow reader of the GET stream must not delay a notification to many sessions.
+    // Does not wait for the client to read: a slow reader of the GET stream must not delay a notification to many sessions.
     await deliver(streams, streams.standalone, message);
     return;
   }
@@ -41,7 +42,7 @@ export async function send(
   if (response) return respond(streams, request, response);
   if (streams.options.enableJsonResponse) return;
   const delivered = await deliver(streams, request.stream, message);
-  if (delivered?.room) await delivered.room;
+  if (delivered?.drained) await delivered.drained;
 }
 
 /** The log was slow, so the client got this message without an event id. Now the id is known. */
@@ -51,8 +52,8 @@ export function storedLate(streams: SessionStreams, streamId: string, message: J
 }
 
 async function respond(streams: SessionStreams, request: OpenRequest, response: Response): Promise<void> {
-  const noted = 'result' in response ? request.onresult?.(response.result) : undefined;
-  if (noted) await noted;
+  const recorded = 'result' in response ? request.onresult?.(response.result) : undefined;
+  if (recorded) await recorded;
   const { stream } = request;
   const given = request.id === request.message.id ? response : { ...response, id: request.message.id };
   // The log, and the pod that reads it, must get JSON. Without a log this is checked when the answer is written.
@@ -60,18 +61,17 @@ async function respond(streams: SessionStreams, request: OpenRequest, response: 
   if (!streams.options.enableJsonResponse) {
     request.answered = true;
     const isLast = isAnswered(stream);
-    const append = isLast ? appendLast : appendNext;
-    const eventId = streams.log && (await append(streams, stream, answer));
+    const { log } = streams;
+    const stored = log && (isLast ? log.appendLast(stream, answer, true) : append(log, streams, stream, answer));
+    const eventId = stored && (await stored);
     const finalCursor = isLast ? finalCursorAfter(streams, stream, answer, eventId) : undefined;
     // For a client here nothing is awaited until its request is removed: a second answer in this turn is not written.
     const forwarded = writeAnswer(streams, stream, answer, eventId, finalCursor);
     if (forwarded) await forwarded;
   }
+  request.observed?.respond(answer);
   // Another answer to the same request may have ended the stream while this one was stored.
-  if (streams.openRequests.get(request.id) !== request) {
-    if (streams.closed) return;
-    throw noConnection(request.id);
-  }
+  if (streams.openRequests.get(request.id) !== request) return reportUndeliverable(streams, request, false);
   if (request.response === undefined) stream.unanswered--;
   request.response = answer;
   if (stream.unanswered > 0) return streams.removeIfOver(stream);
@@ -81,11 +81,27 @@ async function respond(streams: SessionStreams, request: OpenRequest, response: 
     stream.reply(answersInJson(stream, streams.sessionId, streams.report));
   } else if (stream.connection) {
     stream.connection.close();
-  } else if (stream.moved) {
+  } else if (stream.isOnOtherPod) {
     await streams.otherPods?.streamEnded(stream.id);
-  } else if (!streams.closed && !stream.resumable) {
-    throw noConnection(request.id);
+  } else {
+    reportUndeliverable(streams, request, stream.resumable);
   }
+}
+
+/**
+ * Reports an answer whose client has left, or throws, as the SDK that the dialect stands for does.
+ * @param isKept - whether the client can get the answer if it comes back
+ */
+function reportUndeliverable(
+  { options, log, closed, report }: SessionStreams,
+  { id }: OpenRequest,
+  isKept: boolean
+): void {
+  const { failsWithoutClient } = options.dialect;
+  if (failsWithoutClient ? !closed && !isKept : options.enableJsonResponse) throw noConnection(id);
+  if (failsWithoutClient || log) return;
+  const reason = 'per-request stream is disconnected and no eventStore is configured';
+  report(new Error(`Response for request ID ${String(id)} is undeliverable: ${reason}`));
 }
 
 /** @returns a promise if the answer goes to another pod */
@@ -98,39 +114,32 @@ function writeAnswer(
 ): Promise<void> | undefined {
   const written = write(streams, stream, answer, eventId, finalCursor);
   if (written?.error) write(streams, stream, notJson(answer), eventId);
-  return !written && stream.moved ? streams.otherPods?.toStream(stream.id, answer, eventId) : undefined;
+  return !written && stream.isOnOtherPod ? streams.otherPods?.toStream(stream.id, answer, eventId) : undefined;
 }
 
 /** Logs a message and writes it to the client, here or on another pod. @returns undefined if no client is attached here */
 async function deliver(streams: SessionStreams, stream: Stream, message: JSONRPCMessage): Promise<Written | undefined> {
-  const { otherPods } = streams;
-  if (streams.log || (otherPods && !stream.connection)) checkJson(message, streams.report);
-  const eventId = streams.log && (await appendNext(streams, stream, message));
+  const { log, otherPods } = streams;
+  if (log || (otherPods && !stream.connection)) checkJson(message, streams.report);
+  const eventId = log && (await append(log, streams, stream, message));
   const written = write(streams, stream, message, eventId);
   if (written?.error) throw written.error;
   if (written || !otherPods) return written;
   if (stream === streams.standalone) await otherPods.toStandalone(message, eventId);
-  else if ((stream as RequestStream).moved) await otherPods.toStream(stream.id, message, eventId);
+  else if ((stream as RequestStream).isOnOtherPod) await otherPods.toStream(stream.id, message, eventId);
   return undefined;
 }
 
-function appendLast(
-  { log }: SessionStreams,
-  stream: Stream,
-  answer: Response
-): Promise<string | undefined> | undefined {
-  return log?.appendLast(stream, answer);
-}
-
 /** @returns undefined if the log failed or is late. A late id is passed on */
-function appendNext(
+function append(
+  log: EventLog,
   streams: SessionStreams,
   stream: Stream,
   message: JSONRPCMessage
-): Promise<string | undefined> | undefined {
-  return streams.log?.append(stream, message, undefined, eventId => {
+): Promise<string | undefined> {
+  return log.append(stream, message, undefined, eventId => {
     if (stream.connection || streams.closed) return storedLate(streams, stream.id, message, eventId);
-    if (stream === streams.standalone || (stream as RequestStream).moved)
+    if (stream === streams.standalone || (stream as RequestStream).isOnOtherPod)
       void streams.otherPods?.storedLate(stream.id, message, eventId);
   });
 }
@@ -161,12 +170,12 @@ function write(
   const { connection } = stream;
   if (!connection) return undefined;
   try {
-    const room = connection.deliver(message, eventId, finalCursor);
+    const drained = connection.deliver(message, eventId, finalCursor);
     if (eventId !== undefined && 'resumable' in stream) stream.resumable = true;
-    return { room };
+    return { drained };
   } catch (error) {
     streams.report(error as Error);
-    return { room: undefined, error: error as Error };
+    return { drained: undefined, error: error as Error };
   }
 }
 

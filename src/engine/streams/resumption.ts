@@ -1,12 +1,13 @@
-import { ErrorCode, type JSONRPCMessage } from 'mcp-sdk-upstream/types.js';
+import type { JSONRPCMessage } from '../../sdkTypes.js';
 import { EventCursorError } from '../../errors.js';
 import type { Connection, Stream } from './connection.js';
 import type { EventLog } from './eventLog.js';
 import type { EventSink, Exchange } from '../http/exchange.js';
+import { TRANSPORT_ERROR } from '../http/replies.js';
 import type { WaitBudget } from '../../deadline.js';
 import type { ReportError } from '../../report.js';
 import type { OtherPods } from '../context.js';
-import { Follower } from './logFollower.js';
+import { LogDelivery, type LogDeliveryOptions } from './logDelivery.js';
 import type { SessionStreams } from './sessionStreams.js';
 import type { RequestStream } from './openRequests.js';
 import {
@@ -63,8 +64,8 @@ export class Resumption {
   ): Promise<Refusal | undefined> {
     if (this.#owners && isFinalCursor(this.#streams.sessionId, lastEventId)) return 'over';
     let streamId: string | undefined;
-    if (this.#log.tellsStreams) {
-      streamId = await this.#streamKeptAs(await this.#log.streamOf(lastEventId));
+    if (this.#log.knowsStreams) {
+      streamId = await this.#streamIdFor(await this.#log.streamOf(lastEventId));
       if (streamId === undefined) return this.#refusalOf(lastEventId);
     }
     let events: Map<string, JSONRPCMessage> | undefined;
@@ -74,54 +75,104 @@ export class Resumption {
       const keep = async (id: string, message: JSONRPCMessage): Promise<void> => void read.set(id, message);
       const name = await this.#log.replayAfter(lastEventId, keep).catch(ifNotKept);
       events = read;
-      streamId = await this.#streamKeptAs(name);
+      streamId = await this.#streamIdFor(name);
       if (streamId === undefined) return this.#refusalOf(lastEventId);
     }
     const stream = this.#streams.streamNamed(streamId);
+    const isStart = lastEventId === this.#log.startOf(stream);
+    // The store does not know whether a stream began. This pod, or the name of a request's stream, does.
+    if (isStart && this.#owners && parseStreamId(streamId).owner === undefined) return this.#refusalOf(lastEventId);
     if (!this.#takeover) {
-      const held = await this.#isHeldElsewhere(stream, waits);
+      const isHeldElsewhere = await this.#isHeldElsewhere(stream, waits);
       // Checked after the question to the other pods: a GET may have taken the stream meanwhile.
-      const taken = stream.connection && !stream.connection.replaying;
-      if (held || (taken && this.#log.tellsStreams)) return 'conflict';
+      const taken = stream.connection && !stream.connection.delivery?.isReplaying;
+      if (isHeldElsewhere || (taken && this.#log.knowsStreams)) return 'conflict';
     }
     // A client that has left may have reconnected already. This request must not replace its new stream.
     if (client.gone || this.#streams.closed) return 'closed';
-    stream.connection?.close();
+    if (stream === this.#streams.standalone) this.#streams.replaceStandaloneStream('this-pod');
+    else stream.connection?.close();
 
-    const connection = this.#streams.attach(stream, sink, takesCursors);
-    // The SDK's client keeps a cursor only for the connection that sent it, and this one may end before any event.
-    if (this.#owners) connection.giveCursor(lastEventId);
-    connection.hold();
-    const follower = new Follower(connection, lastEventId, this.#log, this.#report, this.#owners !== undefined);
-    const { requestIds } = parseStreamId(stream.id);
-    if (this.#owners) follower.expect(requestIds, finalCursorOf(this.#streams.sessionId));
-    events?.forEach((message, eventId) => follower.add(eventId, message));
-    const open = this.#streams.openStream(stream.id);
-    let over = false;
+    const delivery = this.#attach(stream, sink, takesCursors, lastEventId);
+    const { connection } = delivery;
+    events?.forEach((message, eventId) => delivery.deliverLogged(eventId, message));
+    const isOpen = this.#streams.openStream(stream.id) !== undefined;
+    const before = connection.cursors;
+    let refusal: Refusal | undefined;
     try {
-      if (open || !this.#owners) {
-        if (open) await this.#comeBack(open, waits);
-        // Answers on this pod wait for the log, so one read is enough.
-        if (!events) await follower.read();
-      } else {
-        over = await this.#followOwner(stream, follower, this.#owners, lastEventId, waits);
-      }
+      refusal = await this.#catchUp(stream, delivery, { lastEventId, isStart, isRead: events !== undefined }, waits);
     } catch (error) {
-      connection.release();
+      delivery.endReplay();
       connection.close();
+      // Events after the start of a long stream were removed.
+      if (isStart && error instanceof EventCursorError) return 'invalid-cursor';
       throw error;
     }
     // close() may have run, or the client may have left, while the store was replaying.
     if (this.#streams.closed || connection.ended) return 'closed';
-    connection.release();
-    return over ? 'over' : undefined;
+    this.#note(stream, connection.cursors - before, isOpen);
+    delivery.endReplay();
+    return refusal;
+  }
+
+  /**
+   * Delivers what the log has, and connects the client to the pod that runs the stream's requests.
+   * @param from - the client's cursor, and whether the log was read already
+   * @returns why not: nothing was replayed, and nothing will follow
+   */
+  async #catchUp(
+    stream: Stream,
+    delivery: LogDelivery,
+    { lastEventId, isStart, isRead }: { lastEventId: string; isStart: boolean; isRead: boolean },
+    waits: WaitBudget
+  ): Promise<Refusal | undefined> {
+    const open = this.#streams.openStream(stream.id);
+    if (!open && this.#owners) {
+      const over = await this.#followOwner(stream, delivery, this.#owners, lastEventId, waits);
+      return over ? 'over' : undefined;
+    }
+    if (open) await this.#clientReturned(open, waits);
+    // Answers on this pod wait for the log, so one read is enough.
+    if (!isRead) await delivery.read();
+    if (open) return undefined;
+    const { dialect } = this.#streams.options;
+    const isEmpty = isStart && delivery.cursor === lastEventId;
+    const isOver = dialect.endsResumedStreams && stream !== this.#streams.standalone;
+    if (isEmpty || isOver) delivery.connection.close();
+    return isEmpty ? 'invalid-cursor' : undefined;
+  }
+
+  /** Connects the client to the stream. Until the replay has ended, other messages wait. */
+  #attach(stream: Stream, sink: EventSink, takesCursors: boolean, cursor: string): LogDelivery {
+    const connection = this.#streams.attach(stream, sink, takesCursors);
+    // The SDK's client keeps a cursor only for the connection that sent it, and this one may end before any event.
+    if (this.#owners) connection.giveCursor(cursor);
+    const { requestIds } = parseStreamId(stream.id);
+    const delivery = this.#newDelivery(
+      connection,
+      cursor,
+      this.#owners && { requestIds, finalCursor: finalCursorOf(this.#streams.sessionId) }
+    );
+    delivery.startReplay();
+    return delivery;
   }
 
   /** Follows the log of a GET stream that begins here: other pods may write to it. */
-  follow(connection: Connection, cursor: string): void {
-    if (!this.#log.tellsLatest) return;
+  followNewStandalone(connection: Connection, cursor: string): void {
+    if (!this.#log.knowsLatest) return;
     const stream = { id: streamIdOf(this.#streams.sessionId, STANDALONE) };
-    new Follower(connection, cursor, this.#log, this.#report, true).follow(stream, true);
+    this.#newDelivery(connection, cursor).follow(stream, true);
+  }
+
+  #newDelivery(
+    connection: Connection,
+    cursor: string,
+    ends?: Pick<LogDeliveryOptions, 'requestIds' | 'finalCursor'>
+  ): LogDelivery {
+    const isShared = this.#owners !== undefined;
+    const delivery = new LogDelivery(connection, { cursor, log: this.#log, report: this.#report, isShared, ...ends });
+    connection.deliverBy(delivery);
+    return delivery;
   }
 
   /**
@@ -135,15 +186,15 @@ export class Resumption {
 
   async #isHeldElsewhere({ id, connection }: Stream, waits: WaitBudget): Promise<boolean> {
     const isStandalone = id === streamIdOf(this.#streams.sessionId, STANDALONE);
-    return isStandalone && !connection && ((await this.#owners?.standaloneIsHeld(waits)) ?? false);
+    return isStandalone && !connection && ((await this.#owners?.standaloneIsHeldElsewhere(waits)) ?? false);
   }
 
   /** The client is back on the pod that runs its request. The pod that served it meanwhile can close its connection. */
-  async #comeBack(stream: RequestStream, waits: WaitBudget): Promise<void> {
+  async #clientReturned(stream: RequestStream, waits: WaitBudget): Promise<void> {
     // The resume itself proves that the client has a cursor.
     stream.resumable = true;
-    if (!stream.moved) return;
-    stream.moved = false;
+    if (!stream.isOnOtherPod) return;
+    stream.isOnOtherPod = false;
     await this.#owners?.streamEnded(stream.id, waits);
   }
 
@@ -153,65 +204,77 @@ export class Resumption {
    */
   async #followOwner(
     stream: Stream,
-    follower: Follower,
+    delivery: LogDelivery,
     owners: OtherPods,
     lastEventId: string,
     waits: WaitBudget
   ): Promise<boolean> {
     const { owner } = parseStreamId(stream.id);
     // If the event store cannot be followed, the GET stream gets its events from their senders.
-    if (owner !== undefined || this.#log.tellsLatest) follower.follow(stream);
+    if (owner !== undefined || this.#log.knowsLatest) delivery.follow(stream);
     await owners.announce(stream.id, waits);
-    await follower.read();
+    await delivery.read();
     if (owner === undefined) return false;
 
-    if (!follower.complete) {
+    if (!delivery.complete) {
       const state = owner === owners.instance ? 'done' : await owners.ask(stream.id, waits);
       // Events that were logged while the owner was asked. After its answer, events arrive over the bus.
-      await follower.read();
+      await delivery.read();
       if (state === 'open' || state === 'unasked') {
         // While the bus is down the owner cannot be asked: it is asked again when the bus is back.
-        this.#watch(stream, follower, owners);
+        this.#watch(stream, delivery, owners);
         return false;
       }
-      if (state === 'gone' && follower.unanswered.length > 0) {
-        await this.#answerForTheDead(stream, follower);
-        follower.connection.close();
+      if (state === 'gone' && delivery.unanswered.length > 0) {
+        await this.#answerForLostPod(stream, delivery);
+        delivery.connection.close();
         return false;
       }
     }
-    follower.connection.close();
-    return follower.cursor === lastEventId;
+    delivery.connection.close();
+    return delivery.cursor === lastEventId;
+  }
+
+  #note(stream: Stream, replayed: number, isOwner: boolean): void {
+    const { sessionId, standalone, options } = this.#streams;
+    if (!options.events.hasStreamListeners) return;
+    const kind = stream.id === standalone.id ? 'standalone' : 'request';
+    const owner = isOwner || kind === 'standalone' ? 'this-pod' : 'other-pod';
+    options.events.stream(sessionId, { type: 'resumed', kind, replayed, owner });
   }
 
   /** Asks for the owner's state at an interval as long as the client waits here. */
-  #watch(stream: Stream, follower: Follower, owners: OtherPods): void {
-    const { connection } = follower;
+  #watch(stream: Stream, delivery: LogDelivery, owners: OtherPods): void {
+    const { connection } = delivery;
     const look = async (): Promise<void> => {
       const state = await owners.ask(stream.id);
       if (connection.ended) return;
       // Events may have been logged without a message to this pod.
-      await follower.read();
+      await delivery.read();
       if (state === 'open' || state === 'unasked') return;
-      if (state === 'gone') await this.#answerForTheDead(stream, follower);
+      if (state === 'gone') await this.#answerForLostPod(stream, delivery);
       connection.close();
     };
     connection.every(this.#leaseMs, () => void look().catch(this.#report));
   }
 
   /** Answers the requests of a pod that is gone with errors, and logs these. Else the client would wait forever. */
-  async #answerForTheDead(stream: Stream, follower: Follower): Promise<void> {
-    const { unanswered } = follower;
+  async #answerForLostPod(stream: Stream, delivery: LogDelivery): Promise<void> {
+    const { unanswered } = delivery;
+    const { sessionId, options } = this.#streams;
+    if (options.events.hasStreamListeners) {
+      options.events.stream(sessionId, { type: 'owner-gone', requests: unanswered.length });
+    }
     for (const id of unanswered) {
       const message: JSONRPCMessage = {
         jsonrpc: '2.0',
         id,
-        error: { code: ErrorCode.ConnectionClosed, message: 'The server that ran this request is gone' }
+        error: { code: TRANSPORT_ERROR, message: 'The server that ran this request is gone' }
       };
       const isLast = id === unanswered.at(-1);
       const eventId = await (isLast ? this.#log.appendLast(stream, message) : this.#log.append(stream, message));
-      if (eventId === undefined) await follower.connection.deliver(message, undefined);
-      else follower.add(eventId, message);
+      if (eventId === undefined) await delivery.connection.deliver(message, undefined);
+      else delivery.deliverLogged(eventId, message);
     }
   }
 
@@ -219,7 +282,7 @@ export class Resumption {
    * The id of the session's stream that the store keeps under this name. A store may rename streams: then the name
    * belongs to the session only if the store returns it for an event that this pod has stored for the session.
    */
-  async #streamKeptAs(name: string | undefined): Promise<string | undefined> {
+  async #streamIdFor(name: string | undefined): Promise<string | undefined> {
     if (name === undefined || name === '') return undefined;
     if (belongsToSession(name, this.#streams.sessionId)) return name;
     for (const { id, lastEventId } of this.#streams.loggedStreams) {

@@ -1,7 +1,7 @@
-import type { JSONRPCMessage, JSONRPCRequest, RequestId } from 'mcp-sdk-upstream/types.js';
+import type { JSONRPCMessage, JSONRPCRequest, RequestId } from '../../sdkTypes.js';
 import type { WaitBudget } from '../../deadline.js';
 import { Connection, type ConnectionOwner, type Stream } from './connection.js';
-import { EventLog, type LoggedStream } from './eventLog.js';
+import { type EventLog, eventLogOf, type LoggedStream } from './eventLog.js';
 import type { EventSink, Reply } from '../http/exchange.js';
 import type { ReportError } from '../../report.js';
 import { isRequest } from '../http/jsonRpc.js';
@@ -10,6 +10,8 @@ import type { OtherPods, SessionContext } from '../context.js';
 import type { ResolvedOptions } from '../options.js';
 import { sessionNotFound } from '../http/replies.js';
 import { requestStreamName, STANDALONE, streamIdOf } from './streamId.js';
+import type { StreamKind } from '../../events/payloads.js';
+import { performance } from '../../timers.js';
 
 const NONE: readonly Connection[] = [];
 
@@ -31,7 +33,7 @@ export class SessionStreams implements ConnectionOwner {
   constructor(context: SessionContext) {
     const { options, report } = context;
     this.#context = context;
-    this.log = options.eventStore && new EventLog(options.eventStore, options.storeTimeoutMs, report);
+    this.log = eventLogOf(options, report);
     this.#streams = this.log && new Map();
   }
 
@@ -63,6 +65,11 @@ export class SessionStreams implements ConnectionOwner {
     return this.#connections.length > 0 || this.openRequests.size > 0;
   }
 
+  /** The number of SSE streams whose client is connected to this pod. */
+  get attachedStreams(): number {
+    return this.#connections.length;
+  }
+
   /** Whether this request of the client is being answered here. */
   isOpen(requestId: RequestId): boolean {
     return this.openRequests.get(requestId) !== undefined;
@@ -90,14 +97,19 @@ export class SessionStreams implements ConnectionOwner {
     return stream;
   }
 
-  /** Sends the client a cursor on the stream before anything else. */
-  async prime(stream: RequestStream, waits: WaitBudget): Promise<void> {
+  /**
+   * Sends the client a cursor on the stream before anything else.
+   * @returns a promise if the store has to be asked for the cursor
+   */
+  sendPrimingEvent(stream: RequestStream, waits: WaitBudget): void | Promise<void> {
     const { connection } = stream;
     const give = (eventId: string): void => {
       if (connection && !connection.hasCursor && connection.giveCursor(eventId)) stream.resumable = true;
     };
-    const eventId = await this.log?.append(stream, {} as JSONRPCMessage, waits, give);
-    if (eventId !== undefined) give(eventId);
+    const start = this.log?.startOf(stream);
+    if (start !== undefined) return give(start);
+    const stored = this.log?.append(stream, {} as JSONRPCMessage, waits, give);
+    return stored?.then(eventId => void (eventId !== undefined && give(eventId)));
   }
 
   /** Called after the server has received the cancellation of this request. */
@@ -106,6 +118,7 @@ export class SessionStreams implements ConnectionOwner {
     // If the request has not reached the server yet, the server ignores the cancellation and will answer.
     if (request?.state !== 'asked') return;
     request.state = 'cancelled';
+    request.observed?.end('cancelled');
     this.removeIfOver(request.stream);
   }
 
@@ -118,7 +131,7 @@ export class SessionStreams implements ConnectionOwner {
   /** Opens the GET stream; undefined if there is one that must not be replaced. */
   openStandaloneStream(sink: EventSink, takesCursors: boolean): Connection | undefined {
     if (this.#standalone.connection && !this.#context.options.takeover) return undefined;
-    this.#standalone.connection?.close();
+    this.replaceStandaloneStream('this-pod');
     return this.attach(this.#standalone, sink, takesCursors);
   }
 
@@ -129,12 +142,20 @@ export class SessionStreams implements ConnectionOwner {
    */
   async latestOnStandalone(isForClient: boolean, waits: WaitBudget): Promise<string | undefined> {
     if (!this.otherPods || !this.log) return undefined;
-    if (this.log.tellsLatest) return this.log.latestOf(this.#standalone, waits);
+    if (this.log.knowsLatest) return this.log.latestOf(this.#standalone, waits);
     return isForClient ? this.log.append(this.#standalone, {} as JSONRPCMessage, waits) : undefined;
   }
 
   get holdsStandaloneStream(): boolean {
     return this.#standalone.connection !== undefined;
+  }
+
+  /** Closes the GET stream, because a newer one takes its place. */
+  replaceStandaloneStream(by: 'this-pod' | 'other-pod'): void {
+    if (!this.#standalone.connection) return;
+    const { events } = this.options;
+    if (events.hasStreamListeners) events.stream(this.#sessionId, { type: 'taken-over', by });
+    this.#standalone.connection.close();
   }
 
   closeStandaloneStream(): void {
@@ -144,7 +165,7 @@ export class SessionStreams implements ConnectionOwner {
   /** Closes the connection of a request's stream; the client resumes it after the retry interval. */
   closeStreamOf(requestId: RequestId): void {
     const stream = this.openRequests.get(requestId)?.stream;
-    if (stream?.moved) void this.otherPods?.streamEnded(stream.id);
+    if (stream?.isOnOtherPod) void this.otherPods?.streamEnded(stream.id);
     else stream?.connection?.close();
   }
 
@@ -192,12 +213,20 @@ export class SessionStreams implements ConnectionOwner {
     return this.#context.report;
   }
 
-  connectionOpened(): void {
+  connectionOpened(connection: Connection): void {
     this.#context.attached();
+    const { events } = this.options;
+    if (!events.hasStreamListeners) return;
+    connection.openedAt = performance.now();
+    events.stream(this.#sessionId, { type: 'opened', kind: this.#kindOf(connection.stream) });
   }
 
   connectionEnded(ended: Connection): void {
-    const { stream } = ended;
+    const { stream, openedAt } = ended;
+    if (openedAt !== undefined) {
+      const closed = { type: 'closed', kind: this.#kindOf(stream), durationMs: performance.now() - openedAt } as const;
+      this.options.events.stream(this.#sessionId, closed);
+    }
     this.#connections =
       this.#connections.length === 1 ? NONE : this.#connections.filter(connection => connection !== ended);
     if (stream.connection !== ended) return;
@@ -228,13 +257,14 @@ export class SessionStreams implements ConnectionOwner {
     this.#closed = true;
     for (const connection of this.#connections) {
       // Stops a replay in progress.
-      connection.release();
+      connection.delivery?.endReplay();
       connection.close();
     }
     for (const stream of this.openRequests.streams) {
       stream.reply?.(sessionNotFound());
       stream.reply = undefined;
-      if (stream.moved) void this.otherPods?.streamEnded(stream.id);
+      if (stream.isOnOtherPod) void this.otherPods?.streamEnded(stream.id);
+      for (const { observed } of stream.requests) observed?.end('closed');
     }
   }
 
@@ -250,7 +280,11 @@ export class SessionStreams implements ConnectionOwner {
     this.remove(stream);
     this.log?.complete(stream);
     stream.reply?.(answersInJson(stream, this.#sessionId, this.report));
-    if (stream.moved) void this.otherPods?.streamEnded(stream.id);
+    if (stream.isOnOtherPod) void this.otherPods?.streamEnded(stream.id);
+  }
+
+  #kindOf({ id }: Stream): StreamKind {
+    return id === this.#standalone.id ? 'standalone' : 'request';
   }
 
   #newStreamId(requests: JSONRPCRequest[]): string {

@@ -1,4 +1,4 @@
-import type { JSONRPCMessage } from 'mcp-sdk-upstream/types.js';
+import type { JSONRPCMessage } from '../../sdkTypes.js';
 
 /** One message as an event of the stream (WHATWG HTML, section 9.2.6), formatted as by the SDK. */
 export function messageEvent(message: JSONRPCMessage, eventId: string | undefined): string {

@@ -1,8 +1,15 @@
 import { unref } from '../../deadline.js';
+import { isBun } from '../../runtime.js';
 import { setInterval } from '../../timers.js';
 
+const DEFAULT_SSE_KEEP_ALIVE_MS = 15_000;
+/** Less than the 10 seconds after which Bun ends a quiet connection. */
+const BUN_SSE_KEEP_ALIVE_MS = 8000;
+
 /** Milliseconds between two comments on a quiet stream, if `keepAliveMs` is not given. */
-export const DEFAULT_SSE_KEEP_ALIVE_MS = 15_000;
+export function defaultSseKeepAliveMs(): number {
+  return isBun() ? BUN_SSE_KEEP_ALIVE_MS : DEFAULT_SSE_KEEP_ALIVE_MS;
+}
 
 /** Timers treat a longer delay as 1 ms. */
 const LONGEST_DELAY_MS = 0x7fff_ffff;

@@ -1,4 +1,4 @@
-import type { RequestId } from 'mcp-sdk-upstream/types.js';
+import type { RequestId } from '../../sdkTypes.js';
 
 /** The name of the stream that a GET opens. */
 export const STANDALONE = 'standalone';

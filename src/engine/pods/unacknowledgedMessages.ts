@@ -1,5 +1,5 @@
 import { unref } from '../../deadline.js';
-import type { JSONRPCMessage } from 'mcp-sdk-upstream/types.js';
+import type { JSONRPCMessage } from '../../sdkTypes.js';
 import { clearTimeout, performance, setTimeout } from '../../timers.js';
 
 /** How long a message waits for the client's standalone stream to open somewhere. */
@@ -13,7 +13,7 @@ const MAX_BYTES_OF_ALL = 64 * 1024 * 1024;
 let bytesOfAll = 0;
 
 /** A message for the standalone stream that no pod has acknowledged yet. */
-export interface HeldMessage {
+export interface UnacknowledgedMessage {
   /** Its number, counted by its sender. */
   readonly seq: number;
   readonly message: JSONRPCMessage;
@@ -29,9 +29,9 @@ export interface HeldMessage {
  * opens its stream and makes its first call at the same time, so the server may send a message before any pod holds the
  * stream.
  */
-export class HeldMessages {
+export class UnacknowledgedMessages {
   /** Oldest first. */
-  #messages: HeldMessage[] = [];
+  #messages: UnacknowledgedMessage[] = [];
   #bytes = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
@@ -45,8 +45,8 @@ export class HeldMessages {
   }
 
   storedLate(message: JSONRPCMessage, eventId: string): void {
-    const held = this.#messages.find(known => known.message === message);
-    if (held) held.eventId = eventId;
+    const waiting = this.#messages.find(known => known.message === message);
+    if (waiting) waiting.eventId = eventId;
   }
 
   /** Forgets the messages with these numbers. */
@@ -55,7 +55,7 @@ export class HeldMessages {
   }
 
   /** The messages that still wait, oldest first. */
-  get waiting(): readonly HeldMessage[] {
+  get waiting(): readonly UnacknowledgedMessage[] {
     return this.#messages;
   }
 
@@ -63,7 +63,7 @@ export class HeldMessages {
     this.#keep(() => false);
   }
 
-  #keep(isKept: (message: HeldMessage) => boolean): void {
+  #keep(isKept: (message: UnacknowledgedMessage) => boolean): void {
     const all = this.#messages;
     this.#messages = all.filter(isKept);
     for (const message of all) if (!isKept(message)) this.#drop(message);
@@ -72,7 +72,7 @@ export class HeldMessages {
     this.#timer = undefined;
   }
 
-  #drop({ bytes }: HeldMessage): void {
+  #drop({ bytes }: UnacknowledgedMessage): void {
     this.#count(-bytes);
   }
 
