@@ -146,7 +146,7 @@ function parseBytes(key: unknown, option: string): Uint8Array<ArrayBuffer> {
     bytes instanceof Uint8Array
       ? `${bytes.length} bytes`
       : typeof key === 'string'
-        ? 'a string that is no base64'
+        ? 'a string that is not base64'
         : kindOf(typeof key === 'number' ? {} : key);
   throw new InvalidOptionError(option, kind, `${KEY_BYTES} bytes, as a Uint8Array or in base64`);
 }

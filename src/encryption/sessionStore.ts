@@ -7,6 +7,7 @@ import {
   type SessionStore
 } from '../ports/sessionStore.js';
 import { checkBoolean, checkMethods, checkOptionsObject } from '../validate.js';
+import { noteMaker } from '../wrappable.js';
 import { type EncryptionKey, Keyring } from './keyring.js';
 import { RecordCipher } from './recordCipher.js';
 
@@ -28,6 +29,13 @@ export interface EncryptSessionStoreOptions {
   writePlaintext?: boolean;
 }
 
+/** The names of all options; the type keeps the list complete. */
+const OPTION_NAMES: Readonly<Record<keyof EncryptSessionStoreOptions, true>> = {
+  keys: true,
+  readPlaintext: true,
+  writePlaintext: true
+};
+
 /**
  * A session store that keeps its records encrypted (AES-256-GCM, by WebCrypto, so in every runtime) in `store`: metadata
  * with the client's handshake, protocol version, log level, principal, subscriptions, and the application's state. It
@@ -44,12 +52,12 @@ export interface EncryptSessionStoreOptions {
  */
 export function encryptSessionStore(store: SessionStore, options: EncryptSessionStoreOptions): SessionStore {
   checkMethods('store', store, SESSION_STORE_METHODS);
-  checkOptionsObject('options', options);
+  checkOptionsObject('options', options, OPTION_NAMES);
   const { keys, readPlaintext = true, writePlaintext = false } = options;
   checkBoolean('readPlaintext', readPlaintext);
   checkBoolean('writePlaintext', writePlaintext);
   const cipher = new RecordCipher(new Keyring(keys), { readPlaintext, writePlaintext });
-  return onlyWhatIsIn(store, sealing(store as Required<SessionStore>, cipher));
+  return noteMaker(onlyWhatIsIn(store, sealing(store as Required<SessionStore>, cipher)));
 }
 
 /** A record of usual size. */
@@ -98,7 +106,34 @@ async function* listSealed(
   }
 }
 
-/** Every method of the port. A new method of the port does not compile until it is added here. */
+/** @param sealed - undefined for a record that the store has not returned: the caller reads it again */
+async function refreshSealed(
+  store: Required<SessionStore>,
+  sealed: readonly (SessionData | undefined)[]
+): Promise<boolean[]> {
+  const unchanged = await store.refreshSessions(sealed.filter(record => record !== undefined));
+  let next = 0;
+  return sealed.map(record => record !== undefined && unchanged[next++] === true);
+}
+
+/** The methods that neither take nor return what is sealed. */
+function unsealed(store: Required<SessionStore>) {
+  return {
+    updateSessionActivity: (sessionId: string) => store.updateSessionActivity(sessionId),
+    deleteSession: (sessionId: string) => store.deleteSession(sessionId),
+    sessionExists: (sessionId: string) => store.sessionExists(sessionId),
+    acquireLock: (sessionId: string, token: string, leaseMs: number) => store.acquireLock(sessionId, token, leaseMs),
+    renewLock: (sessionId: string, token: string, leaseMs: number) => store.renewLock(sessionId, token, leaseMs),
+    releaseLock: (sessionId: string, token: string) => store.releaseLock(sessionId, token),
+
+    createBus: () => store.createBus(),
+    outageReason: () => store.outageReason(),
+    ttlSeconds: store.ttlSeconds,
+    close: () => store.close()
+  } satisfies Partial<SessionStore>;
+}
+
+/** Every method of the port: a new one does not compile until it is added here. */
 function sealing(store: Required<SessionStore>, cipher: RecordCipher): Required<SessionStore> {
   /**
    * Maps an opened record to the sealed one from the store, which later calls pass back. A store may write parts of a
@@ -126,15 +161,16 @@ function sealing(store: Required<SessionStore>, cipher: RecordCipher): Required<
     async getSession(sessionId) {
       return open(sessionId, await store.getSession(sessionId));
     },
-    updateSessionActivity: sessionId => store.updateSessionActivity(sessionId),
-    deleteSession: sessionId => store.deleteSession(sessionId),
-    sessionExists: sessionId => store.sessionExists(sessionId),
-
     async touchSession(sessionId, known) {
       const sealed = known && sealedOf.get(known);
       const found = await store.touchSession(sessionId, sealed);
       return known && found && found === sealed ? known : open(sessionId, found);
     },
+    refreshSessions: known =>
+      refreshSealed(
+        store,
+        known.map(record => sealedOf.get(record))
+      ),
     async getSessionOwner(sessionId) {
       const sealed = await store.getSessionOwner(sessionId);
       const opened = await cipher.openOwner(sealed ?? ownerOf(await decoy()));
@@ -158,13 +194,7 @@ function sealing(store: Required<SessionStore>, cipher: RecordCipher): Required<
       return store.putState(sessionId, sealed, ifVersion);
     },
 
-    acquireLock: (sessionId, token, leaseMs) => store.acquireLock(sessionId, token, leaseMs),
-    renewLock: (sessionId, token, leaseMs) => store.renewLock(sessionId, token, leaseMs),
-    releaseLock: (sessionId, token) => store.releaseLock(sessionId, token),
-
-    createBus: () => store.createBus(),
-    ttlSeconds: store.ttlSeconds,
-    close: () => store.close()
+    ...unsealed(store)
   };
 }
 

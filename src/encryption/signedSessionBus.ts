@@ -32,6 +32,15 @@ export interface SignSessionBusOptions {
   onerror?: (error: Error) => void;
 }
 
+/** The names of all options; the type keeps the list complete. */
+const OPTION_NAMES: Readonly<Record<keyof SignSessionBusOptions, true>> = {
+  keys: true,
+  acceptUnsigned: true,
+  sendUnsigned: true,
+  hideSessionIds: true,
+  onerror: true
+};
+
 type Signer = Awaited<ReturnType<typeof signingKey>>;
 
 /** `signed:v1:<key id>:<HMAC in base64url>:<message>` */
@@ -52,7 +61,7 @@ const encoder = new TextEncoder();
  */
 export function signSessionBus(bus: SessionBus, options: SignSessionBusOptions): SessionBus {
   checkMethods('bus', bus, SESSION_BUS_METHODS);
-  checkOptionsObject('options', options);
+  checkOptionsObject('options', options, OPTION_NAMES);
   checkBoolean('acceptUnsigned', options.acceptUnsigned);
   checkBoolean('sendUnsigned', options.sendUnsigned);
   checkBoolean('hideSessionIds', options.hideSessionIds);
@@ -88,10 +97,10 @@ class SignedSessionBus implements SessionBus {
 
   async subscribe(topic: string, listener: (message: string) => void): Promise<() => Promise<void>> {
     const name = await this.#nameOf(topic);
-    const hear = this.#hearing(topic, listener);
-    if (!this.#options.acceptUnsigned || name === topic) return this.#bus.subscribe(name, hear);
+    const onText = this.#checked(topic, listener);
+    if (!this.#options.acceptUnsigned || name === topic) return this.#bus.subscribe(name, onText);
     const names = [name, topic];
-    const subscribed = await Promise.allSettled(names.map(each => this.#bus.subscribe(each, hear)));
+    const subscribed = await Promise.allSettled(names.map(each => this.#bus.subscribe(each, onText)));
     const ends = subscribed.flatMap(each => (each.status === 'fulfilled' ? [each.value] : []));
     const unsubscribe = async (): Promise<void> => void (await Promise.all(ends.map(end => end())));
     const failed = subscribed.find(each => each.status === 'rejected');
@@ -108,21 +117,21 @@ class SignedSessionBus implements SessionBus {
     return `${kind}#${toBase64Url(new Uint8Array(digest))}`;
   }
 
-  #hearing(topic: string, listener: (message: string) => void): (text: string) => void {
-    let lastHeard: Promise<void> | undefined;
+  #checked(topic: string, listener: (message: string) => void): (text: string) => void {
+    let lastChecked: Promise<void> | undefined;
     return text => {
       const verifying = this.#verified(topic, text);
       // Verifying is asynchronous; messages are delivered in the order in which they arrived.
-      const heard: Promise<void> = (lastHeard ?? Promise.resolve())
+      const checked: Promise<void> = (lastChecked ?? Promise.resolve())
         .then(() => verifying)
         .then(message => {
-          if (lastHeard === heard) lastHeard = undefined;
+          if (lastChecked === checked) lastChecked = undefined;
           const returned: unknown = listener(message);
           // Not awaited: the messages after this one do not wait for it.
           if (returned instanceof Promise) returned.catch(this.#report);
         })
         .catch(this.#report);
-      lastHeard = heard;
+      lastChecked = checked;
     };
   }
 

@@ -19,6 +19,12 @@ export interface LockOptions {
   leaseMs?: number;
 }
 
+/** The names of all options; the type keeps the list complete. */
+const OPTION_NAMES: Readonly<Record<keyof LockOptions, true>> = {
+  timeoutMs: true,
+  leaseMs: true
+};
+
 const DEFAULT_TIMEOUT_MS = 30_000;
 const DEFAULT_LEASE_MS = 10_000;
 
@@ -81,7 +87,7 @@ function checkCall(
     throw new InvalidOptionError('sessionId', kindOf(sessionId), '1 to 256 visible ASCII characters');
   }
   if (typeof fn !== 'function') throw new InvalidOptionError('fn', kindOf(fn), 'a function');
-  checkOptionsObject('options', options);
+  checkOptionsObject('options', options, OPTION_NAMES);
   checkNumber('timeoutMs', options.timeoutMs, { min: 0 });
   checkNumber('leaseMs', options.leaseMs, { min: 10, integer: true });
 }

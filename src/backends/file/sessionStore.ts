@@ -41,6 +41,13 @@ export interface FileSessionStoreOptions {
   onLog?: OnLog;
 }
 
+/** The names of all options; the type keeps the list complete. */
+const OPTION_NAMES: Readonly<Record<keyof FileSessionStoreOptions, true>> = {
+  path: true,
+  ttlSeconds: true,
+  onLog: true
+};
+
 /** Sessions that a list reads at the same time. */
 const BATCH = 64;
 
@@ -70,7 +77,7 @@ export class FileSessionStore implements SessionStore {
   /** @throws InvalidOptionError */
   constructor(options: FileSessionStoreOptions) {
     keepSelf(this);
-    checkOptionsObject('options', options);
+    checkOptionsObject('options', options, OPTION_NAMES);
     if (typeof options.path !== 'string' || options.path === '' || options.path.includes('\0')) {
       throw new InvalidOptionError('path', kindOf(options.path), 'the path of a directory');
     }

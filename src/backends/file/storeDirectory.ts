@@ -1,17 +1,19 @@
 import type * as nodeCrypto from 'node:crypto';
 import type * as nodeFs from 'node:fs/promises';
+import type * as nodePath from 'node:path';
 import { InvalidOptionError, SessionStoreUnavailableError } from '../../errors.js';
+import { builtInModule } from '../../runtime.js';
 
-/** Loaded when a store is used, so that the package loads on runtimes without a file system. */
+/** Taken from the runtime when a store is used. Bundlers for other runtimes would not find them if they were imported. */
 export interface NodeModules {
   readonly fs: typeof nodeFs;
   readonly crypto: typeof nodeCrypto;
 }
 
-/** The format of the directory and of every file in it. {@link MARKER} in a directory names its format. */
+/** The format of the directory and of every file in it. {@link STORE_MARKER} in a directory names its format. */
 export const FORMAT = 1;
 
-const MARKER = 'anypod-sessions.json';
+export const STORE_MARKER = 'anypod-sessions.json';
 const OWNER_ONLY = 0o700;
 const WRITABLE_BY_OTHERS = 0o022;
 const SUBDIRECTORIES = ['sessions', 'locks', 'trash'] as const;
@@ -45,14 +47,11 @@ export class StoreDirectory {
    * @throws SessionStoreUnavailableError if this process cannot use it
    */
   static async open(path: string, warn: (message: string) => void): Promise<StoreDirectory> {
-    const [fs, crypto, nodePath] = await Promise.all([
-      import('node:fs/promises'),
-      import('node:crypto'),
-      import('node:path')
-    ]);
-    // Empty in a bundle for browsers: see `browser` in package.json.
-    if (!('mkdir' in fs)) throw new SessionStoreUnavailableError('This runtime has no file system');
-    const directory = new StoreDirectory({ fs, crypto }, nodePath.resolve(path));
+    const modules = {
+      fs: builtIn<typeof nodeFs>('node:fs/promises'),
+      crypto: builtIn<typeof nodeCrypto>('node:crypto')
+    };
+    const directory = new StoreDirectory(modules, builtIn<typeof nodePath>('node:path').resolve(path));
     try {
       await directory.#prepare(warn);
     } catch (error) {
@@ -97,10 +96,10 @@ export class StoreDirectory {
    */
   async checkPresence(): Promise<void> {
     try {
-      await this.modules.fs.access(`${this.path}/${MARKER}`);
+      await this.modules.fs.access(`${this.path}/${STORE_MARKER}`);
     } catch (error) {
       throw new SessionStoreUnavailableError(
-        `${this.path} is no store of sessions any more: put the directory back, or restart to begin a new one`,
+        `${this.path} is no longer a session store: put the directory back, or restart to begin a new one`,
         { cause: error }
       );
     }
@@ -116,11 +115,11 @@ export class StoreDirectory {
     await fs.writeFile(probe, `${JSON.stringify({ format: FORMAT })}\n`, { flag: 'wx', mode: FILE_MODE });
     try {
       // A hard link creates a complete file, and only if none exists. Some file systems do not support it.
-      await fs.link(probe, `${this.path}/${MARKER}`).catch(ignore('EEXIST'));
+      await fs.link(probe, `${this.path}/${STORE_MARKER}`).catch(ignore('EEXIST'));
     } finally {
       await fs.unlink(probe);
     }
-    this.#checkFormat(await fs.readFile(`${this.path}/${MARKER}`, 'utf8'));
+    this.#checkFormat(await fs.readFile(`${this.path}/${STORE_MARKER}`, 'utf8'));
     for (const kind of SUBDIRECTORIES) await this.make(`${this.path}/${kind}`, { durable: true });
   }
 
@@ -149,12 +148,19 @@ export class StoreDirectory {
     const newer = typeof marker?.format === 'number' && marker.format > FORMAT;
     const problem = newer
       ? 'a directory that a newer version of this package has written'
-      : `a directory whose ${MARKER} cannot be understood`;
+      : `a directory whose ${STORE_MARKER} cannot be understood`;
     const remedy = newer
       ? 'upgrade this package, or use another directory'
       : 'restore that file, or use another directory';
     throw new InvalidOptionError('path', problem, `one in format ${FORMAT}: ${remedy}`);
   }
+}
+
+/** @throws SessionStoreUnavailableError if the runtime does not have the module */
+function builtIn<T extends object>(name: string): T {
+  const module = builtInModule<T>(name);
+  if (module === undefined) throw new SessionStoreUnavailableError('This runtime has no file system');
+  return module;
 }
 
 export function parseObject(text: string): Record<string, unknown> | undefined {

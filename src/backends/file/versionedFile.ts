@@ -97,7 +97,7 @@ export class VersionedFile {
    * Changes the file in one atomic step.
    * @param change - receives the newest version and returns the replacement, if any. It is called again if
    *   another writer was faster.
-   * @param options.repeatable - whether the change may be made twice, if so many other writes followed that it is
+   * @param options.repeatable - whether the change may be made twice, if that number of other writes followed and it is
    *   unknown whether it was made
    * @throws SessionStoreUnavailableError
    */

@@ -1,4 +1,4 @@
-import type { JSONRPCMessage } from 'mcp-sdk-upstream/types.js';
+import type { JSONRPCMessage } from '../../sdkTypes.js';
 import { EventCursorError } from '../../errors.js';
 import { type FollowableEventStore, partsOfStreamId } from '../../ports/eventStore.js';
 import { checkNumber, checkOptionsObject } from '../../validate.js';
@@ -17,12 +17,22 @@ export interface InMemoryEventStoreOptions {
   answeredTtlSeconds?: number;
 }
 
+/** The names of all options; the type keeps the list complete. */
+const OPTION_NAMES: Readonly<Record<keyof InMemoryEventStoreOptions, true>> = {
+  maxEventsPerStream: true,
+  maxStreams: true,
+  ttlSeconds: true,
+  answeredTtlSeconds: true
+};
+
 interface Log {
   /** The number of the first kept event. */
   first: number;
   messages: JSONRPCMessage[];
   expiresAt: number;
 }
+
+const EMPTY: Log = { first: 1, messages: [], expiresAt: 0 };
 
 /** Events of the streams of one process: for a single pod, and for pods that share a process. */
 export class InMemoryEventStore implements FollowableEventStore {
@@ -41,7 +51,7 @@ export class InMemoryEventStore implements FollowableEventStore {
   /** @throws InvalidOptionError */
   constructor(options: InMemoryEventStoreOptions = {}) {
     keepSelf(this);
-    checkOptionsObject('options', options);
+    checkOptionsObject('options', options, OPTION_NAMES);
     checkNumber('maxEventsPerStream', options.maxEventsPerStream, { min: 1, integer: true });
     checkNumber('maxStreams', options.maxStreams, { min: 1, integer: true });
     checkNumber('ttlSeconds', options.ttlSeconds, { min: 1 });
@@ -59,6 +69,10 @@ export class InMemoryEventStore implements FollowableEventStore {
   /** Marks the stream as complete: it is kept for `answeredTtlSeconds`. */
   async storeLastEvent(streamId: string, message: JSONRPCMessage): Promise<string> {
     return this.#append(streamId, message, this.#complete, this.#answeredTtlMs);
+  }
+
+  startEventId(streamId: string): string {
+    return `${streamId}@0`;
   }
 
   /** Removes all streams of the session. */
@@ -91,7 +105,7 @@ export class InMemoryEventStore implements FollowableEventStore {
     return log ? `${streamId}@${log.first + log.messages.length - 1}` : null;
   }
 
-  /** The stream of a kept event; undefined for every other id. */
+  /** The stream of a kept event, or of a `startEventId`; undefined for every other id. */
   async getStreamIdForEventId(eventId: string): Promise<string | undefined> {
     return this.#find(eventId)?.streamId;
   }
@@ -115,9 +129,11 @@ export class InMemoryEventStore implements FollowableEventStore {
     this.#sweep();
     const at = eventId.lastIndexOf('@');
     const streamId = eventId.slice(0, at);
-    const log = this.#logOf(streamId);
-    const number = /^\d+$/.test(eventId.slice(at + 1)) ? Number(eventId.slice(at + 1)) : 0;
-    if (at < 0 || !log || number < log.first || number >= log.first + log.messages.length) return undefined;
+    const number = /^(0|[1-9]\d*)$/.test(eventId.slice(at + 1)) ? Number(eventId.slice(at + 1)) : -1;
+    const log = this.#logOf(streamId) ?? (number === 0 ? EMPTY : undefined);
+    // Zero is the start of a stream: nothing was removed if the first event is kept.
+    const oldest = log?.first === 1 ? 0 : log?.first;
+    if (at < 0 || !log || number < oldest! || number >= log.first + log.messages.length) return undefined;
     return { streamId, log, number };
   }
 

@@ -27,6 +27,13 @@ export interface InMemorySessionStoreOptions {
   now?: () => number;
 }
 
+/** The names of all options; the type keeps the list complete. */
+const OPTION_NAMES: Readonly<Record<keyof InMemorySessionStoreOptions, true>> = {
+  ttlSeconds: true,
+  maxSessions: true,
+  now: true
+};
+
 /** How long a deleted session's id stays refused, so that a write concurrent with the deletion does not restore it. */
 const TOMBSTONE_MS = 60_000;
 
@@ -49,6 +56,8 @@ export class InMemorySessionStore implements SessionStore {
   readonly #now: () => number;
   readonly #bus = new InMemorySessionBus();
   readonly #locks: InMemoryLocks;
+  /** The last revision given. None is given twice, so a pod never takes a new session for an expired one of that id. */
+  #revision = 0;
   /** In order of activity, oldest first. */
   readonly #sessions = new Map<string, Entry>();
   /** Deleted ids with the time of deletion, in that order. */
@@ -61,7 +70,7 @@ export class InMemorySessionStore implements SessionStore {
   /** @throws InvalidOptionError */
   constructor(options: InMemorySessionStoreOptions = {}) {
     keepSelf(this);
-    checkOptionsObject('options', options);
+    checkOptionsObject('options', options, OPTION_NAMES);
     checkNumber('ttlSeconds', options.ttlSeconds, { min: 1 });
     checkNumber('maxSessions', options.maxSessions, { min: 1, integer: true });
     this.ttlSeconds = options.ttlSeconds ?? 3600;
@@ -77,7 +86,7 @@ export class InMemorySessionStore implements SessionStore {
       throw new SessionExistsError('A session with this id exists, or was deleted a moment ago');
     }
     if (this.#sessions.size >= this.#maxSessions) this.#dropOldest(this.#sessions);
-    const revision = 1;
+    const revision = ++this.#revision;
     this.#sessions.set(sessionId, {
       data: { ...structuredClone(data), revision },
       revision,
@@ -126,7 +135,7 @@ export class InMemorySessionStore implements SessionStore {
   async patchSession(sessionId: string, patch: SessionPatch): Promise<boolean> {
     const entry = this.#live(sessionId);
     if (!entry) return false;
-    entry.data = { ...applyPatch(entry.data, patch), revision: ++entry.revision };
+    entry.data = { ...applyPatch(entry.data, patch), revision: (entry.revision = ++this.#revision) };
     return true;
   }
 

@@ -54,7 +54,7 @@ interface PoolInside {
 export function newListenClient(pool: PostgresPool): PostgresListenClient {
   const { Client, options } = pool as PoolInside;
   if (typeof Client !== 'function')
-    throw new TypeError('The pool does not tell how it connects: is it a Pool of pg 8?');
+    throw new TypeError('The pool does not show how it connects: is it a Pool of pg 8?');
   return new Client(options);
 }
 

@@ -11,6 +11,19 @@ export interface PostgresOptions extends Pick<TableNames, 'schema'> {
   onLog?: OnLog;
 }
 
+/** The names of the options of all classes on Postgres, because an object of options often serves several classes. */
+const OPTION_NAMES: Readonly<Record<keyof PostgresOptions | keyof TableNames, true> & Record<string, true>> = {
+  pool: true,
+  onLog: true,
+  schema: true,
+  table: true,
+  ttlSeconds: true,
+  maxEventsPerStream: true,
+  answeredTtlSeconds: true,
+  maxTtlMs: true,
+  ttlMs: true
+};
+
 /** SQLSTATE of a statement that conflicts with a concurrent change, under `repeatable read` or `serializable`. */
 const SERIALIZATION_FAILURE = '40001';
 /** SQLSTATE of a statement that Postgres has rolled back to end a deadlock. */
@@ -32,8 +45,8 @@ export class Database {
    * @throws InvalidOptionError
    */
   constructor(options: PostgresOptions & TableNames, Unavailable: Unavailable) {
-    checkOptionsObject('options', options);
-    checkMethods('pool', options.pool, POSTGRES_POOL_METHODS);
+    checkOptionsObject('options', options, OPTION_NAMES);
+    checkMethods('pool', options.pool, POSTGRES_POOL_METHODS, 'a Pool of pg');
     checkFunction('onLog', options.onLog);
     this.pool = options.pool;
     this.tables = new Tables(options);

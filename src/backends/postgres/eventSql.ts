@@ -15,6 +15,7 @@ const LIVE = 's.expires_at > clock_timestamp()';
 
 const after = (seconds: string): string => `now() + make_interval(secs => ${seconds}::float8)`;
 
+/** All statements about events, each with its parameters. They stand in one place, so the function is long. */
 export function eventSql({ streams, events }: Tables) {
   return {
     /**
@@ -60,6 +61,11 @@ export function eventSql({ streams, events }: Tables) {
       from ${streams} as s join ${events} as e on e.stream_key = s.stream_key
       where s.stream_id = $1 and s.stream_key = $2::bigint and ${LIVE} and e.number >= $3::bigint and ${kept('$4')}
       order by e.number limit $5::int`,
+
+    /** The number of the first event that is kept of a stream. Parameters: stream id, events at most. */
+    first: `
+      select s.stream_key::text as key, greatest(s.first_number, s.last_number - $2::bigint + 1)::text as number
+      from ${streams} as s where s.stream_id = $1 and ${LIVE}`,
 
     /**
      * Removes the streams of a session, with their events. A session id may contain colons; a stream name may not.

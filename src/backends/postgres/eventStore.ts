@@ -1,4 +1,4 @@
-import type { JSONRPCMessage } from 'mcp-sdk-upstream/types.js';
+import type { JSONRPCMessage } from '../../sdkTypes.js';
 import { EventCursorError, EventStoreUnavailableError } from '../../errors.js';
 import type { FollowableEventStore } from '../../ports/eventStore.js';
 import { checkNumber } from '../../validate.js';
@@ -62,6 +62,10 @@ export class PostgresEventStore implements FollowableEventStore {
     return this.#append(streamId, message, this.#answeredTtlSeconds, true);
   }
 
+  startEventId(streamId: string): string {
+    return `${streamId}@${START}`;
+  }
+
   /** Removes all streams of the session. */
   async deleteStreams(sessionId: string): Promise<void> {
     const id = toText(sessionId);
@@ -83,8 +87,10 @@ export class PostgresEventStore implements FollowableEventStore {
     return row ? `${streamId}@${row.key}-${row.number}` : null;
   }
 
-  /** The stream of a kept event; undefined for every other id. */
+  /** The stream of a kept event, or of a `startEventId`; undefined for every other id. */
   async getStreamIdForEventId(eventId: string): Promise<string | undefined> {
+    const whole = streamStartingAt(eventId);
+    if (whole !== undefined) return whole;
     const cursor = parseEventId(eventId);
     if (!cursor) return undefined;
     const { streamId, key, number } = cursor;
@@ -97,24 +103,45 @@ export class PostgresEventStore implements FollowableEventStore {
     lastEventId: string,
     { send }: { send: (eventId: string, message: JSONRPCMessage) => Promise<void> }
   ): Promise<string> {
-    const cursor = parseEventId(lastEventId);
+    const whole = streamStartingAt(lastEventId);
+    const cursor = whole === undefined ? parseEventId(lastEventId) : await this.#firstEventOf(whole);
+    if (whole !== undefined && !cursor) return whole;
     if (!cursor) throw notKept();
     const { streamId, key } = cursor;
     let { number } = cursor;
-    for (;;) {
+    for (let isFirst = whole !== undefined; ; isFirst = false) {
       const values = [toText(streamId), key, number, this.#maxEvents, BATCH + 1];
-      const [last, ...rows] = await this.#database.query(this.#sql.from, values);
+      const found = await this.#database.query(this.#sql.from, values);
       // Also between batches: if the stream is written faster than it is read, there must be no gap.
-      if (last?.number !== number) throw notKept();
+      if (found[0]?.number !== number) throw notKept();
+      const rows = isFirst ? found : found.slice(1);
       for (const row of rows) {
         number = String(row.number);
         const message = JSON.parse(String(row.message)) as JSONRPCMessage;
         // A priming event has an id and no message.
         if ('jsonrpc' in message) await send(`${streamId}@${key}-${number}`, message);
       }
-      if (rows.length < BATCH) return streamId;
+      if (found.length <= BATCH) return streamId;
     }
   }
+
+  /**
+   * The first event of a stream; undefined if the stream is missing.
+   * @throws EventCursorError if it was removed
+   */
+  async #firstEventOf(streamId: string): Promise<Cursor | undefined> {
+    const [row] = await this.#database.query(this.#sql.first, [toText(streamId), this.#maxEvents]);
+    if (!row) return undefined;
+    if (row.number !== '1') throw notKept();
+    return { streamId, key: String(row.key), number: '1' };
+  }
+}
+
+const START = '0-0';
+
+/** The stream whose `startEventId` this is; undefined if it is another id. */
+function streamStartingAt(eventId: string): string | undefined {
+  return eventId.endsWith(`@${START}`) ? eventId.slice(0, -START.length - 1) : undefined;
 }
 
 interface Cursor {

@@ -54,7 +54,7 @@ function sessions(tables: Tables): Component {
         `create index ${index('subscription_session')} on ${tables.subscriptions} (session_id)`,
         `create table ${tables.locks} (
           session_id text collate "C" primary key,
-          -- Who holds the lock, then who waits, in order; and until when each does.
+          -- The holder of the lock, then those that wait, in order; and until when each holds or waits.
           tokens text[] not null,
           leases timestamptz[] not null,
           sweep_at timestamptz not null

@@ -87,7 +87,7 @@ export class PostgresSessionBus implements SessionBus {
     if (this.#closed) throw new BusUnavailableError('The bus was closed');
     const { pool, tables, onLog } = this.#database;
     this.#listeners.add(topic, listener);
-    this.#listener ??= new Listener(pool, tables, this.#sql.listen, payload => this.#hear(payload), onLog);
+    this.#listener ??= new Listener(pool, tables, this.#sql.listen, payload => this.#onText(payload), onLog);
     await this.#listener.listening;
     return async () => void this.#listeners.remove(topic, listener);
   }
@@ -149,7 +149,7 @@ export class PostgresSessionBus implements SessionBus {
     return [payloads, ids, bodies];
   }
 
-  #hear(text: string): void {
+  #onText(text: string): void {
     const payload = parsePayload(text);
     if (!payload)
       return this.#database.onLog('warn', 'dropped a NOTIFY on the channel of the bus that is not a message');
@@ -159,7 +159,7 @@ export class PostgresSessionBus implements SessionBus {
     const before = this.#arrivals ?? Promise.resolve();
     const arrivals = before
       .then(() => arrived)
-      .then(heard => heard && this.#listeners.emit(heard.topic, heard.message))
+      .then(received => received && this.#listeners.emit(received.topic, received.message))
       .then(() => {
         if (this.#arrivals === arrivals) this.#arrivals = undefined;
       });

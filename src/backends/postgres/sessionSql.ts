@@ -32,14 +32,15 @@ const record = (moved: string): string => {
  * Does not wait for the disk (`synchronous_commit`, for this statement only): a crash of Postgres may lose the latest
  * activity of a session, and nothing else.
  */
-const refresh = (sessions: string): string => `
+const refresh = (sessions: string, which = 's.session_id = $1'): string => `
   update ${sessions} as s set
     expires_at = ${after('$2')},
     sweep_at = case when s.sweep_at < ${after('$2')} then ${sweepAfter('$2')} else s.sweep_at end,
     last_activity = ${NOW_MS}
   from (select set_config('synchronous_commit', 'off', true) as value offset 0) as soon
-  where s.session_id = $1 and ${LIVE} and soon.value is not null`;
+  where ${which} and ${LIVE} and soon.value is not null`;
 
+/** All statements about sessions, each with its parameters. They stand in one place, so the function is long. */
 export function sessionSql(tables: Tables) {
   const { sessions, subscriptions } = tables;
   return {
@@ -87,6 +88,25 @@ export function sessionSql(tables: Tables) {
      * Parameters: session id, seconds to live, revision that the caller holds or null.
      */
     touch: `${refresh(sessions)} returning ${record('s.revision is distinct from $3::bigint')}`,
+
+    /**
+     * Returns the ids of the sessions that exist with the revision that the caller holds. Refreshes those that were not
+     * refreshed for a quarter of the time to live. Rows that are locked are refreshed by the next call: two calls that
+     * wait for each other's rows would be a deadlock.
+     * Parameters: session ids, seconds to live, revisions that the caller holds.
+     */
+    refreshMany: `
+      with unchanged as (
+        select s.session_id, s.expires_at
+        from unnest($1::text[], $3::bigint[]) as known (session_id, revision)
+        join ${sessions} as s on s.session_id = known.session_id and s.revision = known.revision
+        where ${LIVE}
+      ), due as (
+        select s.session_id from ${sessions} as s
+        where s.session_id in (select session_id from unchanged where expires_at < ${after('0.75 * $2::float8')})
+        for no key update skip locked
+      ), refreshed as (${refresh(sessions, 's.session_id in (select session_id from due)')})
+      select session_id from unchanged`,
 
     /**
      * Changes single fields. Returns a row if the session exists.

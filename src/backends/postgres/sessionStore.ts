@@ -108,6 +108,13 @@ export class PostgresSessionStore implements SessionStore {
     return known && Number(row.revision) === known.revision ? known : fromRow(sessionId, row);
   }
 
+  async refreshSessions(known: readonly SessionData[]): Promise<boolean[]> {
+    const [ids, revisions] = [known.map(({ sessionId }) => sessionId), known.map(({ revision = null }) => revision)];
+    const rows = await this.#query(this.#sql.refreshMany, [ids, this.ttlSeconds, revisions]);
+    const unchanged = new Set(rows.map(row => row.session_id));
+    return ids.map(id => unchanged.has(id));
+  }
+
   async getSessionOwner(sessionId: string): Promise<SessionOwner | null> {
     const [row] = await this.#query(this.#sql.owner, [sessionId]);
     return row ? ownerIn(row) : null;

@@ -89,6 +89,6 @@ export class Tables {
 
 function checkName(option: string, value: unknown): void {
   if (typeof value === 'string' && NAME.test(value)) return;
-  const kind = typeof value === 'string' ? 'a string that is no such name' : kindOf(value);
+  const kind = typeof value === 'string' ? 'a string that is not such a name' : kindOf(value);
   throw new InvalidOptionError(option, kind, 'a name of 1 to 40 letters, digits, _, $ and -, no digit, $ or - first');
 }

@@ -1,4 +1,4 @@
-import type { QueuedMessage, TaskMessageQueue } from 'mcp-sdk-upstream/experimental/tasks/interfaces.js';
+import type { QueuedMessage, TaskMessageQueue } from '../../tasks/sdkTasks.js';
 import { failRequests, pushMessage } from '../../tasks/taskMessages.js';
 import { checkNumber } from '../../validate.js';
 import { KeyedQueue } from '../shared/keyedQueue.js';

@@ -24,6 +24,7 @@ const sweep = (table: string): string => `
   )
   select count(*)::text as count from gone`;
 
+/** All statements about tasks, each with its parameters. They stand in one place, so the function is long. */
 export function taskSql({ tasks, taskMessages }: Tables) {
   const placeOf = (table: string) => `nextval(pg_get_serial_sequence('${table}', 'place'))`;
   return {

@@ -1,24 +1,12 @@
-import { type CreateTaskOptions, isTerminal, type TaskStore } from 'mcp-sdk-upstream/experimental/tasks/interfaces.js';
-import type { Request, RequestId, Result, Task } from 'mcp-sdk-upstream/types.js';
-import { RunningTasks } from '../../tasks/runningTasks.js';
-import {
-  DEFAULT_MAX_TTL_MS,
-  type FixedFields,
-  newTask,
-  noResult,
-  resultRefused,
-  statusRefused,
-  taskNotFound,
-  type TaskPage
-} from '../../tasks/taskRules.js';
+import type { Task } from '../../tasks/sdkTasks.js';
+import { SharedTaskStore, type TaskChange, type TaskPage, type TaskTable } from '../../tasks/sharedTaskStore.js';
+import { DEFAULT_MAX_TTL_MS, type FixedFields, type NewTask } from '../../tasks/taskRules.js';
 import { checkNumber } from '../../validate.js';
 import type { PostgresRow } from './client.js';
 import { Database, type PostgresOptions } from './database.js';
 import { Sweeper } from './sweeper.js';
 import { sessionColumn, taskSql } from './taskSql.js';
 import { toText, fromText } from './text.js';
-import { Date } from '../../timers.js';
-import { keepSelf, throughWrappers } from '../../wrappable.js';
 
 /** The options of a {@link PostgresTaskStore}. */
 export interface PostgresTaskStoreOptions extends PostgresOptions {
@@ -32,7 +20,6 @@ export interface PostgresTaskStoreOptions extends PostgresOptions {
 
 /** The longest time to live that Postgres can add to a time. */
 export const LONGEST_TTL_MS = 1_000_000_000_000;
-const PAGE_SIZE = 10;
 
 /**
  * The tasks of the SDK in Postgres 12 or later, so that every pod can report them. The work of a task stays in the
@@ -43,98 +30,60 @@ const PAGE_SIZE = 10;
  *
  * The time to live starts with the creation, and restarts when the task ends. Call `migrate()` once before use.
  */
-export class PostgresTaskStore implements TaskStore {
+export class PostgresTaskStore extends SharedTaskStore {
+  /** @throws InvalidOptionError */
+  constructor(options: PostgresTaskStoreOptions) {
+    super(new PostgresTasks(options), options.maxTtlMs ?? DEFAULT_MAX_TTL_MS);
+  }
+}
+
+/** The table of tasks. */
+class PostgresTasks implements TaskTable {
   readonly #database: Database;
   readonly #sql: ReturnType<typeof taskSql>;
   readonly #sweeper: Sweeper;
-  readonly #maxTtlMs: number;
-  readonly #running = new RunningTasks();
 
-  static {
-    throughWrappers(this);
-  }
-
-  /** @throws InvalidOptionError */
   constructor(options: PostgresTaskStoreOptions) {
-    keepSelf(this);
     this.#database = new Database({ ...options, table: undefined }, Error);
     checkNumber('maxTtlMs', options.maxTtlMs, { min: 1, max: LONGEST_TTL_MS, integer: true });
     this.#sql = taskSql(this.#database.tables);
     this.#sweeper = new Sweeper(this.#database, [this.#sql.sweepTasks], 60_000);
-    this.#maxTtlMs = options.maxTtlMs ?? DEFAULT_MAX_TTL_MS;
   }
 
-  async createTask(
-    options: CreateTaskOptions,
-    _requestId: RequestId,
-    _request: Request,
-    sessionId?: string
-  ): Promise<Task> {
-    const { task, fixed, lifetimeMs } = newTask(options, this.#maxTtlMs);
-    const { taskId } = task;
+  async create({ task, fixed, lifetimeMs }: NewTask, sessionId: string | undefined): Promise<void> {
     const values = [fixed.createdAt, JSON.stringify(fixed), lifetimeMs, !fixed.ttl];
-    await this.#query(this.#sql.create, taskId, sessionId, ...values);
-    this.#running.started(taskId, sessionId, () => this.getTask(taskId, sessionId));
-    return task;
+    await this.#query(this.#sql.create, task.taskId, sessionId, ...values);
   }
 
-  async getTask(taskId: string, sessionId?: string): Promise<Task | null> {
+  async read(taskId: string, sessionId: string | undefined): Promise<Task | null> {
     const [row] = await this.#query(this.#sql.get, taskId, sessionId);
-    const task = row ? toTask(row) : null;
-    if (!task || isTerminal(task.status)) this.#running.ended(taskId);
-    return task;
+    return row ? toTask(row) : null;
   }
 
-  async storeTaskResult(
-    taskId: string,
-    status: 'completed' | 'failed',
-    result: Result,
-    sessionId?: string
-  ): Promise<void> {
-    const ended = await this.#update(taskId, sessionId, status, null, JSON.stringify(result));
-    if (ended !== undefined) throw resultRefused(taskId, ended);
-  }
-
-  async getTaskResult(taskId: string, sessionId?: string): Promise<Result> {
+  async readResult(taskId: string, sessionId: string | undefined): Promise<string | null | undefined> {
     const [row] = await this.#query(this.#sql.result, taskId, sessionId);
-    if (!row) throw taskNotFound(taskId);
-    if (typeof row.result !== 'string') throw noResult(taskId);
-    return JSON.parse(row.result) as Result;
+    return row && (typeof row.result === 'string' ? row.result : null);
   }
 
-  async updateTaskStatus(
-    taskId: string,
-    status: Task['status'],
-    statusMessage?: string,
-    sessionId?: string
-  ): Promise<void> {
-    const ended = await this.#update(taskId, sessionId, status, statusMessage ? toText(statusMessage) : null, null);
-    if (ended !== undefined) throw statusRefused(taskId, ended, status);
-  }
-
-  /** Ten tasks at a time, in the order of creation. The cursor is the id of the last task returned. */
-  async listTasks(cursor?: string, sessionId?: string): Promise<TaskPage> {
-    // One more than a page, to see whether there is another page.
-    const rows = await this.#query(this.#sql.list, cursor ?? '', sessionId, PAGE_SIZE + 1);
-    if (rows[0]?.found === null) throw new Error(`Invalid cursor: ${cursor}`);
-    const found = rows.filter(row => row.task_id !== null).map(toTask);
-    const tasks = found.slice(0, PAGE_SIZE);
-    return { tasks, nextCursor: found.length > PAGE_SIZE ? tasks.at(-1)?.taskId : undefined };
-  }
-
-  /** @returns the status of a task that had ended already. @throws if the task is missing */
-  async #update(
+  async update(
     taskId: string,
     sessionId: string | undefined,
-    status: Task['status'],
-    message: string | null,
-    result: string | null
-  ): Promise<string | undefined> {
-    const values = [status, message, new Date().toISOString(), isTerminal(status), result];
+    { status, isEnd, lastUpdatedAt, statusMessage, result }: TaskChange
+  ): Promise<'changed' | 'missing' | { endedAs: string }> {
+    const message = statusMessage === undefined ? null : toText(statusMessage);
+    const values = [status, message, lastUpdatedAt, isEnd, result ?? null];
     const [row] = await this.#query(this.#sql.update, taskId, sessionId, ...values);
-    if (!row || row.ended === 'true' || isTerminal(status)) this.#running.ended(taskId);
-    if (!row) throw taskNotFound(taskId);
-    return row.ended === 'true' ? String(row.status) : undefined;
+    if (!row) return 'missing';
+    return row.ended === 'true' ? { endedAs: String(row.status) } : 'changed';
+  }
+
+  async page(cursor: string, sessionId: string | undefined, size: number): Promise<TaskPage | undefined> {
+    // One more than a page, to see whether there is another page.
+    const rows = await this.#query(this.#sql.list, cursor, sessionId, size + 1);
+    if (rows[0]?.found === null) return undefined;
+    const found = rows.filter(row => row.task_id !== null).map(toTask);
+    const tasks = found.slice(0, size);
+    return { tasks, nextCursor: found.length > size ? tasks.at(-1)?.taskId : undefined };
   }
 
   async #query(

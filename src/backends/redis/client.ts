@@ -1,3 +1,5 @@
+import { withoutHoles } from './unservedSlots.js';
+
 /** Registers Lua scripts, each as a method of the client. */
 export interface ScriptDefiner {
   /** Registers a Lua script as a method of the client. */
@@ -25,6 +27,8 @@ export interface RedisPipeline {
   getex(key: string, secondsToken: 'EX', seconds: number): RedisPipeline;
   /** GET */
   get(key: string): RedisPipeline;
+  /** MGET */
+  mget(...keys: string[]): RedisPipeline;
   /** HGETALL */
   hgetall(key: string): RedisPipeline;
   /** EXPIRE, in seconds. */
@@ -63,6 +67,8 @@ export interface RedisSubscriber {
   sunsubscribe(channel: string): Promise<unknown>;
   /** Listens to an event of the connection, such as `message` or `error`. */
   on(event: string, listener: (...args: never[]) => void): unknown;
+  /** Only of an ioredis Cluster: asks which node serves which slots. */
+  refreshSlotsCache?(): void;
   /** Closes the connection at once. */
   disconnect(): void;
 }
@@ -97,13 +103,30 @@ export function isSharded({ isCluster, options }: RedisBusClient): boolean {
 export function openSubscriber(client: RedisBusClient): RedisSubscriber {
   const redis = client as { duplicate(...args: unknown[]): RedisSubscriber };
   const always = { enableOfflineQueue: true, enableAutoPipelining: false };
+  const ofCluster = { shardedSubscribers: true, redisOptions: { commandTimeout: undefined } };
   return client.isCluster
-    ? redis.duplicate([], { ...always, shardedSubscribers: true, redisOptions: { commandTimeout: undefined } })
+    ? withoutHoles(redis.duplicate([], { ...always, ...ofCluster }))
     : redis.duplicate({ ...always, autoResubscribe: true, maxRetriesPerRequest: null, commandTimeout: undefined });
+}
+
+/** Commands of the event store that go to Redis in one write. */
+export interface RedisEventPipeline {
+  /** SET with EX, in seconds. */
+  set(key: string, value: string, secondsToken: 'EX', seconds: number): RedisEventPipeline;
+  /** GET */
+  get(key: string): RedisEventPipeline;
+  /** XLEN */
+  xlen(key: string): RedisEventPipeline;
+  /** XRANGE with COUNT: the entries from `start` to `end`. */
+  xrange(key: string, start: string, end: string, countToken: 'COUNT', count: number): RedisEventPipeline;
+  /** Sends the batch. @returns an error or a result for each command; null if the batch was aborted */
+  exec(): Promise<[error: Error | null, result: unknown][] | null>;
 }
 
 /** The methods that the event store uses. */
 export interface RedisEventClient {
+  /** Begins a batch of commands. */
+  pipeline(): RedisEventPipeline;
   /** Registers a Lua script as a method of the client. */
   defineCommand(name: string, definition: { numberOfKeys: number; lua: string }): void;
   /** XRANGE with COUNT: the entries from `start` to `end`. */
@@ -129,7 +152,7 @@ export interface RedisEventClient {
   zrange(...args: never[]): Promise<unknown>;
 }
 
-export const REDIS_EVENT_METHODS = ['defineCommand', 'xrange', 'xrevrange', 'zrange', 'unlink'] as const;
+export const REDIS_EVENT_METHODS = ['defineCommand', 'pipeline', 'xrange', 'xrevrange', 'zrange', 'unlink'] as const;
 
 /** The methods that the task store uses. */
 export interface RedisTaskClient {

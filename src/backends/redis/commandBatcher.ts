@@ -1,8 +1,8 @@
 import { redacted } from './redactedErrors.js';
-import type { RedisPipeline, RedisTaskPipeline } from './client.js';
+import type { RedisEventPipeline, RedisPipeline, RedisTaskPipeline } from './client.js';
 import { setImmediate } from '../../timers.js';
 
-type Pipeline = Omit<RedisPipeline & RedisTaskPipeline, 'exec'>;
+type Pipeline = Omit<RedisPipeline & RedisEventPipeline & RedisTaskPipeline, 'exec'>;
 
 /** A command of the pipeline, and its arguments. */
 export type PipelineCommand = readonly [name: keyof Pipeline, ...args: (string | number)[]];

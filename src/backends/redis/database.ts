@@ -3,8 +3,10 @@ import { BackendUnavailableError } from '../../errors.js';
 import { redisClient } from './anyClient.js';
 import { CommandBatcher, type PipelineClient, type PipelineCommand } from './commandBatcher.js';
 import type { ScriptDefiner } from './client.js';
+import { watchConnection } from './connectionErrors.js';
 import type { NodeRedisClient } from './nodeRedis.js';
 import { redacted } from './redactedErrors.js';
+import { callAutoPipelining, isAutoPipelining } from './unservedSlots.js';
 
 /** A Lua script. All its keys share a slot. */
 export interface Script {
@@ -24,6 +26,7 @@ const READS: ReadonlySet<string> = new Set([
   'hgetall',
   'hmget',
   'pttl',
+  'xlen',
   'xrange',
   'xrevrange',
   'zrange',
@@ -49,6 +52,8 @@ const READ: Script = {
 export class Database<C extends object = object> {
   /** With the API of ioredis. */
   readonly client: C;
+  /** The client of the application: another object if it is adapted. */
+  readonly source: object;
   readonly #batcher: CommandBatcher;
   readonly #readsByScript: boolean;
   readonly #timeoutMs: number | undefined;
@@ -64,6 +69,8 @@ export class Database<C extends object = object> {
     { scripts = [], timeoutMs }: { scripts?: readonly Script[]; timeoutMs?: number } = {}
   ) {
     this.client = redisClient(client, methods);
+    this.source = client;
+    watchConnection(client);
     this.#batcher = new CommandBatcher(this.client as unknown as PipelineClient);
     this.#readsByScript = mayReadFromReplicas(this.client);
     this.#timeoutMs = timeoutMs;
@@ -93,8 +100,11 @@ export class Database<C extends object = object> {
   }
 
   async #call(name: string, args: Argument[]): Promise<unknown> {
-    const client = this.client as unknown as Record<string, Method>;
-    const call = (): Promise<unknown> => (client[name] as Method).apply(client, args);
+    const { client } = this;
+    const call = (): Promise<unknown> =>
+      isAutoPipelining(client)
+        ? callAutoPipelining(client, name, args)
+        : ((client as Record<string, unknown>)[name] as Method).apply(client, args);
     try {
       // No time limit for LPOP: elements in a late reply would be lost.
       return await (name === 'lpop' ? call() : this.#inTime(call));

@@ -1,3 +1,5 @@
+import { emitWarning } from '../../report.js';
+
 interface SocketOptions {
   socketTimeout?: unknown;
   path?: unknown;
@@ -33,9 +35,9 @@ export function checkNodeRedisConnections(client: object): void {
 function check(socket: SocketOptions | undefined, remedy: string): void {
   if (warned || !socket || Number(socket.socketTimeout) > 0 || typeof socket.path === 'string') return;
   warned = true;
-  globalThis.process?.emitWarning?.(
+  emitWarning(
+    'ANYPOD_REDIS_SOCKET_TIMEOUT',
     'The Redis client was made without socketTimeout. If its connection dies without a reset, every request is answered ' +
-      `503 until the operating system gives up, which takes up to 15 minutes. Give the client ${remedy}`,
-    { type: 'AnypodWarning', code: 'ANYPOD_REDIS_SOCKET_TIMEOUT' }
+      `503 until the operating system gives up, which takes up to 15 minutes. Give the client ${remedy}`
   );
 }

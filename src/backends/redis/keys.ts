@@ -56,6 +56,11 @@ export class RedisKeys {
     return `${this.#prefix}events:${streamId}`;
   }
 
+  /** String: the only event of a stream. */
+  onlyEvent(sessionId: string, name: string): string {
+    return `${this.session(sessionId)}:answer:${name}`;
+  }
+
   /** Sorted set: the names of a session's complete streams, by the time until which they are kept. */
   completeStreams(sessionId: string): string {
     return `${this.session(sessionId)}:streams`;

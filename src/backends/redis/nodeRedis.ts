@@ -3,6 +3,7 @@ import type {
   RedisBusClient,
   RedisClient,
   RedisEventClient,
+  RedisEventPipeline,
   RedisPipeline,
   RedisSubscriber,
   RedisTaskClient,
@@ -10,6 +11,7 @@ import type {
   RedisTaskQueueClient
 } from './client.js';
 import { NodeRedisSubscriber, type NodeRedisPubSub } from './nodeRedisSubscriber.js';
+import { learnsSlotOf, type NodeRedisCluster } from './unservedSlots.js';
 
 /** A client of node-redis 5 or 6: what `createClient`, `createCluster` and `createSentinel` return. */
 export interface NodeRedisClient {
@@ -22,7 +24,7 @@ export interface NodeRedisClient {
 }
 
 type Clients = RedisClient & RedisBusClient & RedisEventClient & RedisTaskClient & RedisTaskQueueClient;
-type Pipelines = RedisPipeline & RedisTaskPipeline;
+type Pipelines = RedisPipeline & RedisEventPipeline & RedisTaskPipeline;
 type Command =
   | Exclude<
       keyof Clients,
@@ -30,7 +32,7 @@ type Command =
     >
   | Exclude<keyof Pipelines, 'exec' | 'wait'>;
 
-/** The commands that this package uses. Their first argument is their only key. The compiler requires new ones here. */
+/** The commands that this package uses. Their first argument is a key. The compiler requires new ones here. */
 const COMMANDS: Record<Command, true> = {
   exists: true,
   expire: true,
@@ -39,8 +41,11 @@ const COMMANDS: Record<Command, true> = {
   hgetall: true,
   hmget: true,
   lpop: true,
+  mget: true,
   pttl: true,
+  set: true,
   unlink: true,
+  xlen: true,
   xrange: true,
   xrevrange: true,
   zrange: true,
@@ -77,7 +82,7 @@ export function adaptNodeRedis(client: NodeRedisClient): object {
 class NodeRedisAdapter {
   readonly isCluster: boolean;
   /** The number of the database. */
-  readonly database: number;
+  readonly database: unknown;
   readonly #client: NodeRedisClient;
   readonly #isSentinel: boolean;
   readonly #keyPrefix: string;
@@ -89,7 +94,7 @@ class NodeRedisAdapter {
     this.isCluster = 'getSlotMaster' in client;
     this.#isSentinel = 'getSentinelNode' in client;
     const { options } = client as { options?: { database?: unknown } };
-    this.database = Number(options?.database ?? 0) || 0;
+    this.database = options?.database;
     // The library adds this prefix in its own methods, but not in `sendCommand`.
     this.#keyPrefix = String((client as { _keyPrefix?: string | Buffer })._keyPrefix ?? '');
     this.#send = this.isCluster ? clusterSend(client) : this.#isSentinel ? sentinelSend(client) : singleSend(client);
@@ -212,10 +217,16 @@ function singleSend(client: NodeRedisClient): Send {
 
 /** Never sends to a replica: it may not have a new session yet. */
 function clusterSend(client: NodeRedisClient): Send {
-  const cluster = client as unknown as {
-    sendCommand(key: string, isReadonly: boolean, args: unknown, options: unknown): Promise<unknown>;
+  const cluster = client as unknown as NodeRedisCluster;
+  return async (key, args) => {
+    const send = (): Promise<unknown> => cluster.sendCommand(key, false, [...args], PLAIN);
+    try {
+      return await send();
+    } catch (error) {
+      if (await learnsSlotOf(key, error, cluster)) return send();
+      throw error;
+    }
   };
-  return (key, args) => cluster.sendCommand(key, false, args, PLAIN);
 }
 
 function sentinelSend(client: NodeRedisClient): Send {

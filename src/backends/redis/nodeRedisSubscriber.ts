@@ -1,5 +1,6 @@
 import { unref } from '../../deadline.js';
 import type { RedisSubscriber } from './client.js';
+import { learnsSlotOf, type NodeRedisCluster } from './unservedSlots.js';
 import { clearTimeout, setTimeout } from '../../timers.js';
 
 type Listener = (...args: never[]) => void;
@@ -82,11 +83,11 @@ export class NodeRedisSubscriber implements RedisSubscriber {
 
   ssubscribe(channel: string): Promise<unknown> {
     const onMessage: OnMessage = message => this.#emit('smessage', channel, message);
-    return this.#whenConnected(() => this.#connection.sSubscribe(channel, onMessage));
+    return this.#whenConnected(() => this.#onSlot(channel, () => this.#connection.sSubscribe(channel, onMessage)));
   }
 
   sunsubscribe(channel: string): Promise<unknown> {
-    return this.#whenConnected(() => this.#connection.sUnsubscribe(channel));
+    return this.#whenConnected(() => this.#onSlot(channel, () => this.#connection.sUnsubscribe(channel)));
   }
 
   disconnect(): void {
@@ -113,6 +114,15 @@ export class NodeRedisSubscriber implements RedisSubscriber {
         this.#retry = setTimeout(resolve, RETRY_MS);
         unref(this.#retry);
       });
+    }
+  }
+
+  async #onSlot(channel: string, work: () => Promise<unknown>): Promise<unknown> {
+    try {
+      return await work();
+    } catch (error) {
+      await learnsSlotOf(channel, error, this.#connection as unknown as NodeRedisCluster);
+      throw error;
     }
   }
 

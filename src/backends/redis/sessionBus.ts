@@ -24,6 +24,13 @@ export interface RedisSessionBusOptions {
   onLog?: OnLog;
 }
 
+/** The names of all options; the type keeps the list complete. */
+const OPTION_NAMES: Readonly<Record<keyof RedisSessionBusOptions, true>> = {
+  redis: true,
+  keyPrefix: true,
+  onLog: true
+};
+
 /**
  * Redis pub/sub, with sharded channels on a Cluster if the server has them (SPUBLISH, Redis 7). It has one subscriber
  * connection, opened with the first subscription. After an outage the client subscribes again. A connection that no
@@ -46,7 +53,7 @@ export class RedisSessionBus implements SessionBus {
   /** @throws InvalidOptionError */
   constructor(options: RedisSessionBusOptions) {
     keepSelf(this);
-    checkOptionsObject('options', options);
+    checkOptionsObject('options', options, OPTION_NAMES);
     checkString('keyPrefix', options.keyPrefix);
     checkFunction('onLog', options.onLog);
     this.#database = new Database(options.redis, REDIS_BUS_METHODS, { scripts: [PUBLISH] });

@@ -186,7 +186,7 @@ function changingPiecesOf(name: string, text: string): string[] {
 
 /** The fields and values for a text. */
 function piecesOf(name: string, text: string, most = MAX_PIECES): string[] {
-  const pieces = text.length > most * PIECE_BYTES ? [text] : cut(text);
+  const pieces = text.length > most * PIECE_BYTES ? [text] : inPieces(text);
   return (pieces.length > most ? [text] : pieces).flatMap((piece, index) => [nameOf(name, index), piece]);
 }
 
@@ -202,7 +202,7 @@ function joined(fields: Record<string, string>, name: string): string | undefine
 }
 
 /** Cuts between characters, because the client library encodes each piece as a separate text. */
-function cut(text: string): string[] {
+function inPieces(text: string): string[] {
   const pieces: string[] = [];
   let piece = '';
   let bytes = 0;

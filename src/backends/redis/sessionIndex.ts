@@ -11,7 +11,7 @@ const BATCH = 500;
  * The ids of all sessions are spread over this many sets, because a sorted set of up to 128 members takes a third of the
  * memory in Redis. This is enough for 260,000 sessions; with more, each session takes some 100 bytes more.
  */
-const SHARES = 2048;
+export const SESSION_INDEX_SHARES = 2048;
 /** Shares read at the same time. */
 const CONCURRENCY = 64;
 
@@ -53,7 +53,7 @@ export class SessionIndex {
   async *ids({ subscribedTo, principal }: SessionFilter): AsyncGenerator<string[], void, undefined> {
     if (principal !== undefined) return yield* this.#idsIn(this.#keys.principalIndex(principal));
     if (subscribedTo !== undefined) return yield* this.#idsIn(this.#keys.subscriptionIndex(subscribedTo));
-    for (let first = 0; first < SHARES; first += CONCURRENCY) {
+    for (let first = 0; first < SESSION_INDEX_SHARES; first += CONCURRENCY) {
       const keys = Array.from({ length: CONCURRENCY }, (_, i) => this.#keys.sessionIndex(first + i));
       const ids = (await Promise.all(keys.map(key => collected(this.#idsIn(key))))).flat();
       if (ids.length > 0) yield ids;
@@ -92,7 +92,7 @@ export class SessionIndex {
 
 /** FNV-1a spreads numbered ids, and ids that begin with the time, as well as random ones. */
 function shareOf(sessionId: string): number {
-  return hash32(sessionId) % SHARES;
+  return hash32(sessionId) % SESSION_INDEX_SHARES;
 }
 
 async function collected(batches: AsyncIterable<string[]>): Promise<string[]> {

@@ -7,19 +7,22 @@ import type { Script } from './database.js';
 
 /**
  * Creates a session unless it exists or was deleted a moment ago.
- * KEYS: session, record, tombstone. ARGV: seconds to live of the session, of the record, then fields and values.
+ * KEYS: session, record, tombstone. ARGV: seconds to live of the session, of the record, the first revision, then fields
+ * and values.
  * Returns 1, or 0 if the session or its tombstone exists.
  * Atomic because two creations, or a creation and a deletion, may run at the same time.
  * SET comes first because a full Redis refuses only the first write of a script, and never DEL.
+ * The caller chooses the revision at random: a pod that has an expired session of the same id live must not take the new
+ * one for it.
  */
 const CREATE_SESSION: Script = {
   name: 'anypodCreateSession',
   numberOfKeys: 3,
   lua: `
 if redis.call('EXISTS', KEYS[1], KEYS[3]) > 0 then return 0 end
-redis.call('SET', KEYS[1], '1', 'EX', ARGV[1])
+redis.call('SET', KEYS[1], ARGV[3], 'EX', ARGV[1])
 redis.call('DEL', KEYS[2])
-redis.call('HSET', KEYS[2], unpack(ARGV, 3))
+redis.call('HSET', KEYS[2], unpack(ARGV, 4))
 redis.call('EXPIRE', KEYS[2], ARGV[2])
 return 1`
 };
@@ -91,8 +94,8 @@ return reply`
 };
 
 /**
- * Adds a session to an index, or refreshes its entry, and removes expired entries.
- * KEYS: the index. ARGV: seconds that the entry is valid, session id.
+ * Adds members to an index, or refreshes their entries, and removes expired entries.
+ * KEYS: the index. ARGV: seconds that the entries are valid, the members: sessions, or streams of a session.
  * Returns 1, or the error if Redis is full.
  * Atomic because the times are those of Redis' own clock, which all pods share.
  * ZADD comes first because a full Redis refuses only the first write of a script. Entries are still removed then.
@@ -102,7 +105,10 @@ const INDEX_SESSION: Script = {
   numberOfKeys: 1,
   lua: `
 local now = tonumber(redis.call('TIME')[1])
-local added = redis.pcall('ZADD', KEYS[1], now + ARGV[1], ARGV[2])
+local added = 0
+for i = 2, #ARGV do
+  added = redis.pcall('ZADD', KEYS[1], now + ARGV[1], ARGV[i])
+end
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
 if type(added) == 'table' then return added end
 redis.call('EXPIRE', KEYS[1], ARGV[1])

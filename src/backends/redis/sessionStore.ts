@@ -12,41 +12,20 @@ import {
   type StateWrite
 } from '../../ports/sessionStore.js';
 import { SharedBuses } from '../shared/sharedBuses.js';
-import { checkFunction, checkNumber, checkOptionsObject, checkString } from '../../validate.js';
 import { REDIS_CLIENT_METHODS, type RedisClient } from './client.js';
+import { connectionProblem } from './connectionErrors.js';
 import { Database, type Script } from './database.js';
 import { DEFAULT_KEY_PREFIX, RedisKeys } from './keys.js';
 import { LOCK_SCRIPTS } from './lockScripts.js';
-import type { NodeRedisClient } from './nodeRedis.js';
 import { fieldsOf, integerOf, textOf, textsOf } from './replies.js';
 import { fromFields, indexedIn, ownerIn, toChanges, toFields } from './sessionHash.js';
 import { SESSION_SCRIPTS } from './sessionScripts.js';
+import { checkSessionStoreOptions, type RedisSessionStoreOptions } from './sessionStoreOptions.js';
 import { RedisSessionBus } from './sessionBus.js';
 import { SessionIndex } from './sessionIndex.js';
-import { Date, performance } from '../../timers.js';
+import { recordSecondsOf, SessionRefresh } from './sessionRefresh.js';
+import { Date } from '../../timers.js';
 import { keepSelf, throughWrappers } from '../../wrappable.js';
-
-/** Options of {@link RedisSessionStore}. */
-export interface RedisSessionStoreOptions {
-  /**
-   * A client of ioredis, iovalkey or node-redis: single, Cluster or Sentinel. You configure it, and close it after all
-   * users of the store.
-   */
-  redis: RedisClient | NodeRedisClient;
-  /** The prefix of every key. @default 'mcp:session:' */
-  keyPrefix?: string;
-  /** Seconds that a session lives without activity. @default 3600 */
-  ttlSeconds?: number;
-  /**
-   * Number of replicas that must have a deletion before it is confirmed (`WAIT`). A DELETE or `revokeSessions` then
-   * survives a failover to one of them. If fewer have it within half a second, the DELETE is answered 503, although the
-   * master has deleted the session. Later commands on the same connection also wait that long.
-   * @default 0
-   */
-  deleteReplicas?: number;
-  /** Called with the events of sessions, for logs and metrics. They contain no session ids. @default nothing */
-  onLog?: OnLog;
-}
 
 const buses = new SharedBuses<RedisSessionBus>();
 const TOMBSTONE_SECONDS = 60;
@@ -58,7 +37,7 @@ const WAIT_MS = 500;
 const INDEX_WAIT_MS = 100;
 /** `lastActivity` is accurate to a second, so that refreshing it needs no separate write. */
 const ACTIVITY_RESOLUTION_MS = 1000;
-/** A change raises the revision by at most this: 2 ** 30 changes fit in a safe integer. */
+/** The first revision, and what a change adds, are at most this: 2 ** 30 changes fit in a safe integer. */
 const MAX_RAISE = 2 ** 23;
 
 /**
@@ -75,12 +54,10 @@ export class RedisSessionStore implements SessionStore {
   readonly #keys: RedisKeys;
   readonly #keyPrefix: string;
   readonly #index: SessionIndex;
+  readonly #refresh: SessionRefresh;
   readonly #deleteReplicas: number;
   #bus: ReturnType<typeof buses.join> | undefined;
   readonly #onLog: OnLog;
-  /** When this pod last refreshed the hash of a record that is in use, by `performance.now()`. */
-  readonly #refreshed = new WeakMap<SessionData, number>();
-
   static {
     throughWrappers(this);
   }
@@ -88,11 +65,7 @@ export class RedisSessionStore implements SessionStore {
   /** @throws InvalidOptionError */
   constructor(options: RedisSessionStoreOptions) {
     keepSelf(this);
-    checkOptionsObject('options', options);
-    checkString('keyPrefix', options.keyPrefix);
-    checkNumber('ttlSeconds', options.ttlSeconds, { min: 1, max: 1_000_000_000, integer: true });
-    checkNumber('deleteReplicas', options.deleteReplicas, { min: 0, max: 100, integer: true });
-    checkFunction('onLog', options.onLog);
+    checkSessionStoreOptions(options);
     const scripts = [...Object.values(SESSION_SCRIPTS), ...Object.values(LOCK_SCRIPTS)];
     this.#database = new Database(options.redis, REDIS_CLIENT_METHODS, { scripts });
     this.#keyPrefix = options.keyPrefix ?? DEFAULT_KEY_PREFIX;
@@ -101,12 +74,19 @@ export class RedisSessionStore implements SessionStore {
     this.#index = new SessionIndex(this.#database, this.#keys, this.#recordSeconds);
     this.#deleteReplicas = options.deleteReplicas ?? 0;
     this.#onLog = logTo(options.onLog);
+    this.#refresh = new SessionRefresh({
+      database: this.#database,
+      keys: this.#keys,
+      ttlSeconds: this.ttlSeconds,
+      onLog: this.#onLog,
+      addToIndex: data => void this.#indexed(this.#index.add(data.sessionId, data))
+    });
   }
 
   async storeSession(sessionId: string, data: SessionData): Promise<void> {
     checkSessionData(data);
-    const fields = toFields(data);
-    const create = this.#onSession(SESSION_SCRIPTS.create, sessionId, this.ttlSeconds, this.#recordSeconds, ...fields);
+    const args = [this.ttlSeconds, this.#recordSeconds, anyRaise(), ...toFields(data)];
+    const create = this.#onSession(SESSION_SCRIPTS.create, sessionId, ...args);
     const indexed = this.#indexed(this.#index.add(sessionId, data));
     if (integerOf(await create) === 0) {
       throw new SessionExistsError('A session with this id exists, or was deleted a moment ago');
@@ -154,11 +134,12 @@ export class RedisSessionStore implements SessionStore {
     return integerOf(await this.#database.command('exists', this.#keys.session(sessionId))) === 1;
   }
 
-  async touchSession(sessionId: string, known?: SessionData): Promise<SessionData | null> {
-    if (known?.revision === undefined || this.#recordNeedsRefresh(known)) return this.#touchBoth(sessionId, known);
-    const [revision] = await this.#database.batch(['getex', this.#keys.session(sessionId), 'EX', this.ttlSeconds]);
-    if (revision === null) return null;
-    return integerOf(revision) === known.revision ? known : this.#touchBoth(sessionId);
+  touchSession(sessionId: string, known?: SessionData): Promise<SessionData | null> {
+    return this.#refresh.touch(sessionId, known);
+  }
+
+  refreshSessions(known: readonly SessionData[]): Promise<boolean[]> {
+    return this.#refresh.refreshMany(known);
   }
 
   async getSessionOwner(sessionId: string): Promise<SessionOwner | null> {
@@ -168,8 +149,14 @@ export class RedisSessionStore implements SessionStore {
 
   async patchSession(sessionId: string, patch: SessionPatch): Promise<boolean> {
     const { set, remove } = toChanges(patch);
-    const raise = 1 + Math.floor(Math.random() * MAX_RAISE);
-    const patched = await this.#onSession(SESSION_SCRIPTS.patch, sessionId, raise, set.length / 2, ...set, ...remove);
+    const patched = await this.#onSession(
+      SESSION_SCRIPTS.patch,
+      sessionId,
+      anyRaise(),
+      set.length / 2,
+      ...set,
+      ...remove
+    );
     if (integerOf(patched) === 0) return false;
     const { subscribe, unsubscribe } = patch;
     if (unsubscribe !== undefined) await this.#indexed(this.#index.unsubscribe(sessionId, unsubscribe));
@@ -206,6 +193,10 @@ export class RedisSessionStore implements SessionStore {
 
   async releaseLock(sessionId: string, token: string): Promise<void> {
     await this.#onLock(LOCK_SCRIPTS.release, sessionId, token);
+  }
+
+  outageReason(): string | undefined {
+    return connectionProblem(this.#database.source);
   }
 
   /** The bus on the same Redis. All stores with this client and prefix share it, and its one subscriber connection. */
@@ -246,46 +237,7 @@ export class RedisSessionStore implements SessionStore {
   }
 
   get #recordSeconds(): number {
-    return this.ttlSeconds * 2;
-  }
-
-  #recordNeedsRefresh(known: SessionData): boolean {
-    const refreshedAt = this.#refreshed.get(known);
-    return refreshedAt === undefined || performance.now() - refreshedAt > (this.ttlSeconds * 1000) / 2;
-  }
-
-  async #touchBoth(sessionId: string, known?: SessionData): Promise<SessionData | null> {
-    const record = this.#keys.record(sessionId);
-    const [revision, fields, ttlMs] = await this.#database.batch(
-      ['getex', this.#keys.session(sessionId), 'EX', this.ttlSeconds],
-      ['hgetall', record],
-      ['pttl', record]
-    );
-    const text = textOf(revision);
-    if (text === null) return null;
-    const hash = fieldsOf(fields);
-    const isUnchanged = known && integerOf(text) === known.revision && Object.keys(hash).length > 0;
-    const data = isUnchanged ? known : fromFields(sessionId, text, hash);
-    if (!data) {
-      // An eviction policy removed the record: no pod can serve the session.
-      this.#onLog('warn', 'a session is gone because Redis evicted its record: use a noeviction policy');
-      return null;
-    }
-    if (data !== known) data.lastActivity = Date.now();
-    await this.#keepRecord(data, this.#recordSeconds * 1000 - integerOf(ttlMs));
-    return data;
-  }
-
-  /** Refreshes the record and its entries in the indexes, unless a pod did so recently. */
-  async #keepRecord(data: SessionData, refreshedMsAgo: number): Promise<void> {
-    let now = performance.now();
-    if (refreshedMsAgo > (this.ttlSeconds * 1000) / 2) {
-      await this.#database.batch(['expire', this.#keys.record(data.sessionId), this.#recordSeconds]);
-      void this.#indexed(this.#index.add(data.sessionId, data));
-    } else {
-      now -= refreshedMsAgo;
-    }
-    this.#refreshed.set(data, now);
+    return recordSecondsOf(this.ttlSeconds);
   }
 
   /**
@@ -297,4 +249,9 @@ export class RedisSessionStore implements SessionStore {
       this.#onLog('warn', `an index of sessions was not written: ${error.message}`)
     );
   }
+}
+
+/** So that no two contents of a session have the same revision, even if Redis has lost one of them. */
+function anyRaise(): number {
+  return 1 + Math.floor(Math.random() * MAX_RAISE);
 }

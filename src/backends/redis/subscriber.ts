@@ -12,8 +12,8 @@ const SILENCE_MS = 3000;
 const MAX_SILENCE_MS = 30_000;
 /** Hash tags of evenly spaced slots: a node that serves a sixteenth of a Cluster has one of them. */
 const TAGS = [18, 3, 65, 140, 19, 2, 64, 141, 106, 1, 67, 49, 107, 0, 66, 48];
-/** A reply of Redis that refuses a command. It still shows that the connection works. */
-const REFUSAL = /^[A-Z]{3,}\b/;
+/** A reply of Redis that refuses a command, or a slot that no node serves. Either shows that the connection works. */
+const REFUSAL = /^[A-Z]{3,}\b|CLUSTERDOWN|^No sharded subscriber/;
 
 export interface SubscriberOptions {
   /** Opens a connection that subscribes. */
@@ -127,6 +127,8 @@ export class Subscriber {
       }
       await (leave ? connection.unsubscribe(channel) : connection.subscribe(channel));
     } catch (error) {
+      // ioredis does not ask again by itself which node serves the slot.
+      connection.refreshSlotsCache?.();
       throw redacted(error);
     }
   }

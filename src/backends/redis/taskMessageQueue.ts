@@ -1,4 +1,4 @@
-import type { QueuedMessage, TaskMessageQueue } from 'mcp-sdk-upstream/experimental/tasks/interfaces.js';
+import type { QueuedMessage, TaskMessageQueue } from '../../tasks/sdkTasks.js';
 import { logTo, messageOf, type OnLog } from '../../log.js';
 import { failRequests, pushMessage } from '../../tasks/taskMessages.js';
 import { checkFunction, checkNumber, checkOptionsObject, checkString } from '../../validate.js';
@@ -22,6 +22,14 @@ export interface RedisTaskMessageQueueOptions {
   /** Called if a queue could not be emptied, because no caller waits for that. @default nothing */
   onLog?: OnLog;
 }
+
+/** The names of all options; the type keeps the list complete. */
+const OPTION_NAMES: Readonly<Record<keyof RedisTaskMessageQueueOptions, true>> = {
+  redis: true,
+  keyPrefix: true,
+  ttlMs: true,
+  onLog: true
+};
 
 /** The SDK waits for a queue without a time limit. */
 const TASK_TIMEOUT_MS = 10_000;
@@ -47,7 +55,7 @@ export class RedisTaskMessageQueue implements TaskMessageQueue {
   /** @throws InvalidOptionError */
   constructor(options: RedisTaskMessageQueueOptions) {
     keepSelf(this);
-    checkOptionsObject('options', options);
+    checkOptionsObject('options', options, OPTION_NAMES);
     checkString('keyPrefix', options.keyPrefix);
     checkNumber('ttlMs', options.ttlMs, { min: 1, max: Number.MAX_SAFE_INTEGER / 2, integer: true });
     checkFunction('onLog', options.onLog);

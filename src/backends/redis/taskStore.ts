@@ -1,16 +1,6 @@
-import { type CreateTaskOptions, isTerminal, type TaskStore } from 'mcp-sdk-upstream/experimental/tasks/interfaces.js';
-import type { Request, RequestId, Result, Task } from 'mcp-sdk-upstream/types.js';
-import { RunningTasks } from '../../tasks/runningTasks.js';
-import {
-  DEFAULT_MAX_TTL_MS,
-  type FixedFields,
-  newTask,
-  noResult,
-  resultRefused,
-  statusRefused,
-  taskNotFound,
-  type TaskPage
-} from '../../tasks/taskRules.js';
+import type { Task } from '../../tasks/sdkTasks.js';
+import { SharedTaskStore, type TaskChange, type TaskPage, type TaskTable } from '../../tasks/sharedTaskStore.js';
+import { DEFAULT_MAX_TTL_MS, type FixedFields, type NewTask } from '../../tasks/taskRules.js';
 import { checkNumber, checkOptionsObject, checkString } from '../../validate.js';
 import { REDIS_TASK_METHODS, type RedisTaskClient } from './client.js';
 import { Database } from './database.js';
@@ -18,8 +8,6 @@ import { DEFAULT_KEY_PREFIX, RedisKeys } from './keys.js';
 import type { NodeRedisClient } from './nodeRedis.js';
 import { textOf, textsOf } from './replies.js';
 import { CREATE_TASK, LIST_TASKS, UPDATE_TASK } from './taskScripts.js';
-import { Date } from '../../timers.js';
-import { keepSelf, throughWrappers } from '../../wrappable.js';
 
 /** The options of a {@link RedisTaskStore}. */
 export interface RedisTaskStoreOptions {
@@ -35,7 +23,13 @@ export interface RedisTaskStoreOptions {
   maxTtlMs?: number;
 }
 
-const PAGE_SIZE = 10;
+/** The names of all options; the type keeps the list complete. */
+const OPTION_NAMES: Readonly<Record<keyof RedisTaskStoreOptions, true>> = {
+  redis: true,
+  keyPrefix: true,
+  maxTtlMs: true
+};
+
 /** The SDK waits for a task store without a time limit. */
 const TASK_TIMEOUT_MS = 10_000;
 const TASK_FIELDS = ['status', 'statusMessage', 'lastUpdatedAt', 'fixed'] as const;
@@ -50,36 +44,28 @@ type TaskValues = (string | null)[];
  *
  * The time to live starts when the task is created, and restarts when it ends.
  */
-export class RedisTaskStore implements TaskStore {
-  readonly #database: Database;
-  readonly #keys: RedisKeys;
-  readonly #maxTtlMs: number;
-  readonly #running = new RunningTasks();
-
-  static {
-    throughWrappers(this);
-  }
-
+export class RedisTaskStore extends SharedTaskStore {
   /** @throws InvalidOptionError */
   constructor(options: RedisTaskStoreOptions) {
-    keepSelf(this);
-    checkOptionsObject('options', options);
+    super(new RedisTasks(options), options.maxTtlMs ?? DEFAULT_MAX_TTL_MS);
+  }
+}
+
+/** A hash for each task; of each session, its tasks in order and their ends. */
+class RedisTasks implements TaskTable {
+  readonly #database: Database;
+  readonly #keys: RedisKeys;
+
+  constructor(options: RedisTaskStoreOptions) {
+    checkOptionsObject('options', options, OPTION_NAMES);
     checkString('keyPrefix', options.keyPrefix);
     checkNumber('maxTtlMs', options.maxTtlMs, { min: 1, max: Number.MAX_SAFE_INTEGER / 2, integer: true });
     const scripts = [CREATE_TASK, UPDATE_TASK, LIST_TASKS];
     this.#database = new Database(options.redis, REDIS_TASK_METHODS, { scripts, timeoutMs: TASK_TIMEOUT_MS });
     this.#keys = new RedisKeys(options.keyPrefix ?? DEFAULT_KEY_PREFIX);
-    this.#maxTtlMs = options.maxTtlMs ?? DEFAULT_MAX_TTL_MS;
   }
 
-  async createTask(
-    options: CreateTaskOptions,
-    _requestId: RequestId,
-    _request: Request,
-    sessionId?: string
-  ): Promise<Task> {
-    const { task, fixed, lifetimeMs } = newTask(options, this.#maxTtlMs);
-    const { taskId } = task;
+  async create({ task: { taskId }, fixed, lifetimeMs }: NewTask, sessionId: string | undefined): Promise<void> {
     await this.#database.script(
       CREATE_TASK,
       this.#taskKeys(taskId, sessionId),
@@ -90,78 +76,49 @@ export class RedisTaskStore implements TaskStore {
       ...['lifetimeMs', lifetimeMs],
       ...(fixed.ttl ? [] : ['unlimited', '1'])
     );
-    this.#running.started(taskId, sessionId, () => this.getTask(taskId, sessionId));
-    return task;
   }
 
-  async getTask(taskId: string, sessionId?: string): Promise<Task | null> {
+  async read(taskId: string, sessionId: string | undefined): Promise<Task | null> {
     const key = this.#keys.task(sessionId, taskId);
-    const task = toTask(taskId, textsOf(await this.#database.command('hmget', key, ...TASK_FIELDS)));
-    if (!task || isTerminal(task.status)) this.#running.ended(taskId);
-    return task;
+    return toTask(taskId, textsOf(await this.#database.command('hmget', key, ...TASK_FIELDS)));
   }
 
-  async storeTaskResult(
-    taskId: string,
-    status: 'completed' | 'failed',
-    result: Result,
-    sessionId?: string
-  ): Promise<void> {
-    const ended = await this.#update(taskId, sessionId, status, ['result', JSON.stringify(result)]);
-    if (ended) throw resultRefused(taskId, ended);
-  }
-
-  async getTaskResult(taskId: string, sessionId?: string): Promise<Result> {
+  async readResult(taskId: string, sessionId: string | undefined): Promise<string | null | undefined> {
     const key = this.#keys.task(sessionId, taskId);
     const [status, result] = textsOf(await this.#database.command('hmget', key, 'status', 'result'));
-    if (!status) throw taskNotFound(taskId);
-    if (!result) throw noResult(taskId);
-    return JSON.parse(result) as Result;
+    return status ? result || null : undefined;
   }
 
-  async updateTaskStatus(
+  async update(
     taskId: string,
-    status: Task['status'],
-    statusMessage?: string,
-    sessionId?: string
-  ): Promise<void> {
-    const ended = await this.#update(taskId, sessionId, status, statusMessage ? ['statusMessage', statusMessage] : []);
-    if (ended) throw statusRefused(taskId, ended, status);
+    sessionId: string | undefined,
+    { status, isEnd, lastUpdatedAt, statusMessage, result }: TaskChange
+  ): Promise<'changed' | 'missing' | { endedAs: string }> {
+    const reply = await this.#database.script(
+      UPDATE_TASK,
+      this.#taskKeys(taskId, sessionId),
+      ...[taskId, 'status', status, 'lastUpdatedAt', lastUpdatedAt],
+      ...(isEnd ? ['ended', '1'] : []),
+      ...(result === undefined ? [] : ['result', result]),
+      ...(statusMessage === undefined ? [] : ['statusMessage', statusMessage])
+    );
+    const ended = textOf(reply);
+    if (ended === null) return 'missing';
+    return ended === '' ? 'changed' : { endedAs: ended };
   }
 
-  /** Ten tasks at a time, in the order of creation. The cursor is the id of the last task of the page before. */
-  async listTasks(cursor?: string, sessionId?: string): Promise<TaskPage> {
+  async page(cursor: string, sessionId: string | undefined, size: number): Promise<TaskPage | undefined> {
     const keys = [this.#keys.tasks(sessionId), this.#keys.taskExpiries(sessionId)];
     // One more than a page shows whether there is another page.
-    const listed = await this.#database.script(LIST_TASKS, keys, cursor ?? '', PAGE_SIZE + 1);
-    if (!listed) throw new Error(`Invalid cursor: ${cursor}`);
+    const listed = await this.#database.script(LIST_TASKS, keys, cursor, size + 1);
+    if (!listed) return undefined;
     const ids = textsOf(listed) as string[];
-    const page = ids.slice(0, PAGE_SIZE);
+    const page = ids.slice(0, size);
     const reads = page.map(taskId => ['hmget', this.#keys.task(sessionId, taskId), ...TASK_FIELDS] as const);
     const replies = page.length > 0 ? await this.#database.batch(...reads) : [];
     // A task may have expired since the list was read.
     const tasks = replies.flatMap((values, i) => toTask(page[i] as string, textsOf(values)) ?? []);
-    return { tasks, nextCursor: ids.length > PAGE_SIZE ? page.at(-1) : undefined };
-  }
-
-  /** @returns the status of a task that has already ended, else ''. @throws if the task is missing */
-  async #update(
-    taskId: string,
-    sessionId: string | undefined,
-    status: Task['status'],
-    fields: string[]
-  ): Promise<string> {
-    const reply = await this.#database.script(
-      UPDATE_TASK,
-      this.#taskKeys(taskId, sessionId),
-      ...[taskId, 'status', status, 'lastUpdatedAt', new Date().toISOString()],
-      ...(isTerminal(status) ? ['ended', '1'] : []),
-      ...fields
-    );
-    const ended = textOf(reply);
-    if (ended !== '' || isTerminal(status)) this.#running.ended(taskId);
-    if (ended === null) throw taskNotFound(taskId);
-    return ended;
+    return { tasks, nextCursor: ids.length > size ? page.at(-1) : undefined };
   }
 
   #taskKeys(taskId: string, sessionId: string | undefined): [string, string, string] {
