@@ -1,54 +1,17 @@
-export * from './errors.js';
-export { createMcpHandler } from './handler/mcpHandler.js';
-export { enableResourceSubscriptions } from './handler/resourceSubscriptions.js';
-export type { Notify } from './handler/notifier.js';
-export type { CloseOptions, McpHandler, McpHandlerOptions } from './handler/mcpHandler.js';
+export * from './common.js';
+export { createMcpHandler } from './server/createMcpHandler.js';
+export { enableResourceSubscriptions } from './server/resourceSubscriptions.js';
+export type { McpHandler, McpHandlerOptions } from './handler/mcpHandler.js';
 export type { ConnectableServer, ServerContext, ServerFactory } from './handler/serverFactory.js';
-export { InMemorySessionStore } from './backends/memory/sessionStore.js';
-export type { InMemorySessionStoreOptions } from './backends/memory/sessionStore.js';
-export { InMemoryEventStore } from './backends/memory/eventStore.js';
-export type { InMemoryEventStoreOptions } from './backends/memory/eventStore.js';
-export type { FollowableEventStore } from './ports/eventStore.js';
-export { RedisEventStore } from './backends/redis/eventStore.js';
-export type { RedisEventStoreOptions } from './backends/redis/eventStore.js';
-export type { TaskPage } from './tasks/taskRules.js';
+export type { TaskPage } from './tasks/sharedTaskStore.js';
 export { RedisTaskStore } from './backends/redis/taskStore.js';
 export type { RedisTaskStoreOptions } from './backends/redis/taskStore.js';
 export { RedisTaskMessageQueue } from './backends/redis/taskMessageQueue.js';
 export type { RedisTaskMessageQueueOptions } from './backends/redis/taskMessageQueue.js';
-export { InMemorySessionBus } from './backends/memory/sessionBus.js';
-export { RedisSessionBus } from './backends/redis/sessionBus.js';
-export type { RedisSessionBusOptions } from './backends/redis/sessionBus.js';
-export type { SessionBus } from './ports/sessionBus.js';
-export { RedisSessionStore } from './backends/redis/sessionStore.js';
-export type { RedisSessionStoreOptions } from './backends/redis/sessionStore.js';
-export type {
-  RedisBusClient,
-  RedisClient,
-  RedisEventClient,
-  RedisIndexClient,
-  RedisPipeline,
-  RedisSubscriber,
-  RedisTaskClient,
-  RedisTaskPipeline,
-  RedisTaskQueueClient
-} from './backends/redis/client.js';
-export type { OpeningLimitOptions, OpenRateLimit } from './handler/openingLimits.js';
-export { MAX_SUBSCRIPTIONS } from './ports/sessionStore.js';
-export type {
-  McpSessionState,
-  SessionData,
-  SessionFilter,
-  SessionOwner,
-  SessionPatch,
-  SessionStateEntry,
-  SessionStorageMode,
-  SessionStore,
-  StateWrite
-} from './ports/sessionStore.js';
-export type { ReplayedMessageExtraInfo } from './engine/session/handshakeReplay.js';
+export type { RedisTaskClient, RedisTaskPipeline, RedisTaskQueueClient } from './backends/redis/client.js';
 export { StreamableHTTPServerTransport } from './server/streamableHttp.js';
 export type { StreamableHTTPServerTransportOptions } from './server/streamableHttp.js';
+export type { FetchOptions } from './adapters/webExchange.js';
 export { WebStandardStreamableHTTPServerTransport } from './server/webStandardStreamableHttp.js';
 export type {
   EventId,
@@ -57,40 +20,32 @@ export type {
   StreamId,
   WebStandardStreamableHTTPServerTransportOptions
 } from './server/webStandardStreamableHttp.js';
-export { PostgresSessionStore } from './backends/postgres/sessionStore.js';
-export type { PostgresSessionStoreOptions } from './backends/postgres/sessionStore.js';
-export { PostgresSessionBus } from './backends/postgres/sessionBus.js';
-export type { PostgresSessionBusOptions } from './backends/postgres/sessionBus.js';
-export { PostgresEventStore } from './backends/postgres/eventStore.js';
-export type { PostgresEventStoreOptions } from './backends/postgres/eventStore.js';
 export { PostgresTaskStore } from './backends/postgres/taskStore.js';
 export type { PostgresTaskStoreOptions } from './backends/postgres/taskStore.js';
 export { PostgresTaskMessageQueue } from './backends/postgres/taskMessageQueue.js';
 export type { PostgresTaskMessageQueueOptions } from './backends/postgres/taskMessageQueue.js';
-export { migrate } from './backends/postgres/migrate.js';
-export type { MigrateOptions } from './backends/postgres/migrate.js';
-export type { PostgresPool, PostgresPoolClient, PostgresResult } from './backends/postgres/client.js';
-export type { PostgresOptions } from './backends/postgres/database.js';
-export type { TableNames } from './backends/postgres/tables.js';
-export type { OnLog } from './log.js';
-export { withLock } from './locks/withLock.js';
-export type { LockOptions } from './locks/withLock.js';
-export type { LockStore } from './locks/lockStore.js';
-export { sessionState } from './engine/session/sessionState.js';
-export type { RequestExtra, SessionState } from './engine/session/sessionState.js';
-export { FileSessionStore } from './backends/file/sessionStore.js';
-export type { FileSessionStoreOptions } from './backends/file/sessionStore.js';
-export { encryptSessionStore } from './encryption/sessionStore.js';
-export { signSessionBus, type SignSessionBusOptions } from './encryption/signedSessionBus.js';
-export type { EncryptSessionStoreOptions } from './encryption/sessionStore.js';
-export type { EncryptionKey, NamedEncryptionKey } from './encryption/keyring.js';
-export type { NodeRedisClient } from './backends/redis/nodeRedis.js';
-export { createMemorySessionStore, createSessionServices, createSessionStore } from './services/sessionServices.js';
-export type { OwningSessionStore, SessionServices } from './services/sessionServices.js';
-export type { SessionServicesOptions, StorageType } from './services/options.js';
-export type { Backend } from './services/backend.js';
-export { isRedisAvailable } from './services/openRedis.js';
+export type { LogLevel, OnLogEvent } from './events/podEvents.js';
+export type { PortHealth } from './events/portCalls.js';
+export type {
+  AnypodChannels,
+  BusEvent,
+  BusMessageEvent,
+  CallEvent,
+  EndedBy,
+  ExchangeEvent,
+  RecoveryCause,
+  RefusalReason,
+  RequestEvent,
+  RunWithin,
+  SessionEvent,
+  StreamEvent,
+  StreamKind,
+  TraceField
+} from './events/payloads.js';
+export { sessionState } from './server/sessionState.js';
+export type { RequestExtra } from './server/sessionState.js';
+export type { TaskParts } from './services/openTasks.js';
 export { CLIENT_SESSION_TTL_SECONDS, createClientSessions } from './clientSessions/clientSessions.js';
 export type { ClientSessions, ClientSessionsOptions } from './clientSessions/clientSessions.js';
-export type { ClientSessionOAuthOptions } from './clientSessions/oauthProvider.js';
+export type { ClientSessionOAuthOptions } from './clientSessions/oauthOptions.js';
 export type { ClientSession, ClientSessionChanges, NewClientSession } from './clientSessions/record.js';

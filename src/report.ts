@@ -1,4 +1,6 @@
 import { AnypodError } from './errors.js';
+import { messageOf } from './log.js';
+import { processWarning } from './runtime.js';
 import { performance } from './timers.js';
 
 /** Receives every error that is not thrown to a caller. */
@@ -18,23 +20,37 @@ export function reportTo(onerror: ReportError | undefined, error: Error): void {
 
 const REPEAT_AFTER_MS = 60_000;
 /**
- * When a warning of each kind was last emitted, by `performance.now()`. There are few kinds: the codes of this package.
+ * When a warning with each code was last emitted, by `performance.now()`. There are few: the codes of this package.
  */
 const warned = new Map<string, number>();
 
+/** How an application that has no `onerror` can receive errors. */
+const REMEDIES = {
+  handler: 'Pass onerror to createMcpHandler to receive errors.',
+  transport: "Set the transport's onerror before connect to receive errors."
+};
+
 /** The default of `onerror`: a warning for errors of this package. Mistakes of clients are not such errors. */
-export function warnOf(error: Error): void {
-  if (error instanceof AnypodError) emitErrorWarning(error, error.code);
+export function warnOf(error: Error, where: keyof typeof REMEDIES = 'handler'): void {
+  if (error instanceof AnypodError) warnOncePerMinute(error.code, `${error.message}. ${REMEDIES[where]}`);
 }
 
-/** Emits a process warning, unless one of this kind was emitted less than a minute ago. */
-export function emitErrorWarning(error: Error, kind: string): void {
+/** The default for a server that could not be built: the server factory has thrown, or its server did not connect. */
+export function warnOfServer(thrown: unknown): void {
+  if (thrown instanceof AnypodError) return warnOf(thrown);
+  warnOncePerMinute('ANYPOD_SERVER_FACTORY', `serverFactory failed: ${messageOf(thrown)}. ${REMEDIES.handler}`);
+}
+
+/** Emits a process warning, unless one with this code was emitted less than a minute ago. */
+export function warnOncePerMinute(code: string, message: string): void {
   const now = performance.now();
-  const last = warned.get(kind);
+  const last = warned.get(code);
   if (last !== undefined && now - last < REPEAT_AFTER_MS) return;
-  warned.set(kind, now);
-  // Some runtimes do not have it.
-  globalThis.process?.emitWarning?.(`${kind}: ${error?.message}. Pass onerror to createMcpHandler to receive errors.`, {
-    type: 'AnypodWarning'
-  });
+  warned.set(code, now);
+  emitWarning(code, message);
+}
+
+/** Emits a process warning, where there are such warnings: some runtimes do not have them. */
+export function emitWarning(code: string, message: string): void {
+  processWarning(message, { type: 'AnypodWarning', code });
 }

@@ -1,3 +1,5 @@
+import { MADE_BY, PACKAGE } from './packageName.js';
+
 /** The key under which an object refers to itself. Through a wrapper, it returns the wrapped object. */
 const SELF = Symbol('self');
 
@@ -13,6 +15,12 @@ export function throughWrappers({ prototype }: { readonly prototype: object }): 
     const parts = Object.entries(descriptor).map(([part, inner]: [string, unknown]) => [part, throughSelf(inner)]);
     Object.defineProperty(prototype, name, Object.fromEntries(parts) as PropertyDescriptor);
   }
+  noteMaker(prototype);
+}
+
+/** Notes that an object is of this package, so that the other package of this repository can refuse it. */
+export function noteMaker<T extends object>(made: T): T {
+  return Object.defineProperty(made, MADE_BY, { value: PACKAGE });
 }
 
 /** Binds a function to the wrapped object. Other values stay unchanged. */

@@ -1,4 +1,4 @@
-import type { AuthorizationServerMetadata, OAuthClientInformationMixed } from 'mcp-sdk-upstream/shared/auth.js';
+import { type AuthorizationServerMetadata, clientAuthMethod, type OAuthClientInformationMixed } from './sdkClient.js';
 
 /** Authenticates the application at the token endpoint with its client id and secret (RFC 6749 section 2.3.1). */
 export async function authenticateClient(
@@ -7,11 +7,9 @@ export async function authenticateClient(
   params: URLSearchParams,
   metadata: AuthorizationServerMetadata | undefined
 ): Promise<void> {
-  // Loaded here because most users of this package are servers, and they do not need the SDK's client.
-  const { selectClientAuthMethod } = await import('mcp-sdk-upstream/client/auth.js');
   const { client_id: clientId, client_secret: secret } = clientInformation;
   const supported = metadata?.token_endpoint_auth_methods_supported ?? [];
-  const method = selectClientAuthMethod(clientInformation, supported);
+  const method = await clientAuthMethod(clientInformation, supported);
   if (method === 'client_secret_basic') {
     headers.set('Authorization', `Basic ${btoa(`${clientId}:${secret ?? ''}`)}`);
     return;

@@ -13,11 +13,38 @@ type StateStore = SessionStore & Required<Pick<SessionStore, (typeof STATE_METHO
 const MAX_CONFLICTS = 50;
 const MAX_PAUSE_MS = 50;
 
+/** Where client sessions are kept. Missing, expired and belonging to another identity are the same. */
+export interface ClientSessionBackend {
+  /** @throws SessionExistsError */
+  create(session: ClientSession): Promise<void>;
+  /** Reads without refreshing. */
+  read(identity: string, sessionId: string): Promise<StoredClientSession | null>;
+  /** Restarts the time to live. */
+  refresh(sessionId: string, identity: string): Promise<void>;
+  /**
+   * Replaces the session by the result of `step`, atomically. `step` may be called more than once, and returns undefined
+   * to leave the session unchanged.
+   * @returns the session after the change
+   */
+  change(
+    identity: string,
+    sessionId: string,
+    step: (stored: StoredClientSession) => StoredClientSession | undefined
+  ): Promise<StoredClientSession | null>;
+  /** @returns whether it existed */
+  remove(identity: string, sessionId: string): Promise<boolean>;
+  /** The sessions of an identity, in batches. */
+  ofIdentity(identity: string): AsyncIterable<StoredClientSession[]>;
+  /** All sessions, in batches. */
+  all(): AsyncIterable<StoredClientSession[]>;
+  close(): Promise<void>;
+}
+
 /**
  * Client sessions in a session store: the identity is the record's principal, so the store's index finds the sessions
  * of an identity. The session itself is the record's state. It is changed by compare-and-set.
  */
-export class ClientSessionStore {
+export class ClientSessionStore implements ClientSessionBackend {
   readonly #store: StateStore;
   readonly #timeoutMs: number;
 
@@ -91,14 +118,24 @@ export class ClientSessionStore {
   }
 
   /** The sessions of an identity, in the batches of the store's index. */
-  async *ofIdentity(identity: string): AsyncIterable<StoredClientSession[]> {
-    const batches = this.#store.listSessionIds({ principal: identity })[Symbol.asyncIterator]();
+  ofIdentity(identity: string): AsyncIterable<StoredClientSession[]> {
+    return this.#list(identity);
+  }
+
+  all(): AsyncIterable<StoredClientSession[]> {
+    return this.#list(undefined);
+  }
+
+  /** @param identity - undefined: all */
+  async *#list(identity: string | undefined): AsyncIterable<StoredClientSession[]> {
+    const filter = identity === undefined ? {} : { principal: identity };
+    const batches = this.#store.listSessionIds(filter)[Symbol.asyncIterator]();
     try {
       for (;;) {
         const batch = await this.#ask('listSessionIds', '', () => batches.next());
         if (batch.done) return;
-        const found = await Promise.all(batch.value.map(sessionId => this.read(identity, sessionId)));
-        yield found.filter(stored => stored !== null);
+        const found = await Promise.all(batch.value.map(sessionId => this.#entry(identity, sessionId)));
+        yield found.flatMap(entry => entry?.stored ?? []);
       }
     } finally {
       // Closes a cursor that the store may hold. Its error is ignored: all sessions were read, or another error is
@@ -111,8 +148,9 @@ export class ClientSessionStore {
     await this.#store.close?.();
   }
 
+  /** @param identity - undefined: any */
   async #entry(
-    identity: string,
+    identity: string | undefined,
     sessionId: string
   ): Promise<{ stored: StoredClientSession; version: number } | undefined> {
     if (!isSessionId(sessionId)) return undefined;
@@ -120,7 +158,8 @@ export class ClientSessionStore {
       const state = await store.getState(sessionId);
       if (typeof state?.value !== 'string') return undefined;
       const stored = parseStored(sessionId, state.value);
-      return stored.session.identity === identity ? { stored, version: state.version } : undefined;
+      const isMeant = identity === undefined || stored.session.identity === identity;
+      return isMeant ? { stored, version: state.version } : undefined;
     });
   }
 

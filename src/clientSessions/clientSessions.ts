@@ -1,11 +1,12 @@
-import type { OAuthClientProvider } from 'mcp-sdk-upstream/client/auth.js';
 import { ClientSessionNotFoundError, InvalidOptionError } from '../errors.js';
 import { SESSION_STORE_METHODS, type SessionStore } from '../ports/sessionStore.js';
 import { checkFunction, checkMethods, checkNumber, checkOptionsObject, kindOf } from '../validate.js';
-import { ClientSessionStore, STATE_METHODS } from './clientSessionStore.js';
-import { type ClientSessionOAuthOptions, ClientSessionOAuthProvider } from './oauthProvider.js';
+import { type ClientSessionBackend, ClientSessionStore, STATE_METHODS } from './clientSessionStore.js';
+import type { ClientSessionOAuthOptions } from './oauthOptions.js';
+import { ClientSessionOAuthProvider } from './oauthProvider.js';
 import { sameText, sessionIdOfState } from './oauthState.js';
 import { type ClientSession, type ClientSessionChanges, type NewClientSession, newSession, updated } from './record.js';
+import type { OAuthClientProvider } from './sdkClient.js';
 
 /** Twelve hours: the recommended `ttlSeconds` for the store. Each use of a session restarts its time. */
 export const CLIENT_SESSION_TTL_SECONDS = 43_200;
@@ -22,6 +23,13 @@ export interface ClientSessionsOptions {
   /** How long one call to the store may take, in milliseconds. @default 2000 */
   storeTimeoutMs?: number;
 }
+
+/** The names of all options; the type keeps the list complete. */
+const OPTION_NAMES: Readonly<Record<keyof ClientSessionsOptions, true>> = {
+  store: true,
+  sessionIdGenerator: true,
+  storeTimeoutMs: true
+};
 
 /**
  * The sessions of a web application that connects its users to MCP servers, shared by all pods. A session is identified
@@ -77,13 +85,16 @@ export interface ClientSessions {
 
 /** @throws InvalidOptionError */
 export function createClientSessions(options: ClientSessionsOptions): ClientSessions {
-  checkOptionsObject('options', options);
+  checkOptionsObject('options', options, OPTION_NAMES);
   checkMethods('store', options.store, [...SESSION_STORE_METHODS, ...STATE_METHODS]);
   checkFunction('sessionIdGenerator', options.sessionIdGenerator);
   checkNumber('storeTimeoutMs', options.storeTimeoutMs, { min: 1 });
   const generateSessionId = options.sessionIdGenerator ?? (() => globalThis.crypto.randomUUID());
-  const sessions = new ClientSessionStore(options.store, options.storeTimeoutMs ?? 2000);
+  return clientSessionsOn(new ClientSessionStore(options.store, options.storeTimeoutMs ?? 2000), generateSessionId);
+}
 
+/** Client sessions on any backend. */
+export function clientSessionsOn(sessions: ClientSessionBackend, generateSessionId: () => string): ClientSessions {
   async function getIdentitySessionsData(identity: string): Promise<ClientSession[]> {
     checkIdentity(identity);
     const found: ClientSession[] = [];
@@ -105,7 +116,7 @@ export function createClientSessions(options: ClientSessionsOptions): ClientSess
       checkIdentity(identity);
       const stored = await sessions.read(identity, sessionId);
       if (!stored) return null;
-      await sessions.refresh(sessionId);
+      await sessions.refresh(sessionId, identity);
       return stored.session;
     },
     async updateSession(identity, sessionId, changes) {

@@ -1,14 +1,7 @@
-import type {
-  AddClientAuthentication,
-  OAuthClientProvider,
-  OAuthDiscoveryState
-} from 'mcp-sdk-upstream/client/auth.js';
-import type { OAuthClientInformationMixed, OAuthClientMetadata, OAuthTokens } from 'mcp-sdk-upstream/shared/auth.js';
-import { InvalidGrantError } from 'mcp-sdk-upstream/server/auth/errors.js';
 import { ClientSessionNotFoundError, InvalidOptionError } from '../errors.js';
-import { checkFunction, checkOptionsObject, checkString } from '../validate.js';
 import { authenticateClient } from './clientAuthentication.js';
-import type { ClientSessionStore } from './clientSessionStore.js';
+import type { ClientSessionBackend } from './clientSessionStore.js';
+import { checkOAuthOptions, type ClientSessionOAuthOptions } from './oauthOptions.js';
 import { challengeOf, newState, sameText } from './oauthState.js';
 import {
   type ClientSession,
@@ -20,24 +13,15 @@ import {
   type StoredClientSession
 } from './record.js';
 import { takeRefreshTurn } from './refreshTurn.js';
-
-/** The options of the OAuth provider of a client session. */
-export interface ClientSessionOAuthOptions {
-  /** Sends the user's browser to the authorization server: by a redirect, or by sending the URL to your page. */
-  redirectToAuthorization: (authorizationUrl: URL, session: ClientSession) => void | Promise<void>;
-  /**
-   * The registered metadata (RFC 7591). @default its `redirect_uris` is the session's `callbackUrl`
-   */
-  clientMetadata?: Partial<OAuthClientMetadata>;
-  /** The https URL where the authorization server reads your metadata, instead of a registration. */
-  clientMetadataUrl?: string;
-  /** The `state` of the current callback. It selects the authorization to finish, if several are under way. */
-  callbackState?: string;
-  /** Authenticates your application at the token endpoint in its own way. @default as the SDK does */
-  addClientAuthentication?: AddClientAuthentication;
-  /** As in the SDK's `OAuthClientProvider`. */
-  validateResourceURL?: OAuthClientProvider['validateResourceURL'];
-}
+import {
+  type AddClientAuthentication,
+  invalidGrant,
+  type OAuthClientInformationMixed,
+  type OAuthClientMetadata,
+  type OAuthClientProvider,
+  type OAuthDiscoveryState,
+  type OAuthTokens
+} from './sdkClient.js';
 
 /** How many unfinished authorizations a session keeps. Beyond it, the oldest is dropped. */
 const MAX_PENDING = 8;
@@ -51,7 +35,7 @@ export class ClientSessionOAuthProvider implements OAuthClientProvider {
   readonly clientMetadata: OAuthClientMetadata;
   readonly clientMetadataUrl?: string;
   declare readonly validateResourceURL?: NonNullable<OAuthClientProvider['validateResourceURL']>;
-  readonly #store: ClientSessionStore;
+  readonly #store: ClientSessionBackend;
   readonly #identity: string;
   readonly #sessionId: string;
   readonly #serverUrl: string;
@@ -62,6 +46,8 @@ export class ClientSessionOAuthProvider implements OAuthClientProvider {
   #presented: { clientId?: string; refreshToken?: string } | undefined;
   /** The refresh token that the SDK has read, and the newer one that replaces it in the request. */
   #replaced: { given: string; current: string } | undefined;
+  /** The access token that the SDK has read last. */
+  #readToken: string | undefined;
   /** This instance's turn at the refresh token. */
   #turn: string | undefined;
   /** The client that the SDK has read last, and all clients that it has read here, by id. */
@@ -69,16 +55,8 @@ export class ClientSessionOAuthProvider implements OAuthClientProvider {
   readonly #clients = new Map<string, OAuthClientInformationMixed>();
 
   /** @throws InvalidOptionError */
-  constructor(store: ClientSessionStore, session: ClientSession, options: ClientSessionOAuthOptions) {
-    checkOptionsObject('options', options);
-    if (typeof options.redirectToAuthorization !== 'function') {
-      throw new InvalidOptionError('redirectToAuthorization', typeof options.redirectToAuthorization, 'a function');
-    }
-    if (options.clientMetadata !== undefined) checkOptionsObject('clientMetadata', options.clientMetadata);
-    checkString('clientMetadataUrl', options.clientMetadataUrl);
-    checkString('callbackState', options.callbackState);
-    checkFunction('addClientAuthentication', options.addClientAuthentication);
-    checkFunction('validateResourceURL', options.validateResourceURL);
+  constructor(store: ClientSessionBackend, session: ClientSession, options: ClientSessionOAuthOptions) {
+    checkOAuthOptions(options);
     if (session.callbackUrl === undefined) {
       throw new InvalidOptionError('callbackUrl', 'a session without one', 'a session with the URL of your callback');
     }
@@ -128,13 +106,15 @@ export class ClientSessionOAuthProvider implements OAuthClientProvider {
 
   async tokens(): Promise<OAuthTokens | undefined> {
     const { session } = await this.#read();
-    await this.#store.refresh(this.#sessionId);
+    await this.#store.refresh(this.#sessionId, this.#identity);
+    this.#readToken = session.tokens?.access_token;
     return session.tokens;
   }
 
   /** Tokens of a callback also end the authorizations under way, so that a `state` works only once. */
   async saveTokens(tokens: OAuthTokens): Promise<void> {
     const presented = this.#presented;
+    if (!presented && tokens.access_token === this.#readToken) return this.#mark(tokens);
     const wereRefreshed = presented?.refreshToken !== undefined;
     await this.#change(({ session, oauth }) => {
       const current = clientOf(session)?.client_id;
@@ -151,6 +131,13 @@ export class ClientSessionOAuthProvider implements OAuthClientProvider {
       return next;
     });
     this.#presented = undefined;
+  }
+
+  /** Version 2 of the SDK writes the issuer into tokens that it has read. Another pod may have renewed them since. */
+  async #mark(tokens: OAuthTokens): Promise<void> {
+    await this.#change(({ session, oauth }) =>
+      session.tokens?.access_token === tokens.access_token ? { session: { ...session, tokens }, oauth } : undefined
+    );
   }
 
   saveCodeVerifier(codeVerifier: string): void {
@@ -215,7 +202,8 @@ export class ClientSessionOAuthProvider implements OAuthClientProvider {
       // A refused code does not make the tokens invalid.
       const { refreshToken } = presented ?? {};
       const wereRefused = refreshToken !== undefined && refreshToken === session.tokens?.refresh_token;
-      if (scope === 'all' || (scope === 'tokens' && (!presented || wereRefused))) delete next.session.tokens;
+      const areUseless = !presented || wereRefused || clientOf(session) === undefined;
+      if (scope === 'all' || (scope === 'tokens' && areUseless)) delete next.session.tokens;
       if (is('verifier')) {
         delete next.session.codeVerifier;
         delete next.oauth.authorizations;
@@ -223,7 +211,8 @@ export class ClientSessionOAuthProvider implements OAuthClientProvider {
       if (is('discovery')) delete next.oauth.discoveryState;
       return next;
     });
-    this.#presented = undefined;
+    // Version 2 of the SDK invalidates the client and then the tokens, both because of the same request.
+    if (scope !== 'client') this.#presented = undefined;
   }
 
   async saveDiscoveryState(discoveryState: OAuthDiscoveryState): Promise<void> {
@@ -263,7 +252,7 @@ export class ClientSessionOAuthProvider implements OAuthClientProvider {
     if (current === undefined) {
       this.#presented = { refreshToken: given };
       // The SDK starts again with the session's current data.
-      throw new InvalidGrantError('The tokens of the session were removed meanwhile');
+      throw invalidGrant('The tokens of the session were removed meanwhile');
     }
     params.set('refresh_token', current);
     this.#replaced = { given, current };

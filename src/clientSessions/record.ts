@@ -1,9 +1,8 @@
-import type { OAuthDiscoveryState } from 'mcp-sdk-upstream/client/auth.js';
-import type { OAuthClientInformationMixed, OAuthTokens } from 'mcp-sdk-upstream/shared/auth.js';
 import { fitsHeader, isSessionId } from '../ports/sessionId.js';
 import { InvalidOptionError, SessionRecordUnreadableError } from '../errors.js';
 import { kindOf } from '../validate.js';
 import { Date } from '../timers.js';
+import type { OAuthClientInformationMixed, OAuthDiscoveryState, OAuthTokens } from './sdkClient.js';
 
 /** The data that a client application keeps for one user's connection to one MCP server. */
 export interface ClientSession {
@@ -110,6 +109,8 @@ export function newSession(given: NewClientSession, generateSessionId: () => str
 export function changed(session: ClientSession, changes: ClientSessionChanges): ClientSession {
   const next: Record<string, unknown> = { ...session };
   for (const [field, value] of Object.entries(withoutUndefined(changes))) {
+    // An application that has read a session may pass all of it.
+    if (FIXED.includes(field) && value === session[field as Fixed]) continue;
     if (FIXED.includes(field))
       throw new InvalidOptionError(field, kindOf(value), 'no value, because the field never changes');
     if (value === null && field in FIELDS && !REQUIRED.includes(field)) {

@@ -1,22 +1,28 @@
 import type { HttpServerTransport } from '../adapters/httpServerTransport.js';
 import { InvalidOptionError } from '../errors.js';
 import type { Exchange } from '../engine/http/exchange.js';
-import { StreamableHTTPServerTransport } from '../server/streamableHttp.js';
+import type { jsonSchemaValidator } from '../sdkTypes.js';
 import { kindOf } from '../validate.js';
 import type { ResolvedOptions } from '../engine/options.js';
 import type { ReportError } from '../report.js';
 import type { ConnectableServer, ServerFactory } from './serverFactory.js';
-import { SharedJsonSchemaValidator } from './sharedValidator.js';
+
+/** Makes the transport of one session. */
+export type NewTransport = (options: ResolvedOptions) => HttpServerTransport;
 
 /** Builds a server for a session and connects it to a new transport. */
 export class ServerBuilder {
   readonly #factory: ServerFactory;
   readonly #options: ResolvedOptions;
   readonly #report: ReportError;
-  readonly #jsonSchemaValidator = new SharedJsonSchemaValidator();
+  readonly #newTransport: NewTransport;
+  readonly #jsonSchemaValidator: ReturnType<NonNullable<ResolvedOptions['dialect']['newValidator']>> | undefined;
+  readonly #connected = new WeakSet<ConnectableServer>();
 
-  constructor(factory: ServerFactory, options: ResolvedOptions, report: ReportError) {
+  constructor(factory: ServerFactory, newTransport: NewTransport, options: ResolvedOptions, report: ReportError) {
     this.#factory = factory;
+    this.#newTransport = newTransport;
+    this.#jsonSchemaValidator = options.dialect.newValidator?.();
     this.#options = options;
     this.#report = report;
   }
@@ -29,20 +35,35 @@ export class ServerBuilder {
     exchange: Exchange,
     sessionId: string | undefined
   ): Promise<{ transport: HttpServerTransport; server: ConnectableServer }> {
-    const { authInfo, requestInfo } = exchange;
+    const preparing = this.#jsonSchemaValidator?.prepare();
+    if (preparing) await preparing;
     const server = await this.#factory({
       recovering: sessionId !== undefined,
       sessionId,
-      authInfo,
-      requestInfo,
-      jsonSchemaValidator: this.#jsonSchemaValidator
+      authInfo: exchange.authInfo,
+      requestInfo: this.#options.dialect.requestInfoOf(exchange),
+      // Factories for an SDK whose servers do not need it do not get it: see `newValidator`.
+      jsonSchemaValidator: this.#jsonSchemaValidator as jsonSchemaValidator
     });
     checkServer(server);
-    const transport: HttpServerTransport = new StreamableHTTPServerTransport(this.#options);
+    const transport = this.#newTransport(this.#options);
     transport.onerror = this.#report;
-    await server.connect(transport);
+    try {
+      await server.connect(transport);
+    } catch (error) {
+      throw this.#connected.has(server) ? sharedServer(error) : error;
+    }
+    this.#connected.add(server);
     return { transport, server };
   }
+}
+
+/** A server of the SDK serves one transport at a time, so it refuses the second one. */
+function sharedServer(cause: unknown): InvalidOptionError {
+  const kind = 'a function that returned the server of another session';
+  return Object.assign(new InvalidOptionError('serverFactory', kind, 'one that makes a new server for each call'), {
+    cause
+  });
 }
 
 function checkServer(server: ConnectableServer | undefined): void {

@@ -1,5 +1,6 @@
 import { unref } from '../deadline.js';
 import type { Engine } from '../engine/engine.js';
+import type { PodEvents } from '../events/podEvents.js';
 import type { ReportError } from '../report.js';
 import { closeServer, type ConnectableServer } from './serverFactory.js';
 import { clearInterval, performance, setInterval } from '../timers.js';
@@ -16,6 +17,7 @@ export interface LiveSessionsOptions {
   idleTimeoutMs: number;
   maxLiveSessions: number;
   report: ReportError;
+  events: PodEvents;
 }
 
 const MAX_SWEEP_INTERVAL_MS = 30_000;
@@ -37,6 +39,18 @@ export class LiveSessions {
 
   get size(): number {
     return this.#sessions.size;
+  }
+
+  /** The number of exchanges and requests of all sessions that have no answer. */
+  get inFlight(): number {
+    let count = 0;
+    for (const { engine } of this.#sessions.values()) count += engine.inFlight;
+    return count;
+  }
+
+  /** The option `maxLiveSessions`. */
+  get limit(): number {
+    return this.#options.maxLiveSessions;
   }
 
   *[Symbol.iterator](): Iterator<LiveSession> {
@@ -104,7 +118,7 @@ export class LiveSessions {
     for (const [sessionId, session] of [...this.#sessions]) {
       // The idle time starts at the last check that found an open stream or request.
       if (session.engine.busy) this.use(sessionId);
-      else if (session.lastUsed <= idleSince) this.#forget(sessionId, session);
+      else if (session.lastUsed <= idleSince) this.#forget(sessionId, session, 'idle');
     }
     if (this.#sessions.size > 0) return;
     clearInterval(this.#sweeper);
@@ -114,14 +128,15 @@ export class LiveSessions {
   #forgetOneIdle(): boolean {
     for (const [sessionId, session] of this.#sessions) {
       if (session.engine.busy) continue;
-      this.#forget(sessionId, session);
+      this.#forget(sessionId, session, 'capacity');
       return true;
     }
     return false;
   }
 
-  #forget(sessionId: string, session: LiveSession): void {
+  #forget(sessionId: string, session: LiveSession, cause: 'idle' | 'capacity'): void {
     this.#sessions.delete(sessionId);
+    this.#options.events.forgotten(sessionId, cause);
     void closeServer(session.server, this.#options.report);
   }
 }

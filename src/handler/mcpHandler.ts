@@ -1,18 +1,20 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { AuthInfo } from 'mcp-sdk-upstream/server/auth/types.js';
-import type { HandleRequestOptions } from 'mcp-sdk-upstream/server/webStandardStreamableHttp.js';
+import type { AuthInfo } from '../sdkTypes.js';
 import { ResolvedOptions } from '../engine/options.js';
 import { TRANSPORT_OPTION_NAMES, type TransportOptions } from '../engine/transportOptions.js';
-import { emitErrorWarning, reportTo, warnOf } from '../report.js';
-import { endOfTurn } from '../adapters/nodeEventSink.js';
+import type { Exchange, Reply } from '../engine/http/exchange.js';
+import type { Dialect } from '../engine/dialect.js';
+import { type ReportError, reportTo, warnOf, warnOfServer } from '../report.js';
+import { endOfTurn } from '../adapters/firstWrite.js';
 import { answerExchange, NodeExchange } from '../adapters/nodeExchange.js';
-import { respond, WebExchange } from '../adapters/webExchange.js';
+import { type FetchOptions, respond, WebExchange } from '../adapters/webExchange.js';
 import { checkFunction, checkNumber, checkOptionNames, checkOptionsObject, kindOf } from '../validate.js';
 import { InvalidOptionError } from '../errors.js';
 import { type LockOptions, withLock } from '../locks/withLock.js';
 import { InMemoryLocks } from '../backends/memory/locks.js';
-import { checkInstallation } from '../installation.js';
+import type { NewTransport } from './buildServer.js';
 import { Notifier, type Notify } from './notifier.js';
+import { type HandlerHealth, portsHealth } from './health.js';
 import { LiveSessions } from './liveSessions.js';
 import { OpeningLimits, type OpeningLimitOptions } from './openingLimits.js';
 import type { ServerFactory } from './serverFactory.js';
@@ -35,7 +37,7 @@ export interface McpHandlerOptions extends TransportOptions, OpeningLimitOptions
   maxLiveSessions?: number;
   /**
    * Called with every error that is not thrown to a caller. Errors that the callback throws are dropped.
-   * @default `process.emitWarning`, at most once a minute for each kind, for errors of this package and of the server
+   * @default `process.emitWarning`, at most once a minute for each code, for errors of this package and of the server
    * factory; a client's mistakes are not reported
    */
   onerror?: (error: Error) => void;
@@ -53,6 +55,12 @@ export interface CloseOptions {
   drainMs?: number;
 }
 
+/** The names of all options; the type keeps the list complete. */
+const CLOSE_OPTION_NAMES: Readonly<Record<keyof CloseOptions, true>> = {
+  delayMs: true,
+  drainMs: true
+};
+
 /** Serves MCP sessions on this pod. Its methods do not need `this`. */
 export interface McpHandler {
   /**
@@ -69,11 +77,12 @@ export interface McpHandler {
   /**
    * Answers one request, for web-standard frameworks and runtimes.
    * @param request - its body must not have been read, unless `options.parsedBody` is given
-   * @param options - `parsedBody`: the body, if a framework has parsed it; `authInfo`: the result of authentication
+   * @param options - `parsedBody`: the body, if a framework has parsed it; `authInfo`: the result of authentication;
+   *   `waitUntil`: keeps a Worker running for what the request has started
    * @returns the response. It does not wait for the end of a stream: the stream is the response's body
    * @throws Error if a callback of the application throws, for example `onsessioninitialized`
    */
-  readonly fetch: (request: Request, options?: HandleRequestOptions) => Promise<Response>;
+  readonly fetch: (request: Request, options?: FetchOptions) => Promise<Response>;
   /** Ends a session for every pod. @throws SessionStoreUnavailableError if the store did not confirm */
   readonly terminateSession: (sessionId: string) => Promise<void>;
   /**
@@ -112,8 +121,13 @@ export interface McpHandler {
    * @throws InvalidOptionError
    */
   readonly close: (options?: CloseOptions) => Promise<void>;
-  /** False after `close` was called. For the readiness probe of a balancer. */
+  /**
+   * For the readiness probe of a balancer. False after `close` was called, and while the session store does not answer.
+   * If the store was silent for a while, reading this asks the store in the background.
+   */
   readonly ready: boolean;
+  /** How this pod is: sessions, requests in flight, and the last answer and error of store, bus and event log. */
+  readonly health: () => HandlerHealth;
   /** Sends notifications to many sessions, from any pod. */
   readonly notify: Notify;
   /** How many sessions are live on this pod. */
@@ -134,56 +148,79 @@ const DEFAULT_MAX_LIVE_SESSIONS = 10_000;
 const DEFAULT_IDLE_TIMEOUT_MS = { external: 300_000, memory: 3_600_000 };
 const DEFAULT_DRAIN_MS = 10_000;
 
+/** In what the packages for the two versions of the SDK differ. */
+export interface HandlerSdk {
+  readonly dialect: Dialect;
+  readonly newTransport: NewTransport;
+  /** Answers an exchange. @default the host does */
+  readonly route?: (exchange: Exchange) => Promise<Reply>;
+}
+
+/** A handler, and the parts of it that another handler can use. */
+export interface AssembledHandler {
+  readonly handler: McpHandler;
+  /** Answers the exchanges. */
+  readonly host: SessionHost;
+  readonly report: ReportError;
+}
+
 /**
- * Keeps one live server and transport per session on this pod. `initialize` opens a session; a session that began on
- * another pod is recovered from the store; an idle session is forgotten. Authenticate requests before they reach the
- * handler: a request that the framework has refused then costs no look-up and no recovery.
- * @throws InvalidOptionError
- * @throws UnsupportedRuntimeError on a Node that is too old
+ * Makes the handler that `createMcpHandler` returns. Every part of it is made here and gets the others that it needs, so
+ * the function is long.
+ * @throws InvalidOptionError, UnsupportedRuntimeError
  */
-export function createMcpHandler(serverFactory: ServerFactory, options: McpHandlerOptions = {}): McpHandler {
-  checkInstallation();
-  if (typeof serverFactory !== 'function') {
-    throw new InvalidOptionError('serverFactory', kindOf(serverFactory), 'a function that returns a server');
-  }
-  checkOptionsObject('options', options);
-  checkOptionNames(options, HANDLER_OPTION_NAMES);
-  checkNumber('idleTimeoutMs', options.idleTimeoutMs, { min: 0 });
-  checkNumber('maxLiveSessions', options.maxLiveSessions, { min: 1, integer: true });
-  checkFunction('onerror', options.onerror);
+export function assembleHandler(
+  serverFactory: ServerFactory,
+  options: McpHandlerOptions,
+  { dialect, newTransport, route }: HandlerSdk
+): AssembledHandler {
+  checkHandlerOptions(serverFactory, options, dialect);
   const sessionIdGenerator = options.sessionIdGenerator ?? (() => globalThis.crypto.randomUUID());
-  const resolved = new ResolvedOptions({ ...options, sessionIdGenerator });
-  const report = (error: Error): void => reportTo(options.onerror ?? warnOf, error);
+  const resolved = new ResolvedOptions({ ...options, sessionIdGenerator }, dialect);
+  const { events } = resolved;
+  dialect.checkInstallation(options.onLog && ((code, message) => void events.warning(code, message)));
+  const report = (error: Error): void => {
+    events.error(error);
+    reportTo(options.onerror ?? (options.onLog ? undefined : warnOf), error);
+  };
+  const reportServer = (error: Error): void => {
+    events.error(error, 'error');
+    reportTo(options.onerror ?? (options.onLog ? undefined : warnOfServer), error);
+  };
   const sessions = new LiveSessions({
     idleTimeoutMs: options.idleTimeoutMs ?? DEFAULT_IDLE_TIMEOUT_MS[resolved.mode],
     maxLiveSessions: options.maxLiveSessions ?? DEFAULT_MAX_LIVE_SESSIONS,
-    report
+    report,
+    events
   });
   const notifier = new Notifier(resolved, sessions, report);
   const openings = new OpeningLimits(options, resolved, report);
   let answersWritten = async (): Promise<void> => {};
   const host = new SessionHost(
-    options.onerror ? serverFactory : warningFactory(serverFactory),
+    serverFactory,
+    newTransport,
     resolved,
     sessions,
     notifier,
     openings,
     report,
+    reportServer,
     () => answersWritten()
   );
+  const handle = route ?? ((exchange: Exchange) => host.handle(exchange));
   const principals = new PrincipalSessions(resolved, sessionId => host.terminateSession(sessionId), report);
   const lockStore = resolved.store ?? new InMemoryLocks();
 
-  return {
+  const handler: McpHandler = {
     node(req, res, parsedBody) {
       answersWritten = endOfTurn;
       const body = typeof parsedBody === 'function' ? req.body : parsedBody;
       const exchange = new NodeExchange(req, res, body, report);
-      return answerExchange(exchange, () => host.handle(exchange));
+      return answerExchange(exchange, () => handle(exchange));
     },
-    fetch(request, requestOptions) {
+    async fetch(request, requestOptions) {
       const exchange = new WebExchange(request, requestOptions);
-      return respond(exchange, () => host.handle(exchange));
+      return respond(exchange, () => handle(exchange));
     },
     notify: notifier,
     async terminateSession(sessionId) {
@@ -193,30 +230,47 @@ export function createMcpHandler(serverFactory: ServerFactory, options: McpHandl
     listSessions: principal => principals.list(principal),
     revokeSessions: principal => principals.revoke(principal),
     withLock: (sessionId, fn, lockOptions) => withLock(lockStore, sessionId, fn, lockOptions),
-    async close(closeOptions = {}) {
-      checkOptionsObject('options', closeOptions);
-      const { delayMs = 0, drainMs = DEFAULT_DRAIN_MS } = closeOptions;
-      checkNumber('delayMs', delayMs, { min: 0 });
-      checkNumber('drainMs', drainMs, { min: 0 });
+    async close(closeOptions) {
+      const { delayMs, drainMs } = closeTimes(closeOptions);
       await host.close(delayMs, drainMs);
     },
     get ready() {
       return host.ready;
     },
+    health: () => ({ ready: host.ready, ...host.counts(), ...portsHealth(host.options) }),
     get liveSessions() {
       return sessions.size;
     }
   };
+  return { handler, host, report };
 }
 
-/** Used without `onerror`: the failure of a factory becomes a warning. */
-function warningFactory(factory: ServerFactory): ServerFactory {
-  return async context => {
-    try {
-      return await factory(context);
-    } catch (error) {
-      emitErrorWarning(error as Error, 'serverFactory failed');
-      throw error;
-    }
-  };
+/** @throws InvalidOptionError */
+function checkHandlerOptions(serverFactory: ServerFactory, options: McpHandlerOptions, dialect: Dialect): void {
+  if (typeof serverFactory !== 'function') {
+    throw new InvalidOptionError('serverFactory', kindOf(serverFactory), 'a function that returns a server');
+  }
+  checkOptionsObject('options', options);
+  checkOptionNames(options, { ...HANDLER_OPTION_NAMES, ...dialect.optionNames });
+  checkNumber('idleTimeoutMs', options.idleTimeoutMs, { min: 0 });
+  checkNumber('maxLiveSessions', options.maxLiveSessions, { min: 1, integer: true });
+  checkFunction('onerror', options.onerror);
+  // For a transport of the SDK it means: without sessions.
+  if (Object.hasOwn(options, 'sessionIdGenerator') && options.sessionIdGenerator === undefined) {
+    throw new InvalidOptionError(
+      'sessionIdGenerator',
+      'undefined',
+      'a function, or no such option: createMcpHandler always has sessions. Without sessions, use a new transport for ' +
+        'each request'
+    );
+  }
+}
+
+/** @throws InvalidOptionError */
+export function closeTimes(options: CloseOptions = {}): Required<CloseOptions> {
+  checkOptionsObject('options', options, CLOSE_OPTION_NAMES);
+  const { delayMs = 0, drainMs = DEFAULT_DRAIN_MS } = options;
+  checkNumber('delayMs', delayMs, { min: 0 });
+  checkNumber('drainMs', drainMs, { min: 0 });
+  return { delayMs, drainMs };
 }

@@ -1,5 +1,7 @@
-import { type JSONRPCMessage, JSONRPCNotificationSchema, type ServerNotification } from 'mcp-sdk-upstream/types.js';
+import type { JSONRPCMessage, ServerNotification } from '../sdkTypes.js';
 import { Engine } from '../engine/engine.js';
+import { isRequest } from '../engine/http/jsonRpc.js';
+import { messageOf } from '../engine/http/messageForms.js';
 import { isUnattended } from '../engine/unattended.js';
 import type { ReportError } from '../report.js';
 import type { ResolvedOptions } from '../engine/options.js';
@@ -8,6 +10,7 @@ import { askBus, checkBusMessage } from '../engine/pods/peers.js';
 import { isSessionId } from '../ports/sessionId.js';
 import { BusUnavailableError, InvalidOptionError } from '../errors.js';
 import type { SessionStore } from '../ports/sessionStore.js';
+import { performance } from '../timers.js';
 import { kindOf } from '../validate.js';
 import type { LiveSessions } from './liveSessions.js';
 import { isOwnSession } from './ownSessions.js';
@@ -78,9 +81,10 @@ export class Notifier implements Notify {
     if (typeof uri !== 'string') throw new InvalidOptionError('uri', kindOf(uri), 'a string');
     const message = toMessage({ method: 'notifications/resources/updated', params: { uri } });
     if (this.#store?.listSessionIds) {
-      for await (const ids of this.#store.listSessionIds({ subscribedTo: uri })) await this.#tellEach(ids, message);
+      for await (const ids of this.#store.listSessionIds({ subscribedTo: uri }))
+        await this.#sendToSessions(ids, message);
     } else {
-      await this.#tellAttached(message, uri);
+      await this.#sendToAttached(message, uri);
     }
   }
 
@@ -90,12 +94,12 @@ export class Notifier implements Notify {
       if (!Array.isArray(sessions) || !sessions.every(isSessionId)) {
         throw new InvalidOptionError('sessions', kindOf(sessions), 'an array of session ids');
       }
-      return this.#tellEach(sessions as string[], message);
+      return this.#sendToSessions(sessions as string[], message);
     }
     if (this.#options.eventStore && this.#store?.listSessionIds) {
-      for await (const ids of this.#store.listSessionIds()) await this.#tellEach(ids, message);
+      for await (const ids of this.#store.listSessionIds()) await this.#sendToSessions(ids, message);
     } else {
-      await this.#tellAttached(message);
+      await this.#sendToAttached(message);
     }
   }
 
@@ -103,11 +107,18 @@ export class Notifier implements Notify {
   listen(): void {
     const { bus } = this.#options;
     if (!bus || this.#subscription) return;
-    this.#subscription = bus.subscribe(ALL_PODS_TOPIC, text => this.#hear(text));
-    this.#subscription.catch((error: unknown) => {
-      this.#subscription = undefined;
-      this.#report(new BusUnavailableError('subscribe failed', { cause: error }));
-    });
+    const { events } = this.#options;
+    const startedAt = performance.now();
+    this.#subscription = bus.subscribe(ALL_PODS_TOPIC, text => this.#onText(text));
+    this.#subscription.then(
+      () => events.bus.succeeded('subscribe', startedAt),
+      (error: unknown) => {
+        this.#subscription = undefined;
+        const failure = new BusUnavailableError('subscribe failed', { cause: error });
+        events.bus.failed('subscribe', startedAt, failure);
+        this.#report(failure);
+      }
+    );
   }
 
   /** Waits at most for the timeout of one call, so a pod can shut down while the bus is unavailable. */
@@ -117,17 +128,17 @@ export class Notifier implements Notify {
   }
 
   /** Logs and routes the notification for each session as the session's server does. */
-  async #tellEach(sessionIds: readonly string[], message: JSONRPCMessage): Promise<void> {
+  async #sendToSessions(sessionIds: readonly string[], message: JSONRPCMessage): Promise<void> {
     const waiting = [...new Set(sessionIds)];
-    const tell = async (): Promise<void> => {
+    const work = async (): Promise<void> => {
       for (let sessionId = waiting.pop(); sessionId !== undefined; sessionId = waiting.pop()) {
-        await this.#tell(sessionId, message);
+        await this.#sendToSession(sessionId, message);
       }
     };
-    await Promise.all(Array.from({ length: Math.min(CONCURRENCY, waiting.length) }, tell));
+    await Promise.all(Array.from({ length: Math.min(CONCURRENCY, waiting.length) }, work));
   }
 
-  async #tell(sessionId: string, message: JSONRPCMessage): Promise<void> {
+  async #sendToSession(sessionId: string, message: JSONRPCMessage): Promise<void> {
     let engine = this.#sessions.peek(sessionId)?.engine;
     if (!engine) {
       if (this.#options.mode === 'memory') return;
@@ -138,14 +149,14 @@ export class Notifier implements Notify {
       engine.onerror = this.#report;
       engine.sessionId = sessionId;
     }
-    const telling = (await isUnattended(engine)) ? engine.routing?.toStandaloneUnlogged(message) : engine.send(message);
-    await telling?.catch(this.#report);
+    const sent = (await isUnattended(engine)) ? engine.routing?.toStandaloneUnlogged(message) : engine.send(message);
+    await sent?.catch(this.#report);
   }
 
   /** Publishes one message for all pods. Each pod sends it to the clients that are attached to it. */
-  async #tellAttached(message: JSONRPCMessage, subscribedTo?: string): Promise<void> {
+  async #sendToAttached(message: JSONRPCMessage, subscribedTo?: string): Promise<void> {
     const { bus } = this.#options;
-    if (!bus) return this.#tellAttachedHere(message, subscribedTo);
+    if (!bus) return this.#sendToAttachedHere(message, subscribedTo);
     this.listen();
     // This pod also receives its own message.
     await askBus('subscribe', this.#options, async () => this.#subscription);
@@ -156,7 +167,7 @@ export class Notifier implements Notify {
     await askBus('publish', this.#options, () => bus.publish(ALL_PODS_TOPIC, text));
   }
 
-  async #tellAttachedHere(message: JSONRPCMessage, subscribedTo: string | undefined): Promise<void> {
+  async #sendToAttachedHere(message: JSONRPCMessage, subscribedTo: string | undefined): Promise<void> {
     for (const { engine } of this.#sessions) {
       if (!engine.holdsStandaloneStream) continue;
       if (subscribedTo === undefined || engine.isSubscribedTo(subscribedTo)) {
@@ -165,12 +176,13 @@ export class Notifier implements Notify {
     }
   }
 
-  #hear(text: string): void {
+  #onText(text: string): void {
     try {
       const { message, subscribedTo, namespace } = parseBroadcast(text);
       const own = this.#options.namespace;
       if (own !== undefined && namespace !== undefined && namespace !== own) return;
-      void this.#tellAttachedHere(JSONRPCNotificationSchema.parse(message), subscribedTo);
+      if (!('method' in message) || isRequest(message)) throw new Error('its message is not a notification');
+      void this.#sendToAttachedHere(message, subscribedTo);
     } catch (error) {
       this.#report(new BusUnavailableError(`Dropped a message of another pod: ${(error as Error).message}`));
     }
@@ -178,8 +190,7 @@ export class Notifier implements Notify {
 }
 
 function toMessage(notification: ServerNotification): JSONRPCMessage {
-  const parsed = JSONRPCNotificationSchema.safeParse({ ...notification, jsonrpc: '2.0' });
-  if (!parsed.success)
-    throw new InvalidOptionError('notification', kindOf(notification), 'a notification with a method');
-  return parsed.data;
+  const message = messageOf(Object.assign({ jsonrpc: '2.0' }, notification, { jsonrpc: '2.0' }));
+  if (message && 'method' in message && !isRequest(message)) return message;
+  throw new InvalidOptionError('notification', kindOf(notification), 'a notification with a method');
 }

@@ -1,14 +1,19 @@
-import type { AuthInfo } from 'mcp-sdk-upstream/server/auth/types.js';
-import type { RequestInfo } from 'mcp-sdk-upstream/types.js';
-import { withDeadline } from '../deadline.js';
+import type { AuthInfo, RequestInfo } from '../sdkTypes.js';
 import type { Exchange, Reply } from '../engine/http/exchange.js';
 import { storeFailure, tooManyRequests } from '../engine/http/replies.js';
 import type { ResolvedOptions } from '../engine/options.js';
 import { principalOf } from '../engine/session/lookup.js';
 import { InvalidOptionError, SessionStoreUnavailableError } from '../errors.js';
+import type { RefusalReason } from '../events/payloads.js';
+import type { PortErrors } from '../events/portCalls.js';
 import type { ReportError } from '../report.js';
 import { performance } from '../timers.js';
 import { checkFunction, checkNumber, checkOptionsObject } from '../validate.js';
+
+const LIST_ERRORS: PortErrors = {
+  late: (_name, timeoutMs) => new Error(`no answer within ${timeoutMs} ms`),
+  failed: (error, name) => new SessionStoreUnavailableError(`${name} failed`, { cause: error })
+};
 
 /** Limits on the number of sessions that clients may open. */
 export interface OpeningLimitOptions {
@@ -37,6 +42,13 @@ export interface OpenRateLimit {
   keyOf?: (request: { authInfo: AuthInfo | undefined; requestInfo: RequestInfo }) => string | undefined;
 }
 
+/** The names of all options; the type keeps the list complete. */
+const RATE_LIMIT_NAMES: Readonly<Record<keyof OpenRateLimit, true>> = {
+  limit: true,
+  windowMs: true,
+  keyOf: true
+};
+
 const DEFAULT_WINDOW_MS = 60_000;
 /** How many keys are counted at a time. Beyond it, the key with the oldest window is forgotten. */
 const MAX_KEYS = 10_000;
@@ -61,7 +73,7 @@ export class OpeningLimits {
       throw new InvalidOptionError('maxSessionsPerPrincipal', 'a limit', 'a sessionStore with listSessionIds as well');
     }
     if (openRateLimit !== undefined) {
-      checkOptionsObject('openRateLimit', openRateLimit);
+      checkOptionsObject('openRateLimit', openRateLimit, RATE_LIMIT_NAMES);
       if ((openRateLimit as Partial<OpenRateLimit>).limit === undefined) {
         throw new InvalidOptionError('openRateLimit.limit', 'undefined', 'an integer of at least 1');
       }
@@ -79,7 +91,7 @@ export class OpeningLimits {
   async begin(exchange: Exchange): Promise<Reply | (() => void)> {
     try {
       const retrySeconds = this.#rate && this.#overRate(exchange, this.#rate);
-      if (retrySeconds !== undefined) return this.#refuse('Sessions are opened too often', retrySeconds);
+      if (retrySeconds !== undefined) return this.#refuse('Sessions are opened too often', retrySeconds, 'open-rate');
       const principal = this.#maxSessions === undefined ? undefined : principalOf(exchange, this.#options);
       return principal === undefined ? () => {} : await this.#beginFor(principal, this.#maxSessions as number);
     } catch (error) {
@@ -89,8 +101,12 @@ export class OpeningLimits {
 
   /** @returns undefined, or the number of seconds after which the client may try again */
   #overRate(exchange: Exchange, { limit, windowMs = DEFAULT_WINDOW_MS, keyOf }: OpenRateLimit): number | undefined {
-    const { authInfo, requestInfo } = exchange;
-    const key = keyOf ? keyOf({ authInfo, requestInfo }) : (principalOf(exchange, this.#options) ?? '');
+    const { dialect } = this.#options;
+    const request = (): Parameters<NonNullable<OpenRateLimit['keyOf']>>[0] => ({
+      authInfo: exchange.authInfo,
+      requestInfo: dialect.requestInfoOf(exchange)
+    });
+    const key = keyOf ? keyOf(request()) : (principalOf(exchange, this.#options) ?? '');
     if (key === undefined) return undefined;
     const now = performance.now();
     let window = this.#windows.get(key);
@@ -121,26 +137,22 @@ export class OpeningLimits {
       throw error;
     }
     done();
-    return this.#refuse(`There are ${max} sessions already`, RETRY_SESSIONS_SECONDS);
+    return this.#refuse(`There are ${max} sessions already`, RETRY_SESSIONS_SECONDS, 'session-limit');
   }
 
   /** Counts the sessions of a principal, up to `max`. */
   async #count(principal: string, max: number): Promise<number> {
-    const { store, storeTimeoutMs } = this.#options;
-    const count = async (): Promise<number> => {
+    const { store, storeTimeoutMs, events } = this.#options;
+    const run = async (): Promise<number> => {
       let found = 0;
       for await (const ids of store?.listSessionIds?.({ principal }) ?? []) if ((found += ids.length) >= max) break;
       return found;
     };
-    try {
-      return await withDeadline(count, storeTimeoutMs);
-    } catch (error) {
-      throw new SessionStoreUnavailableError('listSessionIds failed', { cause: error });
-    }
+    return events.store.call({ name: 'listSessionIds', run, timeoutMs: storeTimeoutMs }, LIST_ERRORS);
   }
 
-  #refuse(problem: string, retrySeconds: number): Reply {
+  #refuse(problem: string, retrySeconds: number, refusal: RefusalReason): Reply {
     this.#report(new Error(`A session was not opened: ${problem}`));
-    return tooManyRequests(problem, retrySeconds);
+    return tooManyRequests(problem, retrySeconds, refusal);
   }
 }

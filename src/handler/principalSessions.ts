@@ -1,4 +1,4 @@
-import type { AuthInfo } from 'mcp-sdk-upstream/server/auth/types.js';
+import type { AuthInfo } from '../sdkTypes.js';
 import type { ReportError } from '../report.js';
 import type { ResolvedOptions } from '../engine/options.js';
 import { isInNamespace } from '../engine/session/principal.js';
@@ -52,7 +52,7 @@ export class PrincipalSessions {
       for (let i = 0; i < batch.value.length; i += CONCURRENCY) {
         const sessionIds = batch.value.slice(i, i + CONCURRENCY);
         const records = await Promise.all(sessionIds.map(sessionId => storeAccess.read(sessionId)));
-        // The index is only a hint. The record decides to whom the session belongs: an id may have a new owner.
+        // The index may be out of date. The record decides to whom the session belongs: an id may have a new owner.
         yield sessionIds.filter((_, index) => {
           const record = records[index];
           const owner = record?.metadata?.mcp;

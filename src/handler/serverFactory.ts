@@ -1,7 +1,4 @@
-import type { AuthInfo } from 'mcp-sdk-upstream/server/auth/types.js';
-import type { Transport } from 'mcp-sdk-upstream/shared/transport.js';
-import type { RequestInfo } from 'mcp-sdk-upstream/types.js';
-import type { jsonSchemaValidator } from 'mcp-sdk-upstream/validation/types.js';
+import type { AuthInfo, jsonSchemaValidator, RequestInfo, Transport } from '../sdkTypes.js';
 import type { ReportError } from '../report.js';
 
 /** The result of a server factory: `McpServer`, `Server`, or another object that connects to a transport. */
@@ -24,7 +21,9 @@ export interface ServerContext {
   readonly requestInfo: RequestInfo;
   /**
    * One validator for all servers of this pod: pass it as the option of the same name to `McpServer` or `Server`.
-   * Without it each server makes its own validator, and that is most of the cost of a server.
+   * Without it each server makes its own validator, and that is most of the cost of a server. Where the runtime does not
+   * allow generated code (Workers, edge runtimes), it needs the package `@cfworker/json-schema`, and the SDK's own
+   * validator fails.
    */
   readonly jsonSchemaValidator: jsonSchemaValidator;
 }

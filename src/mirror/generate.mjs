@@ -3,10 +3,11 @@
  * be installed under the SDK's name. `npm run build` runs it after the compiler; it is not part of the package.
  *
  *   dist/{esm,cjs}/sdk/**   the targets of the wildcards of `exports` in package.json
+ *   dist/cjs/**             the modules of `imports`, by their names
  *
  * A replaced module exports this package's code. Any other exports the SDK's: the same objects, not copies.
  */
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -38,7 +39,33 @@ for (const format of ['esm', 'cjs']) {
   for (const path of modules) write(folder, path, path in replaced ? replacement(path) : original(path), format);
   for (const [alias, path] of Object.entries(aliases)) write(folder, alias, original(path), format);
 }
+removeFromPackage();
+copyFileSync(join(root, 'src/cli/demo/page.html'), join(root, 'dist/esm/cli/demo/page.html'));
 writeFileSync(join(root, 'dist/cjs/package.json'), `${JSON.stringify({ type: 'commonjs' })}\n`);
+resolveImports();
+
+/**
+ * Names the modules of `imports` in the CommonJS build, which is for Node alone: a folder with a package.json of its own
+ * does not see those of the package, and old tools do not know them.
+ */
+function resolveImports() {
+  const { imports } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+  for (const path of readdirSync(join(root, 'dist/cjs'), { recursive: true })) {
+    const file = join(root, 'dist/cjs', path);
+    if (!path.endsWith('.js')) continue;
+    const source = readFileSync(file, 'utf8');
+    const resolved = source.replace(/(?<=require\(["'])#[\w-]+/g, name => imports[name].node);
+    if (resolved !== source) writeFileSync(file, resolved);
+  }
+}
+
+/** The command line program is run, never imported: its CommonJS build and its types have no use. */
+function removeFromPackage() {
+  rmSync(join(root, 'dist/cjs/cli'), { recursive: true, force: true });
+  for (const path of readdirSync(join(root, 'dist/esm/cli'), { recursive: true })) {
+    if (path.endsWith('.d.ts')) rmSync(join(root, 'dist/esm/cli', path));
+  }
+}
 
 /** The paths of all modules except the examples, `client/index.js` and so on. */
 function sdkModules(format) {

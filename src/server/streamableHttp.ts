@@ -2,7 +2,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AuthInfo } from 'mcp-sdk-upstream/server/auth/types.js';
 import type { TransportOptions } from '../engine/transportOptions.js';
 import { answerExchange, NodeExchange } from '../adapters/nodeExchange.js';
-import { engineOf, HttpServerTransport } from '../adapters/httpServerTransport.js';
+import { engineOf } from '../adapters/httpServerTransport.js';
+import { SdkTransport } from './sdkTransport.js';
 
 export type { EventId, EventStore, StreamId } from 'mcp-sdk-upstream/server/webStandardStreamableHttp.js';
 export type { TransportOptions as StreamableHTTPServerTransportOptions };
@@ -11,7 +12,7 @@ export type { TransportOptions as StreamableHTTPServerTransportOptions };
  * The Streamable HTTP server transport on Node's own HTTP objects, written to directly.
  * With `sessionStorageMode: 'external'` its session is served by any pod that shares the `sessionStore`.
  */
-export class StreamableHTTPServerTransport extends HttpServerTransport {
+export class StreamableHTTPServerTransport extends SdkTransport {
   /**
    * Answers one HTTP request: POST, GET or DELETE.
    * @param req - with `auth` if a middleware has authenticated it

@@ -1,10 +1,10 @@
-import { InMemoryTaskMessageQueue, InMemoryTaskStore } from 'mcp-sdk-upstream/experimental/tasks/stores/in-memory.js';
 import { BackendUnavailableError, SessionStoreUnavailableError } from '../errors.js';
 import { FileSessionStore } from '../backends/file/sessionStore.js';
 import { InMemoryEventStore } from '../backends/memory/eventStore.js';
 import { InMemorySessionBus } from '../backends/memory/sessionBus.js';
 import type { Backend } from './backend.js';
 import type { BackendOptions } from './options.js';
+import { memoryTasks } from './openTasks.js';
 
 /**
  * Keeps sessions in files of a directory, for one process. Sessions survive a restart; event logs and tasks do not.
@@ -18,13 +18,10 @@ export async function openFile(path: string, { ttlSeconds, onLog }: BackendOptio
     if (!(error instanceof SessionStoreUnavailableError)) throw error;
     throw new BackendUnavailableError(error.message, { cause: error });
   }
-  const taskStore = new InMemoryTaskStore();
   return {
     sessionStore,
     sessionBus: new InMemorySessionBus(),
     eventStore: new InMemoryEventStore({ ttlSeconds }),
-    taskStore,
-    taskMessageQueue: new InMemoryTaskMessageQueue(),
-    close: async () => taskStore.cleanup()
+    ...(await memoryTasks())
   };
 }

@@ -7,9 +7,12 @@ import {
   checkOptionsObject,
   checkString
 } from '../validate.js';
+import { processWarning } from '../runtime.js';
 import { performance } from '../timers.js';
 
 export const STORAGE_TYPES = ['redis', 'postgres', 'file', 'memory'] as const;
+/** Other names of a type. */
+export const STORAGE_ALIASES: Readonly<Record<string, StorageType>> = { postgresql: 'postgres' };
 /** Where sessions are kept. */
 export type StorageType = (typeof STORAGE_TYPES)[number];
 
@@ -34,7 +37,7 @@ export interface SessionServicesOptions {
   connectTimeout?: number;
   /** Also logs the chosen backend and events of sessions, not only warnings. @default false */
   verbose?: boolean;
-  /** Receives log messages. @default `process.emitWarning` */
+  /** Receives log messages. @default `process.emitWarning` for warnings, standard error for the others (`verbose`) */
   onLog?: (level: 'debug' | 'info' | 'warn', message: string) => void;
   /** The variables that name the backend. @default process.env */
   env?: Readonly<Record<string, string | undefined>>;
@@ -45,6 +48,8 @@ export type Log = NonNullable<SessionServicesOptions['onLog']>;
 /** The options for opening a backend. */
 export interface BackendOptions {
   readonly keyPrefix: string | undefined;
+  /** The table of sessions in Postgres. @default that of the transport's sessions */
+  readonly table?: string | undefined;
   readonly ttlSeconds: number | undefined;
   readonly connectTimeoutMs: number;
   readonly onLog: Log;
@@ -86,7 +91,7 @@ export function environmentOf(options: SessionServicesOptions): Readonly<Record<
   return options.env ?? globalThis.process?.env ?? {};
 }
 
-export function logOf({ verbose, onLog = emitWarning }: SessionServicesOptions): Log {
+export function logOf({ verbose, onLog = emit }: SessionServicesOptions): Log {
   return (level, message) => {
     if (verbose || level === 'warn') onLog(level, message);
   };
@@ -95,11 +100,12 @@ export function logOf({ verbose, onLog = emitWarning }: SessionServicesOptions):
 const REPEAT_AFTER_MS = 60_000;
 const emitted = new Map<string, number>();
 
-/** Emits a repeated warning, for example about an outage, at most once a minute. */
-function emitWarning(_level: string, message: string): void {
+/** Emits a repeated warning, for example about an outage, at most once a minute. Information is not a warning. */
+function emit(level: string, message: string): void {
+  if (level !== 'warn') return void globalThis.process?.stderr?.write?.(`mcp-sdk-anypod: ${message}\n`);
   const now = performance.now();
   for (const [text, time] of emitted) if (now - time > REPEAT_AFTER_MS) emitted.delete(text);
   if (emitted.has(message)) return;
   emitted.set(message, now);
-  globalThis.process?.emitWarning?.(message, { type: 'McpSessionStorageWarning' });
+  processWarning(message, { type: 'McpSessionStorageWarning' });
 }

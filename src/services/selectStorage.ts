@@ -1,8 +1,13 @@
 import { InvalidOptionError } from '../errors.js';
 import { checkOneOf } from '../validate.js';
-import { environmentOf, type SessionServicesOptions, STORAGE_TYPES, type StorageType } from './options.js';
-
-export const DEFAULT_REDIS_URL = 'redis://localhost:6379';
+import { DEFAULT_REDIS_URL } from './openRedis.js';
+import {
+  environmentOf,
+  type SessionServicesOptions,
+  STORAGE_ALIASES,
+  STORAGE_TYPES,
+  type StorageType
+} from './options.js';
 
 export interface Selection {
   readonly type: StorageType;
@@ -43,8 +48,8 @@ function explicitly(
   env: Readonly<Record<string, string | undefined>>
 ): Selection {
   const by = 'MCP_TS_STORAGE_TYPE';
-  checkOneOf(by, given, STORAGE_TYPES);
-  const type = given as StorageType;
+  checkOneOf(by, given, [...STORAGE_TYPES, ...Object.keys(STORAGE_ALIASES)]);
+  const type = STORAGE_ALIASES[given] ?? (given as StorageType);
   if (type === 'memory') return { type, address: '', by, named: true };
   const address = type === 'redis' ? (options.redisUrl ?? (env.REDIS_URL || DEFAULT_REDIS_URL)) : env[VARIABLES[type]];
   if (!address) throw new InvalidOptionError(VARIABLES[type], 'nothing', `an address, because ${by} is '${type}'`);

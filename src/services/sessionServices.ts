@@ -1,4 +1,5 @@
 import { BackendUnavailableError } from '../errors.js';
+import { DEFAULT_KEY_PREFIX } from '../backends/redis/keys.js';
 import { InMemorySessionStore } from '../backends/memory/sessionStore.js';
 import type { SessionStore } from '../ports/sessionStore.js';
 import type { Backend } from './backend.js';
@@ -33,7 +34,7 @@ export type OwningSessionStore = SessionStore &
     readonly close: () => Promise<void>;
   };
 
-const DEFAULT_LOCK_TIMEOUT_MS = 30_000;
+export const DEFAULT_LOCK_TIMEOUT_MS = 30_000;
 const DEFAULT_CONNECT_TIMEOUT_MS = 2000;
 
 /**
@@ -50,12 +51,23 @@ export function createSessionServices(options: SessionServicesOptions = {}): ToA
   return toAwait(openServices(options));
 }
 
-async function openServices(options: SessionServicesOptions): Promise<SessionServices> {
+/** Where a backend keeps data that must be separate from the sessions of the transport. */
+export interface Compartment {
+  /** Follows the prefix of keys in Redis. */
+  readonly keySuffix: string;
+  /** The table in Postgres. */
+  readonly table: string;
+  /** Follows the path of the directory of files. */
+  readonly pathSuffix: string;
+}
+
+async function openServices(options: SessionServicesOptions, compartment?: Compartment): Promise<SessionServices> {
   checkServicesOptions(options);
   const selection = selectStorage(options);
   const onLog = logOf(options);
   const backendOptions: BackendOptions = {
-    keyPrefix: options.prefix,
+    keyPrefix: compartment ? `${options.prefix ?? DEFAULT_KEY_PREFIX}${compartment.keySuffix}` : options.prefix,
+    table: compartment?.table,
     ttlSeconds: options.defaultTtl,
     connectTimeoutMs: options.connectTimeout ?? DEFAULT_CONNECT_TIMEOUT_MS,
     onLog
@@ -63,7 +75,7 @@ async function openServices(options: SessionServicesOptions): Promise<SessionSer
   let storage = selection.type;
   let backend: Backend;
   try {
-    backend = await open(selection, backendOptions);
+    backend = await open(selection, backendOptions, compartment);
     onLog('info', `sessions are kept in ${storage} (${selection.by})`);
   } catch (error) {
     if (!(error instanceof BackendUnavailableError)) throw error;
@@ -88,8 +100,16 @@ export function createSessionStore(options: SessionServicesOptions = {}): ToAwai
   return toAwait(openStore(options));
 }
 
-async function openStore(options: SessionServicesOptions): Promise<OwningSessionStore> {
-  const { sessionStore, storage, lockTimeoutMs, close } = await openServices(options);
+/**
+ * Opens a store for other data than the sessions of the transport, on the backend that {@link createSessionServices}
+ * would select.
+ * @throws BackendUnavailableError, InvalidOptionError
+ */
+export async function openStore(
+  options: SessionServicesOptions,
+  compartment?: Compartment
+): Promise<OwningSessionStore> {
+  const { sessionStore, storage, lockTimeoutMs, close } = await openServices(options, compartment);
   return Object.assign(sessionStore, { storage, lockTimeoutMs, close });
 }
 
@@ -118,14 +138,18 @@ export function createMemorySessionStore(
   return Object.assign(store, { lockTimeoutMs: options.lockTimeout ?? DEFAULT_LOCK_TIMEOUT_MS });
 }
 
-function open({ type, address, by }: Selection, options: BackendOptions): Promise<Backend> {
+function open(
+  { type, address, by }: Selection,
+  options: BackendOptions,
+  compartment: Compartment | undefined
+): Promise<Backend> {
   switch (type) {
     case 'redis':
       return openRedis(address, by === 'MCP_TS_STORAGE_TYPE' ? 'REDIS_URL' : by, options);
     case 'postgres':
       return openPostgres(address, options);
     case 'file':
-      return openFile(address, options);
+      return openFile(`${address}${compartment?.pathSuffix ?? ''}`, options);
     case 'memory':
       return openMemory(options);
   }

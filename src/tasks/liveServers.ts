@@ -1,4 +1,4 @@
-import type { JSONRPCErrorResponse, JSONRPCRequest } from 'mcp-sdk-upstream/types.js';
+import type { JSONRPCErrorResponse, JSONRPCRequest } from '../sdkTypes.js';
 
 /** A session's server in this process, for task stores and queues of task messages. */
 export interface SessionServer {

@@ -1,6 +1,8 @@
-import type { QueuedMessage } from 'mcp-sdk-upstream/experimental/tasks/interfaces.js';
-import { ErrorCode } from 'mcp-sdk-upstream/types.js';
+import type { QueuedMessage } from './sdkTasks.js';
 import { sessionServer } from './liveServers.js';
+
+/** As in JSON-RPC. */
+const INTERNAL_ERROR = -32603;
 
 /*
  * Allows any pod to deliver the messages of a task queue. A server counts the ids of its requests from 0, and waits for
@@ -30,7 +32,7 @@ export async function failRequests(messages: QueuedMessage[], sessionId: string 
   const others: QueuedMessage[] = [];
   for (const message of messages) {
     // The SDK uses the same error for its own queue.
-    const error = { code: ErrorCode.InternalError, message: 'Task cancelled or completed' };
+    const error = { code: INTERNAL_ERROR, message: 'Task cancelled or completed' };
     const failed = message.type === 'request' && (await server.fail({ jsonrpc: '2.0', id: message.message.id, error }));
     if (!failed) others.push(message);
   }

@@ -1,5 +1,4 @@
-import type { CreateTaskOptions } from 'mcp-sdk-upstream/experimental/tasks/interfaces.js';
-import type { Task } from 'mcp-sdk-upstream/types.js';
+import type { CreateTaskOptions, Task } from './sdkTasks.js';
 import { Date } from '../timers.js';
 
 /*
@@ -12,14 +11,6 @@ const DEFAULT_POLL_INTERVAL_MS = 1000;
 
 /** The fields of a task that never change. */
 export type FixedFields = Pick<Task, 'ttl' | 'createdAt' | 'pollInterval'>;
-
-/** One page of a session's tasks. */
-export interface TaskPage {
-  /** The tasks, in the order of their creation. */
-  tasks: Task[];
-  /** The cursor of the next page; absent on the last one. */
-  nextCursor?: string;
-}
 
 /** A new task. */
 export interface NewTask {
@@ -40,6 +31,11 @@ export function newTask({ ttl, pollInterval }: CreateTaskOptions, maxTtlMs: numb
   };
   const lifetimeMs = fixed.ttl ? Math.max(1, Math.ceil(fixed.ttl)) : maxTtlMs;
   return { task: { taskId, status: 'working', ...fixed, lastUpdatedAt: createdAt }, fixed, lifetimeMs };
+}
+
+/** Whether a task with this status has ended. */
+export function isTerminal(status: Task['status']): boolean {
+  return status === 'completed' || status === 'failed' || status === 'cancelled';
 }
 
 export function taskNotFound(taskId: string): Error {

@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 /**
  * The assertions of the contracts. They compare only by structure, because test runners that isolate files pass objects
- * of several realms with different prototypes.
+ * of several global contexts with different prototypes.
  */
 export function isTrue(condition: unknown, message: string): asserts condition {
   if (!condition) throw new AssertionError({ message, actual: condition, expected: true, operator: '==' });
@@ -32,6 +32,15 @@ export async function rejects(promise: Promise<unknown>, message: string, code?:
   if (code !== undefined && error.code !== code) {
     throw new AssertionError({ message, actual: error.thrown, expected: { code }, operator: 'rejects' });
   }
+}
+
+/** The promise must be rejected with an error whose message has this text. */
+export async function rejectsWith(promise: Promise<unknown>, text: string): Promise<void> {
+  const message = await promise.then(
+    () => 'it succeeded',
+    (error: unknown) => String((error as Error | null)?.message)
+  );
+  isTrue(message.includes(text), `expected the error "${text}", got: ${message}`);
 }
 
 /** Waits until a condition holds that a backend reaches after some time. */

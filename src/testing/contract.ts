@@ -39,7 +39,7 @@ export interface CaseGroup<Backend extends Closable> {
 /** A case: the object has exactly the optional methods that the contract's options name. */
 export function optionalMethodsCase<M extends string>(methods: readonly M[]) {
   return {
-    async 'has the optional methods that it is said to have, and no others'({
+    async 'the object has exactly the optional methods that the options name'({
       first,
       second,
       optionalMethods

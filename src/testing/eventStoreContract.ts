@@ -1,23 +1,27 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { type ContractOptions, optionalMethodsCase, runContract } from './contract.js';
+import { boundedCases, eventCases, expiringCases } from './eventStoreCases.js';
 import {
-  boundedCases,
+  boundedStartCases,
   completeCases,
   deleteCases,
-  eventCases,
-  expiringCases,
   latestCases,
+  onlyCases,
+  startCases,
   streamIdCases
-} from './eventStoreCases.js';
+} from './eventStoreMethodCases.js';
 import type { TwoEventStores } from './storePair.js';
 
 /** The optional methods of an event store. */
-export type OptionalEventMethod = 'getStreamIdForEventId' | 'latestEventId' | 'storeLastEvent' | 'deleteStreams';
+export type OptionalEventMethod =
+  'getStreamIdForEventId' | 'latestEventId' | 'storeLastEvent' | 'storeOnlyEvent' | 'startEventId' | 'deleteStreams';
 
 const OPTIONAL_METHODS: readonly OptionalEventMethod[] = [
   'getStreamIdForEventId',
   'latestEventId',
   'storeLastEvent',
+  'storeOnlyEvent',
+  'startEventId',
   'deleteStreams'
 ];
 const methodCases = optionalMethodsCase(OPTIONAL_METHODS);
@@ -41,6 +45,9 @@ export type EventStoreCase =
   | keyof typeof streamIdCases
   | keyof typeof latestCases
   | keyof typeof completeCases
+  | keyof typeof onlyCases
+  | keyof typeof startCases
+  | keyof typeof boundedStartCases
   | keyof typeof deleteCases
   | keyof typeof boundedCases
   | keyof typeof expiringCases
@@ -59,6 +66,13 @@ export function eventStoreContract(options: EventStoreContractOptions): void {
     { cases: streamIdCases, make: make(ROOMY), applies: offers('getStreamIdForEventId') },
     { cases: latestCases, make: make(ROOMY), applies: offers('latestEventId') },
     { cases: completeCases, make: make(ROOMY), applies: offers('storeLastEvent') },
+    { cases: onlyCases, make: make(ROOMY), applies: offers('storeOnlyEvent') },
+    { cases: startCases, make: make(ROOMY), applies: offers('startEventId') },
+    {
+      cases: boundedStartCases,
+      make: make({ ...ROOMY, maxEventsPerStream: 10 }),
+      applies: offers('startEventId')
+    },
     { cases: deleteCases, make: make(ROOMY), applies: offers('deleteStreams') },
     { cases: boundedCases, make: make({ ...ROOMY, maxEventsPerStream: 10 }) },
     { cases: expiringCases, make: make({ ...ROOMY, ttlSeconds: 1 }) }

@@ -1,11 +1,9 @@
-export type { TestRunner } from './contract.js';
-export { sessionStoreContract } from './sessionStoreContract.js';
-export type { OptionalSessionMethod, SessionStoreCase, SessionStoreContractOptions } from './sessionStoreContract.js';
-export { sessionBusContract } from './sessionBusContract.js';
-export type { SessionBusCase, SessionBusContractOptions, TwoSessionBuses } from './sessionBusContract.js';
-export { eventStoreContract } from './eventStoreContract.js';
-export type { EventStoreCase, EventStoreContractOptions, OptionalEventMethod } from './eventStoreContract.js';
-export { lockContract } from './lockContract.js';
-export { principalContract } from './principalContract.js';
-export { sessionStateContract } from './sessionStateContract.js';
-export type { StoreContractOptions, TwoEventStores, TwoSessionStores } from './storePair.js';
+export * from './common.js';
+export { taskStoreContract } from './taskStoreContract.js';
+export type { TaskStoreCase, TaskStoreContractOptions, TwoTaskStores } from './taskStoreContract.js';
+export { taskMessageQueueContract } from './taskMessageQueueContract.js';
+export type {
+  TaskMessageQueueCase,
+  TaskMessageQueueContractOptions,
+  TwoTaskMessageQueues
+} from './taskMessageQueueContract.js';

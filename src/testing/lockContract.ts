@@ -11,7 +11,7 @@ const LEASE_MS = 800;
 const CONTENDERS = 50;
 
 const cases: PairCases = {
-  async 'lets one token in at a time, for a session that need not exist'(pair) {
+  async 'a lock has one holder at a time, also for a session that does not exist'(pair) {
     const { first, second, id } = locksOf(pair);
     equal(await first.acquireLock(id, 'a', LEASE_MS), true);
     equal(await second.acquireLock(id, 'b', LEASE_MS), false);
@@ -20,7 +20,7 @@ const cases: PairCases = {
     equal(await first.acquireLock(id, 'a', LEASE_MS), false);
   },
 
-  async 'lets them in in the order of their coming, however they ask again'(pair) {
+  async 'a lock is given in the order of the first requests, in whatever order they are repeated'(pair) {
     const { first, second, id } = locksOf(pair);
     const tokens = Array.from({ length: 12 }, (_, i) => `t${i}`);
     const storeOf = (token: string): LockStore => (tokens.indexOf(token) % 2 ? first : second);
@@ -33,7 +33,7 @@ const cases: PairCases = {
     }
   },
 
-  async 'holds on for a holder that asks again'(pair) {
+  async 'a holder that asks again keeps the lock for the new lease'(pair) {
     const { first, second, id } = locksOf(pair);
     equal(await first.acquireLock(id, 'a', LEASE_MS), true);
     equal(await second.acquireLock(id, 'b', 10 * LEASE_MS), false);
@@ -45,7 +45,7 @@ const cases: PairCases = {
     equal(await second.acquireLock(id, 'b', LEASE_MS), true);
   },
 
-  async 'is renewed, and released, by who holds it and by nobody else'(pair) {
+  async 'only the holder of a lock can renew and release it'(pair) {
     const { first, second, id } = locksOf(pair);
     equal(await first.renewLock(id, 'a', LEASE_MS), false);
     await first.acquireLock(id, 'a', LEASE_MS);
@@ -58,7 +58,7 @@ const cases: PairCases = {
     equal(await second.acquireLock(id, 'b', LEASE_MS), true);
   },
 
-  async 'is free when its lease has ended, and who had it can do no harm to who has it'(pair) {
+  async 'a lock is free after its lease, and its former holder does not disturb the next one'(pair) {
     const { first, second, id } = locksOf(pair);
     await first.acquireLock(id, 'a', LEASE_MS);
     await second.acquireLock(id, 'b', 60_000);
@@ -71,7 +71,7 @@ const cases: PairCases = {
     equal(await second.renewLock(id, 'b', 60_000), true);
   },
 
-  async 'is held beyond its first lease by who renews it'(pair) {
+  async 'a holder that renews its lock keeps it after the first lease'(pair) {
     const { first, second, id } = locksOf(pair);
     await first.acquireLock(id, 'a', LEASE_MS);
     for (let step = 0; step < 3; step++) {
@@ -81,7 +81,7 @@ const cases: PairCases = {
     }
   },
 
-  async 'passes over a waiter that has stopped asking, and not one that goes on'(pair) {
+  async 'a waiter that has stopped asking is skipped, and one that keeps asking is not'(pair) {
     const { first, second, id } = locksOf(pair);
     await first.acquireLock(id, 'holder', 60_000);
     await first.acquireLock(id, 'dead', LEASE_MS);
@@ -100,7 +100,7 @@ const cases: PairCases = {
     equal(await second.acquireLock(id, 'patient', LEASE_MS), true);
   },
 
-  async 'passes over a waiter that has given up'(pair) {
+  async 'a waiter that has given up is skipped'(pair) {
     const { first, second, id } = locksOf(pair);
     await first.acquireLock(id, 'a', 60_000);
     await first.acquireLock(id, 'b', 60_000);
@@ -110,7 +110,7 @@ const cases: PairCases = {
     equal(await second.acquireLock(id, 'c', LEASE_MS), true);
   },
 
-  async 'keeps the locks of sessions apart, whatever their ids look like'(pair) {
+  async 'the locks of sessions with unusual ids are kept apart'(pair) {
     const { first, second, id } = locksOf(pair);
     const ids = ['{a}', 'a', '{a}:lock', 'a}b{', '%', "'", '"', '*', '~'.repeat(200)].map(odd => odd + id);
     for (const each of ids) equal(await first.acquireLock(each, `holds ${each}`, LEASE_MS), true);
@@ -121,7 +121,7 @@ const cases: PairCases = {
 };
 
 const withLockCases: PairCases = {
-  async 'lets each of 50 contenders in, one at a time, in the order of their coming'(pair) {
+  async 'withLock admits 50 contenders one at a time, in the order of their arrival'(pair) {
     const { first, second, id } = locksOf(pair);
     const order: number[] = [];
     let inside = 0;
@@ -148,7 +148,7 @@ const withLockCases: PairCases = {
     }
   },
 
-  async 'goes on renewing while the work takes longer than the lease'(pair) {
+  async 'withLock renews the lease while the work takes longer than the lease'(pair) {
     const { first, second, id } = locksOf(pair);
     let done = false;
     let signal: AbortSignal | undefined;
@@ -172,10 +172,11 @@ const withLockCases: PairCases = {
     equal(signal?.aborted, false);
   },
 
-  async 'gives up after its time with an error, and with its place'(pair) {
+  async 'withLock fails after its timeout and leaves the queue'(pair) {
     const { first, second, id } = locksOf(pair);
     await first.acquireLock(id, 'holder', 60_000);
-    for (const timeoutMs of [50, 0]) {
+    // Long enough for a slow store to answer once: before that, the error says that the store does not answer.
+    for (const timeoutMs of [500, 0]) {
       const waiting = withLock(second, id, () => {}, { timeoutMs, leaseMs: 60_000 });
       await rejects(waiting, `a lock that is held is not given within ${timeoutMs} ms`, 'ANYPOD_LOCK_TIMEOUT');
     }
@@ -185,7 +186,7 @@ const withLockCases: PairCases = {
     equal(await withLock(first, id, () => 'again', { timeoutMs: 0 }), 'again');
   },
 
-  async 'lets go when the work throws, and passes its error on'(pair) {
+  async 'withLock releases the lock when the work throws, and throws its error'(pair) {
     const { first, second, id } = locksOf(pair);
     const mine = new RangeError('mine');
     const failing = withLock(first, id, () => {
@@ -199,7 +200,7 @@ const withLockCases: PairCases = {
     equal(await second.acquireLock(id, 'next', LEASE_MS), true);
   },
 
-  async 'tells work that has lost its lease, and lets whoever came next in'(pair) {
+  async 'withLock aborts the signal of work that has lost its lease, and the next waiter gets the lock'(pair) {
     const { first, second, id } = locksOf(pair);
     // Its renewals do not reach the store, as if the process with the lock were suspended.
     const deaf: LockStore = {

@@ -1,3 +1,4 @@
+import { pause } from '../deadline.js';
 import { randomUUID } from 'node:crypto';
 import type { SessionFilter, SessionStore } from '../ports/sessionStore.js';
 import { equal, isTrue } from './assert.js';
@@ -15,7 +16,7 @@ import {
 const MANY = 700;
 
 const cases: PairCases = {
-  async 'tells the sessions of a principal from all others, on every instance'({ first, second }) {
+  async 'every instance lists the sessions of a principal, and no others'({ first, second }) {
     const [alice, bob] = [randomUUID(), randomUUID()];
     const ofAlice = [
       await createSession(first, { principal: alice }),
@@ -33,7 +34,7 @@ const cases: PairCases = {
     }
   },
 
-  async 'leaves out sessions that were deleted'({ first, second }) {
+  async 'deleted sessions are not listed'({ first, second }) {
     const principal = randomUUID();
     const [gone, stays] = [await createSession(first, { principal }), await createSession(first, { principal })];
     await second.deleteSession(gone);
@@ -42,7 +43,7 @@ const cases: PairCases = {
     equal(await idsOf(second, { principal }), []);
   },
 
-  async 'keeps a session in the list whatever changes in its record'({ first, second }) {
+  async 'a session stays in the list when its record changes'({ first, second }) {
     const principal = randomUUID();
     const id = await createSession(first, { principal });
     await second.patchSession?.(id, { subscribe: 'file:///x', logLevel: 'info' });
@@ -51,7 +52,7 @@ const cases: PairCases = {
     equal(await idsOf(first, { principal }), [id]);
   },
 
-  async 'keeps principals apart whatever they look like'({ first, second }) {
+  async 'principals with unusual names are kept apart'({ first, second }) {
     const run = randomUUID();
     const principals = ['["https://issuer","üser"]', '{a}', 'a', ' ', '*', "'", '%', '日本', 'x'.repeat(1000)].map(
       odd => odd + run
@@ -61,17 +62,23 @@ const cases: PairCases = {
     for (const [principal, id] of ids) equal(await idsOf(second, { principal }), [id]);
   },
 
-  async 'lists many sessions, each once'({ first, second }) {
+  async 'each of many sessions is listed once'({ first, second }) {
     const principal = randomUUID();
     const ids = await Promise.all(
       Array.from({ length: MANY }, (_, i) => createSession(i % 2 ? first : second, { principal }))
     );
-    equal(await idsOf(first, { principal }), ids.toSorted());
+    let listed = await idsOf(first, { principal });
+    // A slow index may lack sessions for a moment.
+    for (let tries = 0; tries < 50 && listed.length < MANY; tries++) {
+      await pause(100);
+      listed = await idsOf(first, { principal });
+    }
+    equal(listed, ids.toSorted());
   }
 };
 
 const expiryCases: PairCases = {
-  async 'leaves out sessions that have expired, and no other'({ first, second, elapse }) {
+  async 'expired sessions are not listed, and all others are'({ first, second, elapse }) {
     const principal = randomUUID();
     const idle = await createSession(first, { principal });
     const used = await createSession(first, { principal });

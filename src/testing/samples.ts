@@ -22,7 +22,7 @@ const initializeParams = {
   clientInfo: { name: 'client "quoted" ü', version: '1' }
 };
 
-/** Values that JSON can represent but careless encodings lose. */
+/** Values that JSON can represent but wrong encodings lose. */
 export function oddMetadata(): Record<string, unknown> {
   const metadata = JSON.parse(`{
     "": "empty key", "__proto__": { "polluted": [] }, "constructor": null, "sub:a": "no subscription",
@@ -125,7 +125,7 @@ export class Fuzz {
     const kind = this.int(4);
     if (kind === 0) return this.oneOf(oddTexts()).slice(0, 40);
     if (kind === 1) return String.fromCharCode(this.int(0x80));
-    // Below the surrogates: JSON in UTF-8 cannot represent half a pair.
+    // Below the surrogates: JSON in UTF-8 cannot represent one surrogate alone.
     if (kind === 2) return String.fromCharCode(0x80 + this.int(0xd800 - 0x80));
     return String.fromCodePoint(0x1f300 + this.int(0x300));
   }

@@ -29,7 +29,7 @@ export function sessionBusContract(options: SessionBusContractOptions): void {
 }
 
 const cases = {
-  async 'brings a message to the listeners of every instance, its own included'({ first, second }) {
+  async 'a message reaches the listeners of every instance, including the one that publishes it'({ first, second }) {
     const topic = randomUUID();
     const heard: string[] = [];
     await first.subscribe(topic, text => heard.push(`first ${text}`));
@@ -39,7 +39,7 @@ const cases = {
     equal(heard.sort(), ['first x', 'second x'], 'the received messages');
   },
 
-  async 'takes a message that nobody listens to'({ first, second }) {
+  async 'a message without listeners is accepted and lost'({ first, second }) {
     const topic = randomUUID();
     await first.publish(topic, 'lost');
     const heard: string[] = [];
@@ -49,7 +49,7 @@ const cases = {
     equal(heard, ['heard'], 'and nothing from before it');
   },
 
-  async 'keeps the order in which one publisher publishes on a topic'({ first, second }) {
+  async 'the messages of one publisher on a topic arrive in order'({ first, second }) {
     const topic = randomUUID();
     const numbers = Array.from({ length: 200 }, (_, i) => i);
     const heard = { first: [] as number[], second: [] as number[] };
@@ -67,7 +67,7 @@ const cases = {
     equal(heard, { first: numbers, second: numbers }, 'the messages of each publisher');
   },
 
-  async 'keeps topics apart, whatever their names'({ first, second }) {
+  async 'topics with unusual names are kept apart'({ first, second }) {
     const run = randomUUID();
     const fuzz = new Fuzz(7);
     const odd = [...oddTexts(), ...Array.from({ length: 20 }, () => fuzz.text())].map(text => run + text);
@@ -81,7 +81,7 @@ const cases = {
     equal(heard.toSorted(), topics.map((_, index) => `${index}=${index}`).toSorted(), 'the messages of each topic');
   },
 
-  async 'carries any text'({ first, second }) {
+  async 'any text arrives unchanged'({ first, second }) {
     const topic = randomUUID();
     const fuzz = new Fuzz(8);
     const texts = [...oddTexts(), ...Array.from({ length: 100 }, () => JSON.stringify(fuzz.json()))];
@@ -92,7 +92,7 @@ const cases = {
     equal(heard, texts, 'the texts');
   },
 
-  async 'carries a message of 1 MiB'({ first, second }) {
+  async 'a message of 1 MiB arrives'({ first, second }) {
     const topic = randomUUID();
     const text = oneMebibyte();
     const heard: string[] = [];
@@ -103,7 +103,7 @@ const cases = {
     equal(heard, [text, 'behind it'], 'the message, and the one after it');
   },
 
-  async 'serves each listener of a topic that waited for it, until the last has left'({ first, second }) {
+  async 'the listeners of a topic are served until the last one has left'({ first, second }) {
     const topic = randomUUID();
     const heard: string[] = [];
     const subscribe = (name: string) => second.subscribe(topic, text => heard.push(`${name} ${text}`));
@@ -123,7 +123,7 @@ const cases = {
     equal(heard, ['one a', 'two a', 'one b', 'three c'], 'the messages that each has received');
   },
 
-  async 'lets a listener publish, subscribe and leave'({ first, second }) {
+  async 'a listener may publish, subscribe and leave'({ first, second }) {
     const [topic, other] = [randomUUID(), randomUUID()];
     const heard: string[] = [];
     const leave = await second.subscribe(topic, text => {
@@ -137,7 +137,7 @@ const cases = {
     equal(heard, ['question', 'answer'], 'the received messages');
   },
 
-  async 'delivers to the other listeners, and later messages, if a listener throws or rejects'({ first, second }) {
+  async 'a listener that throws or rejects affects neither other listeners nor later messages'({ first, second }) {
     const topic = randomUUID();
     const heard: string[] = [];
     const unhandled: unknown[] = [];
@@ -164,7 +164,7 @@ const cases = {
     }
   },
 
-  async 'closes twice'({ first }) {
+  async 'a bus can be closed twice'({ first }) {
     await first.subscribe(randomUUID(), () => {});
     await first.close();
     await first.close();

@@ -8,7 +8,7 @@ import type { StorePair } from './storePair.js';
 type SessionCases = Cases<StorePair>;
 
 export const listingCases = {
-  async 'lists the sessions that are there, each once'({ first, second }) {
+  async 'each existing session is listed once'({ first, second }) {
     const [stays, goes] = [record(), record()];
     for (const { sessionId } of [stays, goes]) await first.storeSession(sessionId, record({ sessionId }));
     const listed = async () => {
@@ -21,7 +21,7 @@ export const listingCases = {
     await eventually(async () => (await listed()) === 'true,false', 'the one that is left is listed');
   },
 
-  async 'lists those that are subscribed to a resource, as that changes'({ first, second }) {
+  async 'the sessions that are subscribed to a resource are listed, after each change'({ first, second }) {
     const uri = `file:///${randomUUID()} "ü"/__proto__`;
     const [from, later] = [record({ metadata: { mcp: { subscriptions: [uri] } } }), record()];
     for (const data of [from, later]) await first.storeSession(data.sessionId, data);
@@ -39,7 +39,7 @@ export const listingCases = {
     equal(await idsOf(second, `${uri}/`), [], 'the sessions subscribed to another resource');
   },
 
-  async 'lists what the record says where a subscription and its end meet'({ first, second }) {
+  async 'after a subscription and its end at the same time, the list agrees with the record'({ first, second }) {
     if (!first.patchSession) return;
     for (let i = 0; i < 20; i++) {
       const uri = `file:///${randomUUID()}`;

@@ -7,7 +7,7 @@ import type { StorePair } from './storePair.js';
 
 /** Cases for stores with `getSessionOwner`. */
 export const ownerCases = {
-  async 'tells who may use a session, whatever its record looks like'({ first, second }) {
+  async 'getSessionOwner returns the principal and the namespace of any record'({ first, second }) {
     const handshake = {
       protocolVersion: '2025-11-25',
       initialize: { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'x', version: '1' } }
@@ -30,14 +30,14 @@ export const ownerCases = {
     }
   },
 
-  async 'tells of a session without metadata that it belongs to nobody'({ first, second }) {
+  async 'getSessionOwner returns an empty owner for a session without metadata'({ first, second }) {
     const sessionId = randomUUID();
     await first.storeSession(sessionId, { sessionId, initialized: false, createdAt: 1, lastActivity: 1 });
     await expectOwner(second, sessionId, {});
   },
 
-  async 'tells of a missing session and of a deleted one that they are missing'({ first, second }) {
-    equal(await first.getSessionOwner!(randomUUID()), null, 'the owner of a session that never was');
+  async 'getSessionOwner returns null for a missing and for a deleted session'({ first, second }) {
+    equal(await first.getSessionOwner!(randomUUID()), null, 'the owner of a session that never existed');
     const sessionId = await create(first, { principal: 'ada' });
     await first.deleteSession(sessionId);
     for (const store of [first, second]) equal(await store.getSessionOwner!(sessionId), null, 'the owner afterwards');
@@ -53,6 +53,6 @@ async function create(store: SessionStore, mcp: McpSessionState): Promise<string
 }
 
 async function expectOwner(store: SessionStore, sessionId: string, owner: SessionOwner): Promise<void> {
-  const told = await store.getSessionOwner!(sessionId);
-  equal([told?.principal, told?.namespace], [owner.principal, owner.namespace], 'the owner');
+  const found = await store.getSessionOwner!(sessionId);
+  equal([found?.principal, found?.namespace], [owner.principal, owner.namespace], 'the owner');
 }

@@ -8,13 +8,13 @@ import { type StorePair, touch, withoutTimes } from './storePair.js';
 type SessionCases = Cases<StorePair>;
 
 export const patchingCases = {
-  async 'patches only where something is'({ first }) {
+  async 'a patch changes only a session that exists'({ first }) {
     const sessionId = randomUUID();
     equal(await first.patchSession!(sessionId, { initialized: true, subscribe: 'a' }), false, 'the patch of nothing');
     equal(await first.sessionExists(sessionId), false, 'sessionExists afterwards');
   },
 
-  async 'gives a new record after a patch elsewhere'({ first, second }) {
+  async 'after a patch by one instance, the other returns the new record'({ first, second }) {
     const data = record();
     await first.storeSession(data.sessionId, data);
     const known = (await touch(first, data.sessionId))!;
@@ -25,7 +25,7 @@ export const patchingCases = {
     if (first.touchSession) isTrue((await touch(first, data.sessionId, changed)) === changed, 'known from then on');
   },
 
-  async 'changes what a patch names and leaves the rest'({ first, second }) {
+  async 'a patch changes the fields that it names, and no others'({ first, second }) {
     const data = record({ metadata: oddMetadata() });
     const { sessionId } = data;
     const mcp = async () => (await second.getSession(sessionId))?.metadata?.mcp;
@@ -44,7 +44,7 @@ export const patchingCases = {
     equal(withoutTimes(await second.getSession(sessionId)), withoutTimes(expected as SessionData), 'the whole record');
   },
 
-  async 'keeps subscriptions to odd URIs apart'({ first, second }) {
+  async 'subscriptions to unusual URIs are kept apart'({ first, second }) {
     const fuzz = new Fuzz(FUZZ_SEED);
     const uris = [...new Set([...oddTexts(), ...Array.from({ length: 40 }, () => fuzz.text())])];
     const data = record({ metadata: { mcp: { subscriptions: uris.slice(0, 20) } } });
@@ -57,7 +57,7 @@ export const patchingCases = {
     equal(await kept(), stay.toSorted(), 'the subscriptions that are left');
   },
 
-  async 'takes a subscription to a URI of 1 MiB'({ first, second }) {
+  async 'a subscription to a URI of 1 MiB is stored'({ first, second }) {
     const data = record();
     const uri = `data:,${oneMebibyte()}`;
     await first.storeSession(data.sessionId, data);
@@ -67,7 +67,7 @@ export const patchingCases = {
     equal((await first.getSession(data.sessionId))?.metadata?.mcp?.subscriptions ?? [], [], 'the subscriptions left');
   },
 
-  async 'loses none of the changes that two instances make at once'({ first, second }) {
+  async 'two instances that change a session at the same time lose no change'({ first, second }) {
     const data = record();
     const { sessionId } = data;
     await first.storeSession(sessionId, data);

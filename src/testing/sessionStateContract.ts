@@ -15,7 +15,7 @@ import {
 type StateStore = SessionStore & Required<Pick<SessionStore, 'getState' | 'putState'>>;
 
 const cases: PairCases = {
-  async 'knows missing as a value, and creates nothing'(pair) {
+  async 'the state of a missing session is null, and writing it creates nothing'(pair) {
     const { first, second } = statesOf(pair);
     const id = randomUUID();
     equal(await first.getState(id), null);
@@ -26,7 +26,7 @@ const cases: PairCases = {
     equal(await second.sessionExists(id), false);
   },
 
-  async 'gives what was written back on the other instance, with a version that grows'(pair) {
+  async 'the other instance reads what was written, with a higher version'(pair) {
     const { first, second } = statesOf(pair);
     const id = await createSession(first);
     equal(await second.getState(id), { value: null, version: 0 });
@@ -40,7 +40,7 @@ const cases: PairCases = {
     }
   },
 
-  async 'writes only where the version is the expected one'(pair) {
+  async 'a write succeeds only if the version is the expected one'(pair) {
     const { first, second } = statesOf(pair);
     const id = await createSession(first);
     equal(await first.putState(id, '"a"', 1), 'conflict');
@@ -52,7 +52,7 @@ const cases: PairCases = {
     equal((await first.getState(id))?.value, '"b"');
   },
 
-  async 'takes a removal for a change like any other'(pair) {
+  async 'removing the state is a change like any other'(pair) {
     const { first, second } = statesOf(pair);
     const id = await createSession(first);
     await first.putState(id, '1');
@@ -68,7 +68,7 @@ const cases: PairCases = {
     equal((await second.getState(id))?.value, null);
   },
 
-  async 'lets one of those in who write on the same version at once'(pair) {
+  async 'of several writes on the same version at the same time, one succeeds'(pair) {
     const { first, second } = statesOf(pair);
     const id = await createSession(first);
     const writes = Array.from({ length: 20 }, (_, i) => (i % 2 ? first : second).putState(id, String(i), 0));
@@ -77,7 +77,7 @@ const cases: PairCases = {
     equal((await first.getState(id))?.value, String(outcomes.indexOf('written')));
   },
 
-  async 'keeps the states of sessions apart'(pair) {
+  async 'the states of sessions are kept apart'(pair) {
     const { first, second } = statesOf(pair);
     const run = randomUUID();
     const ids = ['a', '{a}', 'a:record', '__proto__', 'constructor', '%', "'"].map(odd => odd + run);
@@ -88,7 +88,7 @@ const cases: PairCases = {
     equal((await first.getState(ids[1]!))?.value, JSON.stringify(ids[1]));
   },
 
-  async 'is no part of the record, which pods that hold it need not read again'(pair) {
+  async 'writing the state does not change the record, so pods need not read it again'(pair) {
     const { first, second } = statesOf(pair);
     const id = await createSession(first);
     const before = await first.getSession(id);
@@ -101,7 +101,7 @@ const cases: PairCases = {
     equal((await first.getState(id))?.value, '{"secret":true}');
   },
 
-  async 'is gone with a deleted session, and brings none back'(pair) {
+  async 'deleting a session removes its state, and writing the state does not restore it'(pair) {
     const { first, second } = statesOf(pair);
     const id = await createSession(first);
     await first.putState(id, '1');
@@ -112,7 +112,7 @@ const cases: PairCases = {
     equal(await first.sessionExists(id), false);
   },
 
-  async 'brings nothing deleted back by writes that race the deletion'(pair) {
+  async 'writing the state during the deletion does not restore the session'(pair) {
     const { first, second } = statesOf(pair);
     const ids = await Promise.all(Array.from({ length: 20 }, () => createSession(first)));
     await Promise.all(
@@ -132,7 +132,7 @@ const cases: PairCases = {
 };
 
 const expiryCases: PairCases = {
-  async 'lives as long as the session, which reading and writing it do not prolong'(pair) {
+  async 'the state lives as long as its session, which reading and writing it do not prolong'(pair) {
     const { first, second } = statesOf(pair);
     const [used, idle] = [await createSession(first), await createSession(first)];
     await first.putState(used, '"used"');
@@ -148,7 +148,7 @@ const expiryCases: PairCases = {
     equal(await first.putState(idle, '1'), 'missing');
   },
 
-  async 'does not pass on to a later session with the same id'(pair) {
+  async 'a later session with the same id does not get the state'(pair) {
     const { first, second } = statesOf(pair);
     const sessionId = await createSession(first);
     await first.putState(sessionId, '1');
@@ -160,7 +160,7 @@ const expiryCases: PairCases = {
   }
 };
 
-/** Texts that JSON can represent but careless encodings lose, and a long one. */
+/** Texts that JSON can represent but wrong encodings lose, and a long one. */
 const oddTexts = [
   '""',
   'null',

@@ -10,22 +10,22 @@ type SessionCases = Cases<StorePair>;
 const EXISTS = 'ANYPOD_SESSION_EXISTS';
 
 export const fiveMethodCases = {
-  async 'gives every field back as it was stored'({ first, second }) {
+  async 'every field is returned as it was stored'({ first, second }) {
     await expectKept(first, second, record({ initialized: true, metadata: oddMetadata() }));
   },
 
-  async 'takes a record with the five fields alone, and without metadata'({ first, second }) {
+  async 'a record may have only the five fields, without metadata'({ first, second }) {
     const bare = record();
     delete bare.metadata;
     await expectKept(first, second, bare);
     await expectKept(first, second, record({ metadata: {} }));
   },
 
-  async 'takes metadata of 1 MiB'({ first, second }) {
+  async 'metadata of 1 MiB is stored'({ first, second }) {
     await expectKept(first, second, record({ metadata: { text: oneMebibyte() } }));
   },
 
-  async 'keeps whatever JSON it is given as metadata'({ first, second }) {
+  async 'any JSON is stored unchanged as metadata'({ first, second }) {
     const fuzz = new Fuzz(FUZZ_SEED);
     for (let i = 0; i < 60; i++) {
       const metadata = { ...fuzz.object(fuzz.int(6), 3), mcp: { subscriptions: [fuzz.text()] } };
@@ -33,23 +33,23 @@ export const fiveMethodCases = {
     }
   },
 
-  async 'knows missing as a value: null, false, nothing done'({ first }) {
+  async 'a missing session is not an error: null or false is returned, or nothing is done'({ first }) {
     const sessionId = randomUUID();
-    equal(await first.getSession(sessionId), null, 'getSession of a session that never was');
-    equal(await first.sessionExists(sessionId), false, 'sessionExists of a session that never was');
+    equal(await first.getSession(sessionId), null, 'getSession of a session that never existed');
+    equal(await first.sessionExists(sessionId), false, 'sessionExists of a session that never existed');
     await first.updateSessionActivity(sessionId);
     await first.deleteSession(sessionId);
     equal(await first.sessionExists(sessionId), false, 'sessionExists after an activity and a deletion');
   },
 
-  async 'forgets a deleted session on both sides'({ first, second }) {
+  async 'a deleted session is missing on both instances'({ first, second }) {
     const data = record();
     await first.storeSession(data.sessionId, data);
     await second.deleteSession(data.sessionId);
     for (const store of [first, second]) await expectMissing(store, data.sessionId);
   },
 
-  async 'reports to one of several deletions at once that it removed the session, if it reports it at all'({
+  async 'of several deletions at the same time, one reports that it removed the session, or none reports anything'({
     first,
     second
   }) {
@@ -61,7 +61,7 @@ export const fiveMethodCases = {
     equal(await first.deleteSession(data.sessionId), false, 'what another deletion reports afterwards');
   },
 
-  async 'brings nothing deleted back by an activity that comes late'({ first, second }) {
+  async 'a late activity does not restore a deleted session'({ first, second }) {
     const data = record();
     await first.storeSession(data.sessionId, data);
     await first.deleteSession(data.sessionId);
@@ -69,11 +69,11 @@ export const fiveMethodCases = {
     await expectMissing(second, data.sessionId);
   },
 
-  async 'keeps sessions with odd ids apart, and works for each'({ first, second }) {
+  async 'sessions with unusual ids are kept apart, and all methods work for them'({ first, second }) {
     await expectApart(first, second, oddSessionIds());
   },
 
-  async 'keeps sessions with whatever ids apart'({ first, second }) {
+  async 'sessions with random ids are kept apart'({ first, second }) {
     const [run, fuzz] = [randomUUID(), new Fuzz(FUZZ_SEED)];
     const ids = Array.from({ length: 40 }, () => fuzz.visible(110) + run + fuzz.visible(110));
     await expectApart(first, second, [...new Set(ids)]);
@@ -82,7 +82,7 @@ export const fiveMethodCases = {
 
 /** Of stores without `patchSession`. */
 export const replacingCases = {
-  async 'replaces a record that is there when it is stored again'({ first, second }) {
+  async 'storing a session again replaces its record'({ first, second }) {
     const data = record({ metadata: { a: 1, b: 1 } });
     await first.storeSession(data.sessionId, data);
     const again = { ...data, initialized: true, metadata: { b: 2 } };
@@ -97,7 +97,7 @@ export const replacingCases = {
 
 /** Of stores with `patchSession`. */
 export const creatingCases = {
-  async 'creates only where nothing is'({ first, second }) {
+  async 'storing an id that exists is refused'({ first, second }) {
     const data = record({ metadata: { first: true } });
     await first.storeSession(data.sessionId, data);
     const again = record({ sessionId: data.sessionId, metadata: { second: true } });
@@ -105,25 +105,28 @@ export const creatingCases = {
     equal((await first.getSession(data.sessionId))?.metadata, { first: true }, 'the metadata of the first record');
   },
 
-  async 'lets one of two creations win'({ first, second }) {
+  async 'of two creations of one id at the same time, one succeeds'({ first, second }) {
     const sessionId = randomUUID();
     const attempts = [first, second, first, second].map(store => store.storeSession(sessionId, record({ sessionId })));
     const outcomes = (await Promise.allSettled(attempts)).map(({ status }) => status).sort();
     equal(outcomes, ['fulfilled', 'rejected', 'rejected', 'rejected'], 'what became of four creations at once');
   },
 
-  async 'reports one deletion if several delete a session at once, unless the store cannot tell'({ first, second }) {
+  async 'of several deletions at the same time, one returns true and the others false, or all return nothing'({
+    first,
+    second
+  }) {
     for (let round = 0; round < 5; round++) {
       const data = record();
       await first.storeSession(data.sessionId, data);
-      const told = await Promise.all([first, second, first].map(store => store.deleteSession(data.sessionId)));
-      const isTold = told.some(each => each !== undefined);
-      if (isTold) equal(told.toSorted(), [false, false, true], 'what three deletions at once have returned');
+      const reported = await Promise.all([first, second, first].map(store => store.deleteSession(data.sessionId)));
+      const isReported = reported.some(each => each !== undefined);
+      if (isReported) equal(reported.toSorted(), [false, false, true], 'what three deletions at once have returned');
       equal((await first.deleteSession(data.sessionId)) ?? false, false, 'what a deletion of nothing returns');
     }
   },
 
-  async 'refuses the id of a session that was deleted a moment ago'({ first, second }) {
+  async 'the id of a session that was just deleted is refused'({ first, second }) {
     const data = record();
     await first.storeSession(data.sessionId, data);
     await first.deleteSession(data.sessionId);
@@ -131,7 +134,7 @@ export const creatingCases = {
     await expectMissing(first, data.sessionId);
   },
 
-  async 'brings nothing deleted back by any write that races the deletion'({ first, second }) {
+  async 'no write during the deletion restores the session'({ first, second }) {
     const sessionIds = Array.from({ length: 20 }, () => randomUUID());
     await Promise.all(sessionIds.map(sessionId => first.storeSession(sessionId, record({ sessionId }))));
     const race = sessionIds.flatMap((sessionId, index) => {
@@ -153,21 +156,25 @@ export const creatingCases = {
 } satisfies SessionCases;
 
 export const touchingCases = {
-  async 'touches only where something is'({ first }) {
+  async 'touchSession of a missing session returns null and creates nothing'({ first }) {
     const sessionId = randomUUID();
-    equal(await first.touchSession!(sessionId), null, 'touchSession of a session that never was');
+    equal(await first.touchSession!(sessionId), null, 'touchSession of a session that never existed');
     const known = record({ sessionId, revision: 1 });
-    equal(await first.touchSession!(sessionId, known), null, 'touchSession with a record of a session that never was');
+    equal(
+      await first.touchSession!(sessionId, known),
+      null,
+      'touchSession with a record of a session that never existed'
+    );
     equal(await first.sessionExists(sessionId), false, 'sessionExists afterwards');
   },
 
-  async 'gives the record with a touch as with a look'({ first, second }) {
+  async 'touchSession returns the same record as getSession'({ first, second }) {
     const data = record({ initialized: true, metadata: oddMetadata() });
     await first.storeSession(data.sessionId, data);
     equal(withoutTimes(await second.touchSession!(data.sessionId)), withoutTimes(data), 'the record');
   },
 
-  async 'gives the known record back while it is unchanged'({ first, second }) {
+  async 'touchSession returns the known record while it is unchanged'({ first, second }) {
     const data = record();
     await first.storeSession(data.sessionId, data);
     const known = (await first.touchSession!(data.sessionId))!;
@@ -179,18 +186,39 @@ export const touchingCases = {
   }
 } satisfies SessionCases;
 
+export const refreshingCases = {
+  async 'refreshSessions returns for each session whether it exists and is unchanged'({ first, second }) {
+    const [kept, changed, deleted, never] = [record(), record(), record(), record({ revision: 1 })];
+    const known: SessionData[] = [];
+    for (const data of [kept, changed, deleted]) {
+      await first.storeSession(data.sessionId, data);
+      known.push((await first.touchSession!(data.sessionId))!);
+    }
+    known.push(never);
+    equal(await first.refreshSessions!([]), [], 'of no session');
+    equal(await first.refreshSessions!(known), [true, true, true, false], 'before the changes');
+    await second.patchSession!(changed.sessionId, { logLevel: 'error' });
+    await second.deleteSession(deleted.sessionId);
+    equal(await first.refreshSessions!(known), [true, false, false, false], 'after the changes');
+    equal(await first.sessionExists(never.sessionId), false, 'sessionExists of a session that never existed');
+  }
+} satisfies SessionCases;
+
 /** With sessions that live for {@link SHORT_TTL_SECONDS}. */
 export const expiryCases = {
-  async 'lets a session expire, unless an activity starts its time to live anew'({ first, second, elapse }) {
-    const [updated, touched, held, idle] = [record(), record(), record(), record()];
-    for (const data of [updated, touched, held, idle]) await first.storeSession(data.sessionId, data);
+  async 'a session expires after its time to live, which each activity restarts'({ first, second, elapse }) {
+    const [updated, touched, held, kept, idle] = [record(), record(), record(), record(), record()];
+    for (const data of [updated, touched, held, kept, idle]) await first.storeSession(data.sessionId, data);
     let known = (await touch(first, held.sessionId))!;
+    const knownKept = (await touch(first, kept.sessionId))!;
     // More than twice the time to live, so that nothing that is kept beside the session lags behind.
     for (let step = 0; step < 8; step++) {
       await elapse(300);
       await second.updateSessionActivity(updated.sessionId);
       await touch(second, touched.sessionId);
       known = (await touch(first, held.sessionId, known))!;
+      if (first.refreshSessions) equal(await first.refreshSessions([knownKept]), [true], 'refreshSessions');
+      else await touch(first, kept.sessionId, knownKept);
       // Looking is no activity.
       await first.getSession(idle.sessionId);
       await first.sessionExists(idle.sessionId);
@@ -198,7 +226,7 @@ export const expiryCases = {
     await expectMissing(first, idle.sessionId);
     // The id of an expired session is free; that of a deleted one is not.
     await second.storeSession(idle.sessionId, record({ sessionId: idle.sessionId }));
-    for (const data of [updated, touched, held]) {
+    for (const data of [updated, touched, held, kept]) {
       const read = await second.getSession(data.sessionId);
       equal(withoutTimes(read), withoutTimes(data), 'the record of a session that was active');
       isTrue(read!.lastActivity > data.lastActivity + 1000, 'its last activity is not that of its creation');
@@ -207,7 +235,7 @@ export const expiryCases = {
     for (const data of [updated, touched, held]) await expectMissing(second, data.sessionId);
   },
 
-  async 'counts the creation as an activity, whatever times the record tells'({ first, second, elapse }) {
+  async 'creating a session counts as an activity, whatever times its record has'({ first, second, elapse }) {
     const old = record({ createdAt: 1, lastActivity: 1 });
     await first.storeSession(old.sessionId, old);
     await elapse(50);

@@ -1,15 +1,24 @@
 import { optionalMethodsCase, runContract } from './contract.js';
-import { creatingCases, expiryCases, fiveMethodCases, replacingCases, touchingCases } from './sessionStoreCases.js';
+import {
+  creatingCases,
+  expiryCases,
+  fiveMethodCases,
+  refreshingCases,
+  replacingCases,
+  touchingCases
+} from './sessionStoreCases.js';
 import { patchingCases } from './sessionPatchCases.js';
 import { listingCases } from './sessionListingCases.js';
 import { ownerCases } from './sessionOwnerCases.js';
 import { pairs, type StoreContractOptions, SHORT_TTL_SECONDS } from './storePair.js';
 
 /** The optional methods that this contract tests. */
-export type OptionalSessionMethod = 'touchSession' | 'getSessionOwner' | 'patchSession' | 'listSessionIds';
+export type OptionalSessionMethod =
+  'touchSession' | 'refreshSessions' | 'getSessionOwner' | 'patchSession' | 'listSessionIds';
 
 const OPTIONAL_METHODS: readonly OptionalSessionMethod[] = [
   'touchSession',
+  'refreshSessions',
   'getSessionOwner',
   'patchSession',
   'listSessionIds'
@@ -28,6 +37,7 @@ export type SessionStoreCase =
   | keyof typeof replacingCases
   | keyof typeof creatingCases
   | keyof typeof touchingCases
+  | keyof typeof refreshingCases
   | keyof typeof ownerCases
   | keyof typeof patchingCases
   | keyof typeof listingCases
@@ -51,6 +61,7 @@ export function sessionStoreContract(options: SessionStoreContractOptions): void
     { cases: replacingCases, make: longLived, applies: !offers('patchSession') },
     { cases: creatingCases, make: longLived, applies: offers('patchSession') },
     { cases: touchingCases, make: longLived, applies: offers('touchSession') },
+    { cases: refreshingCases, make: longLived, applies: offers('refreshSessions') },
     { cases: ownerCases, make: longLived, applies: offers('getSessionOwner') },
     { cases: patchingCases, make: longLived, applies: offers('patchSession') },
     { cases: listingCases, make: longLived, applies: offers('listSessionIds') },

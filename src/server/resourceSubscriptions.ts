@@ -1,5 +1,5 @@
-import type { McpServer } from 'mcp-sdk-upstream/server/mcp.js';
 import { SubscribeRequestSchema, UnsubscribeRequestSchema } from 'mcp-sdk-upstream/types.js';
+import type { McpServer } from 'mcp-sdk-upstream/server/mcp.js';
 import { InvalidOptionError } from '../errors.js';
 import { kindOf } from '../validate.js';
 

@@ -1,0 +1,15 @@
+export * from '../common.js';
+export { createMcpHandler } from './createMcpHandler.js';
+export type { McpHandler, McpHandlerOptions, McpServerContext, McpServerFactory } from './createMcpHandler.js';
+export { NodeStreamableHTTPServerTransport } from './nodeTransport.js';
+export type { StreamableHTTPServerTransportOptions } from './nodeTransport.js';
+export { WebStandardStreamableHTTPServerTransport } from './webTransport.js';
+export type { WebStandardStreamableHTTPServerTransportOptions } from './webTransport.js';
+export { SharedServerEventBus } from './eventBus.js';
+export type { SharedServerEventBusOptions } from './eventBus.js';
+export type { AuthorizeSubscription, ListKind } from './subscriptionAuthorization.js';
+export { createRequestStateCodec } from './requestStateCodec.js';
+export type { RequestStateCodecOptions } from './requestStateCodec.js';
+export { sessionState } from './sessionState.js';
+export type { RequestContext } from './sessionState.js';
+export type { EventId, EventStore, HandleRequestOptions, StreamId } from '../sdkTypes.js';
