@@ -8,7 +8,8 @@ import tseslint from 'typescript-eslint';
  *
  * - `imports`: folders and single files that it may import, besides its own folder and the files at the root of src
  * - `types`: folders from which it may import types only
- * - `packages`: packages that it may import, besides the SDK
+ * - `packages`: packages that it may import
+ * - `sdk`: it may import the SDK; 'types': only its types. Other folders take them from sdkTypes.ts
  * - `node`: it may import modules of Node; `nodeTypes`: only their types
  * - `globals`: globals of Node that it may use
  */
@@ -36,17 +37,21 @@ function allBut(folder, targets, packages) {
     const path = posix.relative(folder, target) || '.';
     const prefix = path.startsWith('.') ? path : `./${path}`;
     if (target.endsWith('.js')) return `${escaped(prefix)}$`;
-    return `${escaped(prefix)}/${target === '' ? '(?!index\\.)' : ''}[^/]+$`;
+    return `${escaped(prefix)}/${target === '' ? '(?!(?:index|common)\\.)' : ''}[^/]+$`;
   });
   return `^(?!${[...files, ...packages.map(escaped)].join('|')})`;
 }
 
-function layer(folder, { imports, types = [], packages = [], node, nodeTypes, globals = [] }) {
+function layer(folder, { imports, types = [], packages = [], sdk, node, nodeTypes, globals = [] }) {
   const own = folder === '.' ? '' : folder;
   const targets = ['', own, ...imports];
-  const known = ['mcp-sdk-upstream/', ...packages];
-  const values = allBut(own, targets, node ? [...known, 'node:'] : known);
-  const all = allBut(own, [...targets, ...types], node || nodeTypes ? [...known, 'node:'] : known);
+  const allowed = (sdkToo, nodeToo) => [
+    ...packages,
+    ...(sdkToo ? ['mcp-sdk-upstream/'] : []),
+    ...(nodeToo ? ['node:'] : [])
+  ];
+  const values = allBut(own, targets, allowed(sdk === true, node));
+  const all = allBut(own, [...targets, ...types], allowed(sdk, node || nodeTypes));
   const message = `See src/layers.json for what src/${own} may import.`;
   return {
     'no-restricted-imports': ['error', { patterns: [{ regex: all, message }] }],
@@ -81,7 +86,7 @@ const globalsOfNode = {
 };
 
 export default tseslint.config(
-  { ignores: ['api', 'dist', '.bench', 'node_modules', 'coverage'] },
+  { ignores: ['api', 'dist', 'dist-server', '.bench', 'node_modules', 'coverage'] },
   js.configs.recommended,
   ...tseslint.configs.recommendedTypeChecked,
   {
@@ -111,9 +116,9 @@ export default tseslint.config(
   { files: longFunctions.map(file => `src/${file}`), rules: { 'max-lines-per-function': 'off' } },
   { files: ['src/timers.ts'], rules: { 'no-restricted-globals': 'off' } },
   {
-    // The list of exports takes from every folder. No module of src but server/index.ts imports it.
-    files: ['src/index.ts'],
-    rules: { 'no-restricted-imports': 'off' }
+    // The lists of exports take from every folder. No module of src imports them, except server/index.ts and v2/index.ts.
+    files: ['src/index.ts', 'src/common.ts'],
+    rules: { 'no-restricted-imports': 'off', '@typescript-eslint/no-restricted-imports': 'off' }
   },
   { files: ['**/*.js', '**/*.mjs', '**/*.cjs'], ...tseslint.configs.disableTypeChecked },
   {

@@ -6,7 +6,11 @@ const tsconfig = {
 };
 
 /** Another version of the SDK than the one that is installed: see test/swap/sdkVersions.mjs. */
-const otherSdk = process.env.ANYPOD_SDK && { '^mcp-sdk-upstream/(.*)$': `${process.env.ANYPOD_SDK}/dist/cjs/$1` };
+const otherSdk = process.env.ANYPOD_SDK && {
+  '^mcp-sdk-upstream/(.*)$': `${process.env.ANYPOD_SDK}/dist/cjs/$1`,
+  '^#client-auth$': `${process.env.ANYPOD_SDK}/dist/cjs/client/auth.js`,
+  '^#tasks-in-memory$': `${process.env.ANYPOD_SDK}/dist/cjs/experimental/tasks/stores/in-memory.js`
+};
 
 const project = name => ({
   displayName: name,
@@ -16,6 +20,10 @@ const project = name => ({
   moduleNameMapper: {
     '^mcp-sdk-anypod$': '<rootDir>/src/index.ts',
     '^mcp-sdk-anypod/server$': '<rootDir>/src/server/index.ts',
+    '^mcp-sdk-anypod/session-store$': '<rootDir>/src/applicationData/index.ts',
+    '^mcp-sdk-anypod/client-sessions$': '<rootDir>/src/clientStorage/index.ts',
+    '^mcp-sdk-anypod/tmcp$': '<rootDir>/src/tmcp/index.ts',
+    '^mcp-sdk-anypod/otel$': '<rootDir>/src/otel/index.ts',
     '^mcp-sdk-anypod/testing$': '<rootDir>/src/testing/index.ts',
     '^mcp-sdk-anypod/server/(.*)\\.js$': '<rootDir>/src/server/$1.ts',
     '^mcp-sdk-anypod/(.*\\.js)$': 'mcp-sdk-upstream/$1',
@@ -39,6 +47,8 @@ export default {
       'examples',
       'conformance',
       'distributed',
+      'runtimes',
+      'model',
       'swap'
     ].map(project),
     {
@@ -49,6 +59,7 @@ export default {
   ],
   // Jest keeps one core for itself by default, and of two cores that is half. Most tests wait for other processes.
   maxWorkers: '100%',
+  testSequencer: '<rootDir>/test/support/slowFirst.mjs',
   // A worker that has run many files, compilers among them, is replaced.
   workerIdleMemoryLimit: '1GB',
   // Generous, because it is a limit and not a wait: two cores serve every pod, client and Redis of a run.
