@@ -6,6 +6,7 @@ import type { AddressInfo } from 'node:net';
 import express from 'express';
 import { InvalidTokenError } from 'mcp-sdk-anypod/server/auth/errors.js';
 import { requireBearerAuth } from 'mcp-sdk-anypod/server/auth/middleware/bearerAuth.js';
+import { allowOrigin } from './cors.js';
 import { handler, port } from './mcp.js';
 
 /** In production, ask the authorization server or check a signature. */
@@ -23,6 +24,9 @@ const authenticate = requireBearerAuth({
 });
 
 const app = express();
+app.use('/mcp', (req, res, next) => {
+  if (!allowOrigin(req, res)) next();
+});
 app.use('/mcp', authenticate, express.json({ limit: '4mb' }));
 app.all('/mcp', (req, res) => handler.node(req, res, req.body));
 

@@ -6,6 +6,7 @@ import { All, Controller, Inject, Module, type OnApplicationShutdown, Req, Res }
 import { NestFactory } from '@nestjs/core';
 import type { Request, Response } from 'express';
 import type { McpHandler } from 'mcp-sdk-anypod/server';
+import { allowOrigin } from './cors.js';
 import { handler, port } from './mcp.js';
 
 const MCP_HANDLER = Symbol('MCP_HANDLER');
@@ -15,8 +16,8 @@ class McpController implements OnApplicationShutdown {
   constructor(@Inject(MCP_HANDLER) private readonly mcp: McpHandler) {}
 
   @All()
-  handle(@Req() req: Request, @Res() res: Response): Promise<void> {
-    return this.mcp.node(req, res, req.body);
+  async handle(@Req() req: Request, @Res() res: Response): Promise<void> {
+    if (!allowOrigin(req, res)) await this.mcp.node(req, res, req.body);
   }
 
   async onApplicationShutdown(): Promise<void> {
