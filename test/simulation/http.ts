@@ -1,3 +1,4 @@
+import type { Random } from '../soak/random.js';
 import type { SimPod } from './pod.js';
 import type { World } from './world.js';
 
@@ -22,18 +23,24 @@ export interface Receiver {
 /** One exchange on a connection of its own: in each direction in order, with a delay, until something cuts it. */
 export class HttpCall {
   readonly pod: SimPod;
+  readonly sentAt: number;
+  /** The status of the response, after its head has arrived. */
+  status: number | undefined;
   readonly #world: World;
+  readonly #random: Random;
   readonly #receiver: Receiver;
   readonly #abort = new AbortController();
   #reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
   #lastArrival = 0;
   #over = false;
 
-  constructor(world: World, pod: SimPod, outgoing: Outgoing, receiver: Receiver) {
+  constructor(world: World, random: Random, pod: SimPod, outgoing: Outgoing, receiver: Receiver) {
     this.#world = world;
+    this.#random = random;
     this.pod = pod;
+    this.sentAt = world.now;
     this.#receiver = receiver;
-    world.after(world.random.between(1, 10), () => {
+    world.after(random.between(1, 10), () => {
       if (pod.process.dead) this.#deliver(() => this.#receiver.cut(), true);
       else pod.process.enter(() => void this.#serve(outgoing));
     });
@@ -47,15 +54,16 @@ export class HttpCall {
   leave(): void {
     if (this.#over) return;
     this.#over = true;
-    this.#world.after(this.#world.random.between(1, 10), () => this.#hangUp());
+    this.#world.after(this.#random.between(1, 10), () => this.#hangUp());
   }
 
-  /** Something between the two cuts the connection: both learn of it, each in its time. */
+  /** Something between the two cuts the connection: both learn of it, each in its time; the pod sometimes much later. */
   cut(): void {
     if (this.#over) return;
     this.#over = true;
-    this.#world.after(this.#world.random.between(1, 50), () => this.#receiver.cut());
-    this.#world.after(this.#world.random.between(1, 200), () => this.#hangUp());
+    this.#world.after(this.#random.between(1, 50), () => this.#receiver.cut());
+    const isHalfOpen = this.#random.chance(0.3);
+    this.#world.after(this.#random.between(1, isHalfOpen ? 5000 : 200), () => this.#hangUp());
   }
 
   #hangUp(): void {
@@ -72,7 +80,10 @@ export class HttpCall {
       const response = await this.pod.handler.fetch(request);
       // A runtime cancels a body that nobody reads any more.
       if (this.#abort.signal.aborted) return void (await response.body?.cancel());
-      this.#deliver(() => this.#receiver.head(response.status, response.headers));
+      this.#deliver(() => {
+        this.status = response.status;
+        this.#receiver.head(response.status, response.headers);
+      });
       this.#reader = response.body?.getReader();
       for (;;) {
         const read = await this.#reader?.read();
@@ -88,7 +99,7 @@ export class HttpCall {
   }
 
   #deliver(tell: () => void, isLast = false): void {
-    const at = Math.max(this.#world.now + this.#world.random.between(1, 10), this.#lastArrival);
+    const at = Math.max(this.#world.now + this.#random.between(1, 10), this.#lastArrival);
     this.#lastArrival = at;
     this.#world.after(at - this.#world.now, () => {
       if (this.#over) return;

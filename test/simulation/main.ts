@@ -1,34 +1,41 @@
 /**
- * Plays histories of a whole fleet on a simulated clock: `npm run simulate -- --seeds 10000 --from 1`. A seed that breaks
- * a law is printed with the command that plays it again: `npm run simulate -- --replay 182`. `--shrink 182` leaves out of
- * it what it can do without, and prints the plan that is left; `--plan FILE` plays such a plan. `--first` stops at the
- * first seed that breaks a law.
+ * Plays histories of a whole fleet on a simulated clock: `npm run simulate -- --seeds 10000 --from 1`, or `--minutes 30` for
+ * as many as that time allows. The named cases in cases.ts are played first. If a seed breaks a law, the smallest history
+ * found that breaks it is printed as a log, and the command that plays it again: `npm run simulate -- --replay 182`
+ * prints the log of a seed, `--replay 182 --shrunk` that of its smallest history, `--plan FILE` that of a plan in JSON.
+ * `--first` stops at the first seed that breaks a law.
  */
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
+import { cases } from './cases.js';
+import { Coverage } from './coverage.js';
 import { type Outcome, play } from './history.js';
-import { type Plan } from './plan.js';
+import { laws } from './laws.js';
+import { type Plan, variationsOf } from './plan.js';
 import { kindOf, shrink } from './shrink.js';
 
 const { values } = parseArgs({
   options: {
     seeds: { type: 'string', default: '1000' },
     from: { type: 'string', default: '1' },
+    minutes: { type: 'string' },
     replay: { type: 'string' },
-    shrink: { type: 'string' },
+    shrunk: { type: 'boolean', default: false },
     plan: { type: 'string' },
     first: { type: 'boolean', default: false }
   }
 });
 
+/** Where the plan of the smallest failing history is written. */
+const SHRUNK = 'node_modules/.cache/anypod-shrunk.json';
+
 // What the package makes when it is first needed is made here, so that the first history is like every other.
 await play(0);
 
-if (values.replay !== undefined) tell(await play(numberOf('replay', values.replay), true));
+if (values.replay !== undefined) await replay(numberOf('replay', values.replay), values.shrunk);
 else if (values.plan !== undefined) tell(await play(JSON.parse(readFileSync(values.plan, 'utf8')) as Plan, true));
-else if (values.shrink !== undefined) write(JSON.stringify(await shrink(numberOf('shrink', values.shrink)), null, 2));
 else if (values.first) await findFirst(numberOf('from', values.from), numberOf('seeds', values.seeds));
-else await search(numberOf('from', values.from), numberOf('seeds', values.seeds));
+else await search(numberOf('from', values.from));
 
 function numberOf(option: string, text: string): number {
   const value = Number(text);
@@ -41,8 +48,23 @@ function write(text: string): void {
 }
 
 function tell({ log, violations }: Outcome): void {
-  write(`${log.join('\n')}\n\n${violations.join('\n') || 'No law is broken.'}`);
+  write(`${log.join('\n')}\n\n${violations.map(explained).join('\n') || 'No law is broken.'}`);
   process.exitCode = violations.length > 0 ? 1 : 0;
+}
+
+/** A violation with the law that is broken. */
+function explained(violation: string): string {
+  const [name = ''] = violation.split(':', 1);
+  const broken = (laws as Record<string, { law: string; holds: string }>)[name];
+  return broken ? `${violation}\n    ${broken.law} (${broken.holds})` : violation;
+}
+
+async function replay(seed: number, isShrunk: boolean): Promise<void> {
+  if (!isShrunk) return tell(await play(seed, true));
+  const plan = await shrink(seed);
+  writeFileSync(SHRUNK, JSON.stringify(plan, null, 2));
+  tell(await play(plan, true));
+  write(`The plan of this history: ${SHRUNK} (npm run simulate -- --plan ${SHRUNK})`);
 }
 
 /** @throws Error if a seed does not give the same history twice: then no failure could be played again */
@@ -64,13 +86,31 @@ async function findFirst(from: number, seeds: number): Promise<void> {
   }
 }
 
-async function search(from: number, seeds: number): Promise<void> {
-  for (let seed = from; seed < from + Math.min(seeds, 3); seed++) await checkRepeatable(seed);
-  const began = process.hrtime.bigint();
+async function playCases(): Promise<number> {
+  let failed = 0;
+  for (const { name, plan } of cases) {
+    for (const variation of variationsOf(plan)) {
+      const { violations } = await play(variation);
+      if (violations.length === 0) continue;
+      failed++;
+      write(`The case '${name}' breaks a law again:\n${violations.map(explained).join('\n')}`);
+      break;
+    }
+  }
+  return failed;
+}
+
+async function search(from: number): Promise<void> {
+  const failedCases = await playCases();
+  for (let seed = from; seed < from + 3; seed++) await checkRepeatable(seed);
+  const coverage = new Coverage();
+  const began = performance.now();
+  const until = values.minutes === undefined ? Infinity : began + numberOf('minutes', values.minutes) * 60_000;
+  const last = values.minutes === undefined ? from + numberOf('seeds', values.seeds) : Infinity;
   const kinds = new Map<string, { count: number; seed: number }>();
   const faults: Record<string, number> = {};
-  let [failed, calls, answered, simulatedMs] = [0, 0, 0, 0];
-  for (let seed = from; seed < from + seeds; seed++) {
+  let [failed, calls, answered, simulatedMs, seed] = [0, 0, 0, 0, from];
+  for (; seed < last && performance.now() < until; seed++) {
     const outcome = await play(seed);
     calls += outcome.calls;
     answered += outcome.answered;
@@ -79,23 +119,23 @@ async function search(from: number, seeds: number): Promise<void> {
     if (outcome.violations.length > 0) failed++;
     for (const violation of outcome.violations) {
       const known = kinds.get(kindOf(violation)) ?? { count: 0, seed };
-      known.count++;
+      if (known.count++ === 0 && values.minutes !== undefined) write(`seed ${seed}: ${violation}`);
       kinds.set(kindOf(violation), known);
     }
   }
-  const seconds = Number(process.hrtime.bigint() - began) / 1e9;
+  const seconds = (performance.now() - began) / 1000;
   write(
-    `${seeds} histories, ${(simulatedMs / 3_600_000).toFixed(1)} simulated hours, ` +
-      `${(seeds / seconds).toFixed(0)} histories a second, ${answered} of ${calls} calls answered`
+    `${seed - from} histories, ${(simulatedMs / 3_600_000).toFixed(1)} simulated hours, ` +
+      `${((seed - from) / seconds).toFixed(0)} histories a second, ${answered} of ${calls} calls answered`
   );
-  write(
-    `Faults: ${Object.entries(faults)
-      .map(([kind, count]) => `${kind} ${count}`)
-      .join(', ')}`
-  );
+  const sorted = Object.entries(faults).sort(([a], [b]) => a.localeCompare(b));
+  write(`${sorted.length} kinds of faults: ${sorted.map(([kind, count]) => `${kind} ${count}`).join(', ')}`);
+  write(String(coverage));
   write(`Histories that broke a law: ${failed}`);
-  for (const [kind, { count, seed }] of [...kinds].sort((a, b) => b[1].count - a[1].count)) {
-    write(`${String(count).padStart(6)} ${kind}   npm run simulate -- --replay ${seed}`);
+  for (const [kind, { count, seed: example }] of [...kinds].sort((a, b) => b[1].count - a[1].count)) {
+    write(`${String(count).padStart(6)} ${kind}   npm run simulate -- --replay ${example} --shrunk`);
   }
-  process.exitCode = failed > 0 ? 1 : 0;
+  process.exitCode = failed + failedCases > 0 ? 1 : 0;
+  const [first] = kinds.values();
+  if (first && values.minutes === undefined) await replay(first.seed, true);
 }

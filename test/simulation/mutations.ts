@@ -38,7 +38,7 @@ export const mutations: readonly Mutation[] = [
   {
     fault: 'a session that is trusted for a moment is served after its end was announced',
     file: 'engine/pods/routing.ts',
-    find: "      case 'ended':\n        return this.#context.onEnded();",
+    find: "      case 'ended':\n        return this.#context.onEnded('other-pod');",
     replace: "      case 'ended':\n        return;"
   },
   {
@@ -85,6 +85,30 @@ export const mutations: readonly Mutation[] = [
     find: 'if (this.stored?.consumeReplayAnswer(message)) return;',
     replace: ''
   },
+  {
+    fault: 'a request does not wait until a recovered setting has reached the server',
+    file: 'engine/session/storedSession.ts',
+    find: '!this.#recovery && !this.#server.replaying && !this.#changes?.hasUnsaved',
+    replace: '!this.#recovery && !this.#changes?.hasUnsaved'
+  },
+  {
+    fault: 'a closed server is asked, and its answer is awaited',
+    file: 'engine/session/handshakeReplay.ts',
+    find: '    if (this.#context.closed) return undefined;\n',
+    replace: ''
+  },
+  {
+    fault: 'a server does not learn the log level and the subscriptions that were set on other pods',
+    file: 'engine/session/storedSession.ts',
+    find: 'await this.#server.replayChanges(this.#record?.metadata?.mcp ?? {}, extra);',
+    replace: 'return;'
+  },
+  {
+    fault: 'a session that expires is used on, because its look-up does not refresh it',
+    file: 'engine/session/storeAccess.ts',
+    find: 'store.touchSession ? store.touchSession(sessionId, known) : readAndRefresh(store, sessionId);',
+    replace: 'store.getSession(sessionId);'
+  },
 
   // Messages between pods.
   {
@@ -123,12 +147,24 @@ export const mutations: readonly Mutation[] = [
     find: '        () => this.#subscribeLater(sessionId)\n',
     replace: '        () => {}\n'
   },
+  {
+    fault: "the client's report of progress does not reach the pod that asked",
+    file: 'engine/pods/routing.ts',
+    find: "await this.#publish({ type: 'progress', to: owner, message }, waits);",
+    replace: ''
+  },
+  {
+    fault: 'a pod takes a message of a newer pod for its own kind',
+    file: 'engine/pods/busMessage.ts',
+    find: 'if (v !== BUS_VERSION) throw new Error(`it is of version ${String(v)}, this pod supports ${BUS_VERSION}`);',
+    replace: ''
+  },
 
   // The GET stream.
   {
     fault: 'a message for the GET stream is not kept while the stream is being opened',
     file: 'engine/pods/streamOwnership.ts',
-    find: 'if (seq !== undefined) (this.#held ??= new HeldMessages()).add(seq, message, eventId);',
+    find: 'if (seq !== undefined) (this.#unacknowledged ??= new UnacknowledgedMessages()).add(seq, message, eventId);',
     replace: ''
   },
   {
@@ -140,13 +176,13 @@ export const mutations: readonly Mutation[] = [
   {
     fault: 'a pod keeps its GET stream after another pod has opened one',
     file: 'engine/pods/streamOwnership.ts',
-    find: '    this.#streams.closeStandaloneStream();\n    const waiting',
+    find: "    this.#streams.replaceStandaloneStream('other-pod');\n    const waiting",
     replace: '    const waiting'
   },
   {
     fault: 'a pod closes its newer GET stream for an older one',
     file: 'engine/pods/streamOwnership.ts',
-    find: '    if (this.#awaitsEcho()) return;\n    this.#streams',
+    find: '    if (this.#awaitsOwnAnnouncement()) return;\n    this.#streams',
     replace: '    this.#streams'
   },
   {
@@ -160,37 +196,49 @@ export const mutations: readonly Mutation[] = [
   {
     fault: 'an answer is not logged before it is written',
     file: 'engine/streams/outbound.ts',
-    find: 'const eventId = streams.log && (await append(streams, stream, answer));',
-    replace: 'const eventId = undefined as string | undefined; void append;'
+    find: 'const eventId = stored && (await stored);',
+    replace: 'const eventId = undefined as string | undefined; void stored;'
+  },
+  {
+    fault: 'the last event of a longer stream is stored as its only event',
+    file: 'engine/streams/eventLog.ts',
+    find: 'const isOnly = isOwn && stream.lastAppend === undefined && this',
+    replace: 'const isOnly = isOwn && this'
+  },
+  {
+    fault: 'a client that resumes from the start of its stream is refused',
+    file: 'engine/streams/resumption.ts',
+    find: 'if (isStart && this.#owners && parseStreamId(streamId).owner === undefined)',
+    replace: 'if (isStart)'
   },
   {
     fault: 'a resume reads the log before the other pods know of it',
     file: 'engine/streams/resumption.ts',
-    find: '    await owners.announce(stream.id, waits);\n    await follower.read();',
-    replace: '    await follower.read();\n    await owners.announce(stream.id, waits);'
+    find: '    await owners.announce(stream.id, waits);\n    await delivery.read();',
+    replace: '    await delivery.read();\n    await owners.announce(stream.id, waits);'
   },
   {
     fault: 'the log is not read again after the owner of a stream has answered',
     file: 'engine/streams/resumption.ts',
-    find: "await follower.read();\n      if (state === 'open' || state === 'unasked') {",
+    find: "await delivery.read();\n      if (state === 'open' || state === 'unasked') {",
     replace: "if (state === 'open' || state === 'unasked') {"
   },
   {
     fault: 'the client of a dead pod waits for ever',
     file: 'engine/streams/resumption.ts',
-    find: "      if (state === 'gone') await this.#answerForTheDead(stream, follower);",
+    find: "      if (state === 'gone') await this.#answerForLostPod(stream, delivery);",
     replace: "      if (state === 'gone') return;"
   },
   {
     fault: 'a resumed stream is not watched after its owner was found alive',
     file: 'engine/streams/resumption.ts',
-    find: 'this.#watch(stream, follower, owners);',
+    find: 'this.#watch(stream, delivery, owners);',
     replace: ''
   },
   {
     fault: 'the owner of a resumed stream does not learn that its client is elsewhere',
     file: 'engine/pods/routing.ts',
-    find: 'if (open) open.moved = true;',
+    find: 'if (open) open.isOnOtherPod = true;',
     replace: ''
   },
   {
@@ -201,36 +249,35 @@ export const mutations: readonly Mutation[] = [
   },
   {
     fault: 'an event that comes from the log and from its sender is delivered twice',
-    file: 'engine/streams/logFollower.ts',
-    find: 'if (this.#events.has(eventId)) return false;',
-    replace: ''
+    file: 'engine/streams/receivedMessages.ts',
+    find: 'if (this.#eventIds.has(eventId)) return false;\n      remember',
+    replace: 'remember'
   },
   {
     fault: 'what happens during a replay is dropped',
-    file: 'engine/streams/connection.ts',
-    find: 'for (const { message, eventId, finalCursor } of held) void this.deliver(message, eventId, finalCursor);',
+    file: 'engine/streams/logDelivery.ts',
+    find: 'for (const { message, eventId, finalCursor } of waiting) void this.deliver(message, eventId, finalCursor);',
     replace: ''
   },
   {
     fault: 'an event log that fails fails the answer',
     file: 'engine/streams/eventLog.ts',
-    find: '          : new EventStoreUnavailableError(`${call} failed`, { cause: error })\n      );\n      return undefined;',
-    replace:
-      '          : new EventStoreUnavailableError(`${call} failed`, { cause: error })\n      );\n      throw error;'
+    find: 'this.#report(failure);\n    return undefined;',
+    replace: 'this.#report(failure);\n    throw failure;'
   },
 
   // Endings and what is left.
   {
     fault: 'a call to a backend that does not answer has no deadline',
     file: 'deadline.ts',
-    find: 'timer = setTimeout(() => (timer = setTimeout(() => reject(onLate()), GRACE_MS)), timeoutMs);',
+    find: 'timer = setTimeout(() => (timer = setTimeout(late, GRACE_MS)), timeoutMs);',
     replace: ''
   },
   {
     fault: 'a pod that drains does not wait for its requests',
     file: 'handler/sessionHost.ts',
-    find: 'while (this.#inFlight() > 0 && performance.now() < deadline) {',
-    replace: 'while (false) {'
+    find: 'while (this.#inFlight() > 0 && performance.now() < deadline)',
+    replace: 'while (false)'
   },
   {
     fault: 'the keep-alive of a stream outlives its connection',
@@ -248,12 +295,6 @@ export const mutations: readonly Mutation[] = [
     fault: 'streams stay open when their session is forgotten',
     file: 'engine/engine.ts',
     find: '    this.streams.close();\n',
-    replace: ''
-  },
-  {
-    fault: 'the timer of held messages is not stopped',
-    file: 'engine/pods/heldMessages.ts',
-    find: '    clearTimeout(this.#timer);\n',
     replace: ''
   }
 ];

@@ -60,15 +60,25 @@ export class World {
   /** For ids alone: a pod that draws one more must not change what happens. */
   readonly ids: Random;
   readonly log: string[] = [];
-  /** The timers that processes have started and that are still to fire, by id. */
+  /** The timers that processes have started and that are still to fire. */
   readonly #timers = new Map<unknown, SimProcess>();
   /** Written only if somebody wants to read it. */
   readonly verbose: boolean;
 
+  readonly #seed: number;
+
   constructor(seed: number, verbose = false) {
+    this.#seed = seed;
     this.random = new Random(seed);
     this.ids = new Random(seed ^ 0x1d5);
     this.verbose = verbose;
+  }
+
+  /** Choices of one part of the history: what other parts do does not change them, so a history can be shrunk. */
+  fork(name: string): Random {
+    let hash = this.#seed ^ 0x811c9dc5;
+    for (let i = 0; i < name.length; i++) hash = Math.imul(hash ^ name.charCodeAt(i), 0x01000193);
+    return new Random(hash);
   }
 
   /** Milliseconds since the history began. */
@@ -95,15 +105,15 @@ export class World {
     const owner = processes.getStore();
     if (!owner) return this.clock[kind](work, delayMs);
     const timer = this.clock[kind](() => {
-      if (kind === 'setTimeout') this.#timers.delete(idOf(timer));
+      if (kind === 'setTimeout') this.#timers.delete(timer);
       owner.enter(work);
     }, delayMs);
-    this.#timers.set(idOf(timer), owner);
+    this.#timers.set(timer, owner);
     return timer;
   }
 
   stop(timer: never): void {
-    this.#timers.delete(idOf(timer));
+    this.#timers.delete(timer);
     this.clock.clearTimeout(timer);
   }
 
@@ -132,10 +142,6 @@ export function enterWorld(world: World | undefined): void {
 }
 
 type Work = (...args: unknown[]) => void;
-
-function idOf(timer: unknown): unknown {
-  return (timer as { id: unknown }).id;
-}
 
 /*
  * Installed once, when this module is loaded: before the modules under test, which may keep what they find.
@@ -170,7 +176,10 @@ Object.assign(globalThis, {
 Date.now = () => (current ? current.clock.now + (processes.getStore()?.skewMs ?? 0) : realNow());
 performance.now = () => (current ? current.now : realPerformanceNow());
 Math.random = () => current?.random.next() ?? realMathRandom();
-Object.defineProperty(globalThis.crypto, 'randomUUID', { value: () => (current ? uuid(current.ids) : realUuid()) });
+Object.defineProperty(globalThis.crypto, 'randomUUID', {
+  configurable: true,
+  value: () => (current ? uuid(current.ids) : realUuid())
+});
 
 /** Timers of the simulated clock have an id and no `_idleTimeout`. */
 function isSimulated(timer: object | undefined): boolean {
