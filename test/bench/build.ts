@@ -1,12 +1,15 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdir, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, readdir, rm, stat, symlink } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
-/** In the package's scope, so that what runs there imports the package under its name: from `dist`, as users do. */
+/**
+ * What runs there imports both packages under their names, as users do: the first one because it is in its scope, the
+ * second one through a link to `dist-server`.
+ */
 export const BUILT = join(ROOT, '.bench');
 
 /**
@@ -33,6 +36,10 @@ export async function buildAll(wanted: boolean): Promise<void> {
     // The repository's `paths` lead to sources.
     tsconfigRaw: '{}'
   });
+  const second = join(BUILT, 'node_modules/mcp-server-anypod');
+  await mkdir(dirname(second), { recursive: true });
+  await rm(second, { force: true });
+  await symlink(join(ROOT, 'dist-server'), second);
 }
 
 /** When the newest file below a folder was written; 0 where the folder is not there. */

@@ -10,7 +10,10 @@ const HELP = `npm run bench -- [options]
   --list           names the scenarios
   --peers          installs other packages into a temporary folder, and measures them too
   --markdown       prints the table of goals in markdown
+  --svg FILE       draws the measures that have a goal
   --out FILE       writes everything that was measured as JSON
+  --against FILE   compares with a run that --out has written; ends with 1 if a count is over 5 % worse, or another
+                   measure over 15 %
   --no-build       takes dist as it is
 `;
 
@@ -18,7 +21,9 @@ export interface Flags extends BenchOptions {
   scenarios: readonly Scenario[];
   markdown: boolean;
   build: boolean;
+  svg: string | undefined;
   out: string | undefined;
+  against: string | undefined;
 }
 
 /** What the command line asks for. Ends the process where it asks for a text alone, or for what is not there. */
@@ -34,7 +39,9 @@ export function readFlags(all: readonly Scenario[]): Flags {
       peers: { type: 'boolean', default: false },
       markdown: { type: 'boolean', default: false },
       build: { type: 'boolean', default: true },
+      svg: { type: 'string' },
       out: { type: 'string' },
+      against: { type: 'string' },
       help: { type: 'boolean', short: 'h', default: false }
     }
   });
@@ -46,13 +53,15 @@ export function readFlags(all: readonly Scenario[]): Flags {
   const rounds = Number(values.rounds ?? (values.quick ? 2 : 7));
   const seconds = Number(values.seconds ?? (values.quick ? 0.3 : 4));
   if (!Number.isInteger(rounds) || rounds < 1 || !(seconds > 0)) quit(HELP, 1);
-  const { quick, peers, markdown, build, out } = values;
+  const { quick, peers, markdown, build, svg, out, against } = values;
   return {
     quick,
     peers,
     markdown,
     build,
+    svg,
     out,
+    against,
     rounds,
     seconds,
     scenarios: all.filter(({ name }) => names.includes(name))

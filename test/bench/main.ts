@@ -1,18 +1,26 @@
 import { writeFileSync } from 'node:fs';
+import { compare, readKept } from './against.js';
 import { buildAll } from './build.js';
 import { readFlags } from './flags.js';
 import { describeMachine, machineLine } from './machine.js';
-import { markdown, printFindings, printGoals } from './report.js';
+import { svgOf } from './plot.js';
+import { markdown, printCompared, printFindings, printGoals } from './report.js';
 import { isReached, type Findings, type Row } from './scenario.js';
+import { attached } from './scenarios/attached.js';
+import { fanOut } from './scenarios/fanOut.js';
 import { heap } from './scenarios/heap.js';
 import { openLoop } from './scenarios/latency.js';
+import { observability } from './scenarios/observability.js';
 import { notification } from './scenarios/notification.js';
 import { recovery } from './scenarios/recovery.js';
 import { redisMemory } from './scenarios/redisMemory.js';
 import { redisTraffic } from './scenarios/redisTraffic.js';
 import { resume } from './scenarios/resume.js';
 import { manySessions, pods } from './scenarios/scale.js';
+import { resumable, trust } from './scenarios/options.js';
+import { surroundings } from './scenarios/surroundings.js';
 import { throughput } from './scenarios/throughput.js';
+import { version2 } from './scenarios/version2.js';
 import { web } from './scenarios/web.js';
 
 /**
@@ -22,17 +30,25 @@ import { web } from './scenarios/web.js';
  */
 const flags = readFlags([
   ...throughput,
+  resumable,
+  trust,
   openLoop,
+  observability,
   web,
+  version2,
+  ...surroundings,
   redisTraffic,
   recovery,
   notification,
+  fanOut,
   resume,
   heap,
+  attached,
   redisMemory,
   manySessions,
   pods
 ]);
+const kept = flags.against === undefined ? undefined : readKept(flags.against);
 const machine = describeMachine();
 await buildAll(flags.build);
 console.log(machineLine(machine));
@@ -56,7 +72,13 @@ for (const scenario of flags.scenarios) {
 
 const rows: Row[] = Object.values(found).flatMap(findings => findings.rows);
 printGoals(rows);
+if (kept) {
+  const compared = compare(rows, kept);
+  printCompared(compared);
+  if (compared.length === 0 || compared.some(({ isTooMuch }) => isTooMuch)) process.exitCode = 1;
+}
 if (flags.markdown) console.log(`\n${markdown(rows, machineLine(machine))}`);
+if (flags.svg !== undefined) writeFileSync(flags.svg, svgOf(rows, machineLine(machine)));
 if (flags.out !== undefined) {
   const scenarios = Object.entries(found).map(([name, { rows: measured, details }]) => ({
     name,

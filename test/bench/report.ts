@@ -1,4 +1,5 @@
 import { Console } from 'node:console';
+import type { Compared } from './against.js';
 import { isReached, type Findings, type Row } from './scenario.js';
 
 export function goalOf({ goal }: Row): string {
@@ -33,6 +34,18 @@ export function printGoals(rows: readonly Row[]): void {
       const [measure, value, spread, goal, reached] = cells(row);
       return { measure, value, 'spread of the rounds': spread, goal, reached };
     })
+  );
+}
+
+export function printCompared(compared: readonly Compared[]): void {
+  table(
+    compared.map(({ measure, kept, now, loss, isTooMuch }) => ({
+      measure,
+      kept: format(kept),
+      now: format(now),
+      loss: `${format(100 * loss)} %`,
+      verdict: isTooMuch ? 'TOO MUCH' : ''
+    }))
   );
 }
 

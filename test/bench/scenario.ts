@@ -8,6 +8,8 @@ export interface Row extends Summary {
   method: string;
   /** Absent where the row is for information. */
   goal?: { atLeast: number } | { atMost: number };
+  /** Set if it is counted, so that it does not depend on the machine. */
+  isCount?: boolean;
 }
 
 /** What stands behind the rows, one line for each subject that was measured. */

@@ -1,9 +1,21 @@
 import { checkEcho, openSessions } from './client.js';
 import type { LoadResult, LoadTask } from './processes/load.js';
 import type { PodConfiguration } from './processes/pod.js';
-import type { BenchOptions, Detail } from './scenario.js';
-import { median, summarize } from './statistics.js';
+import type { Version2Configuration } from './processes/version2.js';
+import type { BenchOptions, Detail, Row } from './scenario.js';
+import { median, ratio, summarize } from './statistics.js';
 import { Worker } from './worker.js';
+
+export interface Surroundings {
+  /** What each pod runs: a file of `processes`. @default 'pod' */
+  process?: 'pod' | 'version2';
+  pods?: number;
+  sessions?: number;
+  /** The program that runs the pods. @default the one of this process */
+  node?: string;
+  /** Starts a balancer. @returns the origin that the load goes to */
+  front?: (origins: readonly string[]) => Promise<string>;
+}
 
 /** One or more pods that are measured as one, and what every round has shown. */
 export class Subject {
@@ -22,12 +34,14 @@ export class Subject {
 
   static async start(
     name: string,
-    config: PodConfiguration,
-    { pods: count = 1, sessions: wanted = 32 } = {}
+    config: PodConfiguration | Version2Configuration,
+    { process = 'pod', pods: count = 1, sessions: wanted = 32, node, front }: Surroundings = {}
   ): Promise<Subject> {
-    const pods = await Promise.all(Array.from({ length: count }, () => Worker.start('pod', config)));
-    const origins = await Promise.all(pods.map(pod => pod.call<string>('origin')));
-    const sessions = config.subject === 'ceiling' ? ['none'] : await openSessions(origins[0]!, wanted);
+    const pods = await Promise.all(Array.from({ length: count }, () => Worker.start(process, config, [], node)));
+    const own = await Promise.all(pods.map(pod => pod.call<string>('origin')));
+    const origins = front ? [await front(own)] : own;
+    const keepsSessions = config.subject !== 'ceiling' && config.subject !== 'stateless';
+    const sessions = keepsSessions ? await openSessions(origins[0]!, wanted) : ['none'];
     if (config.subject !== 'ceiling') {
       // So that every pod has every session: recovery is measured elsewhere.
       for (const origin of origins) {
@@ -86,6 +100,18 @@ export class Subject {
 }
 
 export const CONNECTIONS = 32;
+/** What every row of a closed loop says of it. */
+export const LOAD = `requests/s of an echo tool, ${CONNECTIONS} keep-alive connections that send as soon as they are answered`;
+
+/** On few cores the load generator and Redis take from the requests per second; from this they do not. */
+export function cpuRow(way: string, stock: Subject, ours: Subject): Row {
+  return {
+    measure: `server CPU of a request, ${way}stock in memory to ours on Redis`,
+    unit: 'x',
+    method: 'process.cpuUsage of the server for each request of the same rounds, stock to ours',
+    ...ratio(stock.cpuPerRequest, ours.cpuPerRequest)
+  };
+}
 
 /**
  * Measures the subjects in turn, round after round. The first round warms up and does not count.

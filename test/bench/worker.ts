@@ -12,9 +12,10 @@ export class Worker {
   #calls = 0;
   #output = '';
 
-  private constructor(entry: string, configuration: unknown, execArgv: string[]) {
+  private constructor(entry: string, configuration: unknown, execArgv: string[], execPath: string) {
     this.#child = fork(join(BUILT, `${entry}.js`), [JSON.stringify(configuration)], {
       execArgv,
+      execPath,
       env: { ...process.env, NODE_ENV: 'production' },
       stdio: ['ignore', 'pipe', 'pipe', 'ipc']
     });
@@ -35,8 +36,13 @@ export class Worker {
   }
 
   /** Resolves when the process is ready to be called. */
-  static async start(entry: string, configuration: unknown = {}, execArgv: string[] = []): Promise<Worker> {
-    const worker = new Worker(entry, configuration, execArgv);
+  static async start(
+    entry: string,
+    configuration: unknown = {},
+    execArgv: string[] = [],
+    execPath = process.execPath
+  ): Promise<Worker> {
+    const worker = new Worker(entry, configuration, execArgv, execPath);
     await worker.#answer(0);
     return worker;
   }

@@ -2,20 +2,33 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import express from 'express';
-import { ours, stockNode, type NodeHandle, type Ours } from './servers.js';
+import { getRequestListener } from '@hono/node-server';
+import { ours, stockNode, stockWeb, type NodeHandle, type Ours } from './servers.js';
+import { observe } from './observe.js';
 import { tmcp } from './peers.js';
 import { cpuMicros, configuration, serve } from './rpc.js';
 import { streamTools } from './streams.js';
 
 export interface PodConfiguration {
   /** `ceiling` answers a constant: what the load generator and Node's HTTP server give at most. */
-  subject: 'ceiling' | 'stock' | 'memory' | 'redis' | 'tmcp';
-  /** Who reads and parses the body: the transport, the host with `JSON.parse`, or `express.json()`. @default 'plain' */
-  host?: 'plain' | 'parsed' | 'express';
+  subject: 'ceiling' | 'stock' | 'memory' | 'redis' | 'postgres' | 'tmcp';
+  /**
+   * Who reads and parses the body: the transport, the host with `JSON.parse`, or `express.json()`. With `hono`, Hono's Node
+   * server calls the web-standard adapter. @default 'plain'
+   */
+  host?: 'plain' | 'parsed' | 'express' | 'hono';
   json?: boolean;
   redis?: string | undefined;
-  /** With an event log on the same Redis. */
+  /** The URL of a Postgres with tables, for the subject of that name. */
+  postgres?: string;
+  /** With an event log on the same Redis; the stock SDK has one in memory. */
   events?: boolean;
+  /** Whether tools send events before they answer. */
+  streams?: boolean;
+  /** As the option of that name. */
+  sessionFreshnessMs?: number;
+  /** Whether metrics, or metrics and spans, are recorded. */
+  observe?: 'metrics' | 'spans' | undefined;
   /** Where the peers were installed. */
   peers?: string;
 }
@@ -31,13 +44,19 @@ async function subject(): Promise<NodeHandle> {
     case 'ceiling':
       return answerConstant;
     case 'stock':
-      return stockNode(config.json ?? false);
+      if (config.host === 'hono') return getRequestListener(stockWeb());
+      return stockNode(config.json ?? false, config.events);
     case 'tmcp':
       return tmcp(config.peers!, config.redis);
     default: {
-      const options = { enableJsonResponse: config.json, events: config.events };
-      our = ours(config.redis, options, config.events ? streamTools : undefined);
-      return our.handler.node;
+      const { json, events, sessionFreshnessMs, postgres } = config;
+      our = ours(
+        config.redis,
+        { enableJsonResponse: json, events, sessionFreshnessMs, postgres },
+        config.streams ? streamTools : undefined
+      );
+      if (config.observe) observe(config.observe, our.handler);
+      return config.host === 'hono' ? getRequestListener(request => our!.handler.fetch(request)) : our.handler.node;
     }
   }
 }

@@ -3,11 +3,12 @@ import { createMcpHandler, McpServer, RedisSessionStore, type ServerFactory } fr
 import { z } from 'zod';
 import { LeastServer } from './leastServer.js';
 import { configuration, cpuMicros, serve } from './rpc.js';
-import { KEY_PREFIX, makeServer } from './servers.js';
+import { toolsOfEachServer, toolsOfThePod } from './manyTools.js';
+import { KEY_PREFIX, makeServer, stockWeb } from './servers.js';
 import { WebClient } from './webClient.js';
 
 /** What the pods make for a session: the least that a server can be, or one of the SDK's with a tool. */
-export type ServerKind = 'least' | 'McpServer' | 'McpServer, shared validator';
+export type ServerKind = 'least' | 'McpServer' | 'McpServer, shared validator' | 'McpServer of 20 tools, made once';
 
 export interface RecoveryTask {
   kind: ServerKind;
@@ -33,7 +34,8 @@ const factories: Record<ServerKind, ServerFactory> = {
     const server = new McpServer({ name: 'echo', version: '1' }, { jsonSchemaValidator });
     server.registerTool('echo', { inputSchema }, ({ text }) => ({ content: [{ type: 'text', text }] }));
     return server;
-  }
+  },
+  'McpServer of 20 tools, made once': toolsOfThePod
 };
 
 /** CPU of the process for a call of each session, what it does after the last answer included. */
@@ -81,4 +83,12 @@ function start(kind: ServerKind): { client: WebClient; recovered: () => number; 
   return { client: new WebClient(handler.fetch), recovered: () => recovered, stop };
 }
 
-serve({ measure });
+/** A call of a session that the stock SDK has, with a server of 20 tools. @returns microseconds of CPU */
+async function measureStock({ size }: { size: number }): Promise<number> {
+  const client = new WebClient(stockWeb(toolsOfEachServer));
+  const sessions = await client.openMany(size);
+  await spent(client, sessions);
+  return spent(client, sessions);
+}
+
+serve({ measure, measureStock });

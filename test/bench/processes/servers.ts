@@ -1,9 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Redis } from 'ioredis';
+import { Pool } from 'pg';
 import {
   createMcpHandler,
   McpServer,
+  PostgresSessionStore,
   RedisEventStore,
   RedisSessionStore,
   type McpHandler,
@@ -11,6 +13,7 @@ import {
   type ServerContext
 } from 'mcp-sdk-anypod/server';
 import { StreamableHTTPServerTransport as StockTransport } from 'mcp-sdk-upstream/server/streamableHttp.js';
+import { InMemoryEventStore as StockEventStore } from 'mcp-sdk-upstream/examples/shared/inMemoryEventStore.js';
 import { WebStandardStreamableHTTPServerTransport as StockWebTransport } from 'mcp-sdk-upstream/server/webStandardStreamableHttp.js';
 import { z } from 'zod';
 
@@ -29,7 +32,8 @@ export function makeServer(): McpServer {
 }
 
 /** The map of transports that the SDK's examples keep. */
-export function stockNode(enableJsonResponse: boolean): NodeHandle {
+export function stockNode(enableJsonResponse: boolean, events = false): NodeHandle {
+  const eventStore = events ? new StockEventStore() : undefined;
   const transports = new Map<string, StockTransport>();
   return async (req, res, body) => {
     const known = transports.get(String(req.headers['mcp-session-id']));
@@ -37,6 +41,7 @@ export function stockNode(enableJsonResponse: boolean): NodeHandle {
     const transport = new StockTransport({
       sessionIdGenerator: randomUUID,
       enableJsonResponse,
+      eventStore,
       onsessioninitialized: sessionId => void transports.set(sessionId, transport)
     });
     await makeServer().connect(transport);
@@ -45,7 +50,7 @@ export function stockNode(enableJsonResponse: boolean): NodeHandle {
 }
 
 /** The same map for the web-standard transport. */
-export function stockWeb(): WebHandle {
+export function stockWeb(factory: () => McpServer = makeServer): WebHandle {
   const transports = new Map<string, StockWebTransport>();
   return async request => {
     const known = transports.get(String(request.headers.get('mcp-session-id')));
@@ -54,7 +59,7 @@ export function stockWeb(): WebHandle {
       sessionIdGenerator: randomUUID,
       onsessioninitialized: sessionId => void transports.set(sessionId, transport)
     });
-    await makeServer().connect(transport);
+    await factory().connect(transport);
     return transport.handleRequest(request);
   };
 }
@@ -66,22 +71,31 @@ export interface Ours {
   readonly servers: Map<string, McpServer>;
 }
 
-/** Our handler: on Redis where its URL is given, in memory otherwise. */
+/** Our handler: on Redis or Postgres where a URL is given, in memory otherwise. */
 export function ours(
   redisUrl: string | undefined,
-  { events = false, ...options }: McpHandlerOptions & { events?: boolean } = {},
-  factory: () => McpServer = makeServer
+  {
+    events = false,
+    postgres,
+    ...options
+  }: McpHandlerOptions & { events?: boolean; postgres?: string | undefined } = {},
+  factory: (context: ServerContext) => McpServer = makeServer
 ): Ours {
   const redis = redisUrl === undefined ? undefined : new Redis(redisUrl, { enableAutoPipelining: true });
   const servers = new Map<string, McpServer>();
-  const makeNoted = ({ sessionId }: ServerContext): McpServer => {
-    const server = factory();
+  const makeNoted = (context: ServerContext): McpServer => {
+    const server = factory(context);
+    const { sessionId } = context;
     if (sessionId !== undefined) servers.set(sessionId, server);
     return server;
   };
   const handler = createMcpHandler(makeNoted, {
     ...options,
-    sessionStore: redis && new RedisSessionStore({ redis, keyPrefix: KEY_PREFIX }),
+    sessionStore: redis
+      ? new RedisSessionStore({ redis, keyPrefix: KEY_PREFIX })
+      : postgres === undefined
+        ? undefined
+        : new PostgresSessionStore({ pool: new Pool({ connectionString: postgres, max: 10 }) }),
     eventStore:
       redis && events ? new RedisEventStore({ redis, keyPrefix: KEY_PREFIX, maxEventsPerStream: 5000 }) : undefined
   });

@@ -8,8 +8,13 @@ const SUBJECTS: { subject: HeapConfiguration['subject']; measure: string; goal?:
   { subject: 'redis', measure: 'heap of a live session, on Redis', goal: { atMost: 3 } },
   { subject: 'memory', measure: 'heap of a live session, in memory', goal: { atMost: 3 } },
   { subject: 'redis-McpServer', measure: 'heap of a live session with an McpServer, on Redis' },
-  { subject: 'stock-McpServer', measure: 'heap of a live session with an McpServer, stock' }
+  { subject: 'stock-McpServer', measure: 'heap of a live session with an McpServer, stock' },
+  { subject: 'redis-20-tools', measure: 'heap of a live session with 20 tools whose schemas are made once, on Redis' },
+  { subject: 'stock-20-tools', measure: 'heap of a live session with 20 tools, stock' }
 ];
+
+/** These servers take much memory. */
+const COUNT_WITH_TOOLS = 1000;
 
 export const heap: Scenario = {
   name: 'heap',
@@ -19,13 +24,12 @@ export const heap: Scenario = {
       const count = quick ? 300 : 10_000;
       const rows: Row[] = [];
       const details: Detail[] = [];
+      const found = new Map<string, number>();
       for (const { subject, measure, goal } of quick ? SUBJECTS.slice(0, 2) : SUBJECTS) {
         const bytes: number[] = [];
-        for (let run = 0; run < (goal && !quick ? 2 : 1); run++) bytes.push(await measureOnce(subject, redis, count));
-        const what = subject.includes('McpServer')
-          ? 'an McpServer with one tool'
-          : 'a server of one field that answers the handshake';
-        const method = `heapUsed after collecting, for each of ${count} sessions opened by a handshake, with ${what}`;
+        const wanted = subject.endsWith('tools') ? Math.min(count, COUNT_WITH_TOOLS) : count;
+        for (let run = 0; run < (goal && !quick ? 2 : 1); run++) bytes.push(await measureOnce(subject, redis, wanted));
+        const method = `heapUsed after collecting, for each of ${wanted} sessions opened by a handshake, with ${serverOf(subject)}`;
         rows.push({
           measure,
           unit: 'KiB',
@@ -33,11 +37,28 @@ export const heap: Scenario = {
           ...(goal && { goal }),
           ...summarize(bytes.map(each => each / 1024))
         });
+        found.set(subject, summarize(bytes).median);
         details.push({ subject: measure, 'bytes a session': bytes.map(Math.round).join(' ') });
+      }
+      const [ours, stock] = ['redis-20-tools', 'stock-20-tools'].map(name => found.get(name));
+      if (ours !== undefined && stock !== undefined) {
+        rows.push({
+          measure: 'heap of a live session with 20 tools, to the SDK',
+          unit: 'x',
+          method: 'the two rows above: schemas and validator are made once in a pod, to servers that make their own',
+          goal: { atMost: 0.5 },
+          ...summarize([ours / stock])
+        });
       }
       return { rows, details };
     })
 };
+
+function serverOf(subject: HeapConfiguration['subject']): string {
+  if (subject.endsWith('tools')) return 'an McpServer with 20 tools of three parameters';
+  if (subject.endsWith('McpServer')) return 'an McpServer with one tool';
+  return 'a server of one field that answers the handshake';
+}
 
 /** In a process of its own: what another one left behind is not measured. */
 async function measureOnce(subject: HeapConfiguration['subject'], redis: string, count: number): Promise<number> {

@@ -21,7 +21,7 @@ export const resume: Scenario = {
   title: `resuming a stream on another pod, ${EVENTS} events to replay`,
   run: ({ quick, rounds }) =>
     withRedis(async redis => {
-      const config: PodConfiguration = { subject: 'redis', redis, events: true };
+      const config: PodConfiguration = { subject: 'redis', redis, events: true, streams: true };
       const [a, b] = await Promise.all([Worker.start('pod', config), Worker.start('pod', config)]);
       try {
         const [originA, originB] = await Promise.all([a.call<string>('origin'), b.call<string>('origin')]);

@@ -1,11 +1,9 @@
 import type { PodConfiguration } from '../processes/pod.js';
 import type { BenchOptions, Findings, Row, Scenario } from '../scenario.js';
 import { ratio } from '../statistics.js';
-import { CONNECTIONS, interleave, Subject, withSubjects } from '../subjects.js';
+import { cpuRow, interleave, LOAD, Subject, withSubjects } from '../subjects.js';
 import { installPeers } from '../peers.js';
 import { withRedis } from '../redis.js';
-
-const LOAD = `requests/s of an echo tool, ${CONNECTIONS} keep-alive connections that send as soon as they are answered`;
 
 interface Way {
   name: string;
@@ -110,16 +108,6 @@ function sseRows(stock: Subject, memory: Subject, ours: Subject, ceiling: Subjec
   ];
 }
 
-/** On few cores the load generator and Redis take from the requests per second; from this they do not. */
-function cpuRow(way: string, stock: Subject, ours: Subject): Row {
-  return {
-    measure: `server CPU of a request, ${way}stock in memory to ours on Redis`,
-    unit: 'x',
-    method: 'process.cpuUsage of the server for each request of the same rounds, stock to ours',
-    ...ratio(stock.cpuPerRequest, ours.cpuPerRequest)
-  };
-}
-
 async function startPeers(
   { peers }: BenchOptions,
   redisUrl: string
@@ -166,5 +154,13 @@ export const throughput: Scenario[] = [
     atLeast: 1.7,
     config: { host: 'express' },
     host: 'both behind Express 5 with express.json()'
+  }),
+  againstStock({
+    name: 'hono',
+    title: "requests/s of the web-standard adapter behind Hono's Node server",
+    measure: "requests/s, web-standard behind Hono's Node server, on Redis to stock in memory",
+    atLeast: 2,
+    config: { host: 'hono' },
+    host: "both behind Hono's Node server"
   })
 ];
