@@ -36,7 +36,7 @@ test('a client may move from pod to pod, and back to the one that runs its reque
   expect(streams.flatMap(answers)).toHaveLength(1);
 });
 
-test('an answer that was given while nobody was attached is read from the log of any pod', async () => {
+test('an answer without an attached client is read from the log on any pod', async () => {
   const [a, b, c] = cluster.pods as [Pod, Pod, Pod];
   const session = await Session.open(a);
   const first = await session.call(a, 'count', { steps: 3, everyMs: 30 });
@@ -88,7 +88,7 @@ test('a cursor of another session is refused as one that does not exist', async 
   expect(foreign).toEqual(await answer(`${mine.id}:standalone@forged`));
 });
 
-test('the standalone stream resumes on another pod while a third goes on sending', async () => {
+test('the standalone stream resumes on another pod while a third pod continues to send', async () => {
   const [a, b, c] = cluster.pods as [Pod, Pod, Pod];
   const session = await Session.open(a);
   const first = await session.listen(a);
@@ -172,11 +172,11 @@ test('messages that three pods send at once on the GET stream arrive in one orde
   streams.at(-1)?.drop();
 });
 
-describe('if the pod that runs a request', () => {
+describe('the pod that runs a request leaves', () => {
   const error = { code: -32000, message: 'The server that ran this request is gone' };
 
   // Promise: F8
-  test('is killed while the client is away, the client gets an error soon after it resumes', async () => {
+  test('a client that was away when the pod of its request was killed gets an error soon after it resumes', async () => {
     const owner = await cluster.addExtraPod();
     const session = await Session.open(owner);
     const first = await session.call(owner, 'count', { steps: 100, everyMs: 50 });
@@ -185,13 +185,13 @@ describe('if the pod that runs a request', () => {
     const second = await session.listen(cluster.pods[1] as Pod, first.lastEventId);
     await second.untilEnded(5000);
     expect(answers(second)).toEqual([{ jsonrpc: '2.0', id: 1, error }]);
-    // Whoever resumes from the same event later is told the same, and nothing else.
+    // A later resume from the same event gets the same error, and nothing else.
     const third = await session.listen(cluster.pods[2] as Pod, first.lastEventId);
     await third.untilEnded(5000);
     expect(answers(third)).toEqual([{ jsonrpc: '2.0', id: 1, error }]);
   });
 
-  test('is killed while the client listens on another pod, the client gets an error within the lease', async () => {
+  test('a client that listens on another pod when the pod of its request is killed gets an error within the lease', async () => {
     const owner = await cluster.addExtraPod();
     const session = await Session.open(owner);
     const first = await session.call(owner, 'count', { steps: 100, everyMs: 50 });
@@ -206,7 +206,7 @@ describe('if the pod that runs a request', () => {
     expect(seen).toEqual(upTo(seen.length));
   });
 
-  test('is paused for longer than its lease, no answer arrives twice', async () => {
+  test('no answer arrives twice if the pod of the request is paused for longer than its lease', async () => {
     const owner = await cluster.addExtraPod();
     const session = await Session.open(owner);
     const first = await session.call(owner, 'count', { steps: 8, everyMs: 100 });
@@ -225,7 +225,7 @@ describe('if the pod that runs a request', () => {
     expect(answers(third)).toEqual([{ jsonrpc: '2.0', id: 1, error }]);
   });
 
-  test('drains, its clients get every answer from other pods', async () => {
+  test('a pod that drains: its clients get every answer from other pods', async () => {
     const owner = await cluster.addExtraPod();
     const session = await Session.open(owner);
     const first = await session.call(owner, 'count', { steps: 20, everyMs: 50 });

@@ -7,6 +7,8 @@ import { stockEndpoint } from './stockEndpoint.js';
 
 const { values: flags } = parseArgs({
   options: {
+    /** The version of the SDK. */
+    sdk: { type: 'string', default: '1' },
     impl: { type: 'string', default: 'anypod' },
     redis: { type: 'string' },
     'key-prefix': { type: 'string' },
@@ -32,9 +34,19 @@ await runPod(app, {
 
 async function createEndpoint(): Promise<Endpoint> {
   const createServer = () => createEverythingServer({ answerTimeoutMs });
-  if (flags.impl === 'stock') return stockEndpoint(createServer);
-  if (flags.impl !== 'anypod') throw new Error(`--impl is stock or anypod, not ${flags.impl}`);
-  const { anypodEndpoint } = await import('./anypodEndpoint.js');
   const { redis, postgres } = flags;
-  return anypodEndpoint(createServer, { redis, keyPrefix: flags['key-prefix'], postgres });
+  const options = { redis, keyPrefix: flags['key-prefix'], postgres };
+  // Stock pods load nothing of this package.
+  switch (`${flags.impl} ${flags.sdk}`) {
+    case 'stock 1':
+      return stockEndpoint(createServer);
+    case 'anypod 1':
+      return (await import('./anypodEndpoint.js')).anypodEndpoint(createServer, options);
+    case 'stock 2':
+      return (await import('./version2/stockEndpoint.js')).stockEndpoint();
+    case 'anypod 2':
+      return (await import('./version2/anypodEndpoint.js')).anypodEndpoint(options);
+    default:
+      throw new Error(`There is no --impl ${flags.impl} for --sdk ${flags.sdk}`);
+  }
 }

@@ -1,12 +1,9 @@
 import { ResourceTemplate, type McpServer } from 'mcp-sdk-upstream/server/mcp.js';
 import { SubscribeRequestSchema, UnsubscribeRequestSchema } from 'mcp-sdk-upstream/types.js';
+import { texts } from './content.js';
 import { redPixelPng } from './media.js';
 
 export function registerResources(server: McpServer): void {
-  const texts = {
-    'static-text': 'A text that never changes',
-    'watched-resource': 'A text to subscribe to'
-  };
   for (const [name, text] of Object.entries(texts)) {
     const mimeType = 'text/plain';
     server.registerResource(name, `test://${name}`, { description: text, mimeType }, ({ href }) => ({

@@ -1,21 +1,46 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { McpServer } from 'mcp-sdk-upstream/server/mcp.js';
-import { StreamableHTTPServerTransport } from 'mcp-sdk-upstream/server/streamableHttp.js';
+import { type EventStore, StreamableHTTPServerTransport } from 'mcp-sdk-upstream/server/streamableHttp.js';
 import { isInitializeRequest } from 'mcp-sdk-upstream/types.js';
 import type { Endpoint } from './endpoint.js';
 import { ProcessEventStore } from './eventStore.js';
 
-/**
- * The stock SDK as its examples wire it: a map of transports in this process, one for each session; but a session that
- * is not in it is answered 404, as the specification asks.
- */
+/** The stock SDK as its examples wire it. */
 export function stockEndpoint(createServer: () => McpServer): Endpoint {
-  const transports = new Map<string, StreamableHTTPServerTransport>();
+  return sessionsInProcess(
+    options => new StreamableHTTPServerTransport(options),
+    transport => createServer().connect(transport)
+  );
+}
+
+/** A transport of either version of the SDK. */
+interface SessionTransport {
+  readonly sessionId?: string | undefined;
+  onclose?: (() => void) | undefined;
+  handleRequest(req: IncomingMessage, res: ServerResponse, body?: unknown): Promise<void>;
+  close(): Promise<void>;
+}
+
+interface SessionOptions {
+  sessionIdGenerator: () => string;
+  eventStore: EventStore;
+  onsessioninitialized: (sessionId: string) => void;
+}
+
+/**
+ * A map of transports in this process, one for each session; but a session that is not in it is answered 404, as the
+ * specification asks.
+ */
+export function sessionsInProcess<T extends SessionTransport>(
+  newTransport: (options: SessionOptions) => T,
+  connect: (transport: T) => Promise<void>
+): Endpoint {
+  const transports = new Map<string, T>();
   const eventStore = new ProcessEventStore();
 
-  async function open(): Promise<StreamableHTTPServerTransport> {
-    const transport = new StreamableHTTPServerTransport({
+  async function open(): Promise<T> {
+    const transport = newTransport({
       sessionIdGenerator: randomUUID,
       eventStore,
       onsessioninitialized: id => void transports.set(id, transport)
@@ -23,12 +48,12 @@ export function stockEndpoint(createServer: () => McpServer): Endpoint {
     transport.onclose = () => {
       if (transport.sessionId) transports.delete(transport.sessionId);
     };
-    await createServer().connect(transport);
+    await connect(transport);
     return transport;
   }
 
   return {
-    async handle(req: IncomingMessage, res: ServerResponse, body: unknown) {
+    async handle(req, res, body) {
       const id = req.headers['mcp-session-id'];
       const known = typeof id === 'string' ? transports.get(id) : undefined;
       const transport = known ?? (!id && isInitializeRequest(body) ? await open() : undefined);

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { McpServer } from 'mcp-sdk-upstream/server/mcp.js';
 import type { CallToolResult } from 'mcp-sdk-upstream/types.js';
 import { z } from 'zod';
-import { redPixelPng, silentWav } from './media.js';
+import { toolContents } from './content.js';
 
 /** The pause between two notifications of a tool: long enough for each to arrive as a chunk of its own. */
 const pauseMs = 50;
@@ -29,24 +29,7 @@ export function registerTools(server: McpServer): void {
 }
 
 function registerContentTools(server: McpServer): void {
-  const image = { type: 'image' as const, data: redPixelPng, mimeType: 'image/png' };
-  const tools: Record<string, CallToolResult['content']> = {
-    test_simple_text: [{ type: 'text', text: 'A simple text' }],
-    test_image_content: [image],
-    test_audio_content: [{ type: 'audio', data: silentWav, mimeType: 'audio/wav' }],
-    test_embedded_resource: [
-      { type: 'resource', resource: { uri: 'test://embedded-resource', mimeType: 'text/plain', text: 'Embedded' } }
-    ],
-    test_multiple_content_types: [
-      { type: 'text', text: 'Three kinds of content' },
-      image,
-      {
-        type: 'resource',
-        resource: { uri: 'test://mixed-content-resource', mimeType: 'application/json', text: '{"test":"data"}' }
-      }
-    ]
-  };
-  for (const [name, content] of Object.entries(tools)) {
+  for (const [name, content] of Object.entries(toolContents)) {
     server.registerTool(name, { description: `Returns ${content.map(item => item.type).join(', ')}` }, () => ({
       content
     }));

@@ -1,49 +1,66 @@
-import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
+import { execFileSync } from 'node:child_process';
+import { childrenOf, endDemos, isRunning, startDemo, startDemoIn } from '../support/demo.js';
 import { startRedisServer } from '../support/servers/redisServer.js';
 
 const claims = [
   'the client connects through the balancer',
   'every pod serves the session',
   'pods that never met the client know it',
+  'a question is answered through another pod',
+  'a notification crosses from pod to pod',
   'a pod dies, the calls go on',
+  'a stream resumes after its pod was killed',
   'every pod restarts, the calls go on',
   'once it is deleted, every pod says 404'
 ];
 
-/** The demos that run. */
-const running = new Map<ChildProcess, Promise<unknown>>();
-
 describe('npm run demo', () => {
-  afterEach(async () => {
-    for (const demo of running.keys()) demo.kill('SIGINT');
-    await Promise.all(running.values());
+  afterEach(endDemos);
+
+  test('every promise is observed in one process if no redis-server is on the PATH', async () => {
+    const demo = startDemoIn({ PATH: '/nowhere' });
+    expect(await demo.exited).toBe(0);
+    expect(claimsMarked('✓', demo.output())).toEqual(claims);
+    expectTheStory(demo.output());
+    expect(demo.output()).toContain('three HTTP servers in this process');
+    expect(demo.output()).toContain('   9 of 9 checks passed.\n');
   });
 
-  test('every promise is observed in one process', async () => {
+  test('every promise is observed with real processes, two of which are killed', async () => {
     const demo = startDemo();
     expect(await demo.exited).toBe(0);
     expect(claimsMarked('✓', demo.output())).toEqual(claims);
     expectTheStory(demo.output());
-  });
-
-  test('--redis: every promise is observed with real processes, one of which is killed', async () => {
-    const demo = startDemo('--redis');
-    expect(await demo.exited).toBe(0);
-    expect(claimsMarked('✓', demo.output())).toEqual(claims);
-    expectTheStory(demo.output());
-    expect(demo.output()).toMatch(/its process \d+ ends with SIGKILL/);
+    expect(demo.output().match(/its process \d+ ends with SIGKILL/g)).toHaveLength(2);
   });
 
   test('--redis <url>: leaves no session in that Redis', async () => {
     const redis = await startRedisServer();
     const demo = startDemo('--redis', redis.url);
     expect(await demo.exited).toBe(0);
-    expect(keysIn(redis.port)).toEqual([expect.stringMatching(/^mcp-demo:.*deleted/)]);
+    // The answers of a pod that was killed stay in its event log until they expire.
+    const kept = keysIn(redis.port).filter(key => !key.includes(':answer:'));
+    expect(kept).toEqual([expect.stringMatching(/^mcp-demo:.*deleted/)]);
     await redis.stop();
   });
 
-  test.each(['--stock', '--stock --redis'])(
+  test('--compare: the stock SDK stands beside it, and fails', async () => {
+    const demo = startDemo('--compare', '--in-process');
+    expect(await demo.exited).toBe(0);
+    expect(claimsMarked('✓', demo.output())).toEqual(claims);
+    const summary = demo
+      .output()
+      .split('\n')
+      .slice(
+        demo
+          .output()
+          .split('\n')
+          .findIndex(line => /mcp-sdk-anypod +stock SDK/.test(line))
+      );
+    expect(summary.filter(line => /^ +✓ .* ✗ /.test(line))).toHaveLength(claims.length);
+  });
+
+  test.each(['--stock --in-process', '--stock'])(
     '%s: the promises fail on the stock SDK, and the exit code is 1',
     async args => {
       const demo = startDemo(...args.split(' '));
@@ -63,32 +80,21 @@ describe('npm run demo', () => {
     expect(started.filter(isRunning)).toEqual([]);
   });
 
-  test('an unknown option ends the demo with exit code 1 and the reason', async () => {
-    const demo = startDemo('--sticky');
-    expect(await demo.exited).toBe(1);
-    expect(demo.output()).toContain("Unknown option '--sticky'");
+  test.each([
+    ['--sticky', "Unknown option '--sticky'"],
+    ['--redis --in-process', '--redis and --in-process exclude each other'],
+    ['somewhere', 'demo takes no arguments'],
+    ['--redis http://localhost', '--redis takes redis://host:port'],
+    ['--port 80', '--port belongs to --web'],
+    ['--web --port high', '--port takes a port number'],
+    ['--web --compare', '--web and --compare exclude each other']
+  ])('demo %s ends with exit code 64 and one line that says why', async (args, reason) => {
+    const demo = startDemo(...args.split(' '));
+    expect(await demo.exited).toBe(64);
+    expect(demo.output()).toMatch(/^mcp-sdk-anypod: [^\n]+\n$/);
+    expect(demo.output()).toContain(reason);
   });
 });
-
-function startDemo(...args: string[]) {
-  const child = spawn(process.execPath, ['--import', 'tsx', 'examples/demo/main.ts', ...args], {
-    env: { ...process.env, NO_COLOR: '1', FORCE_COLOR: undefined },
-    stdio: ['ignore', 'pipe', 'pipe']
-  });
-  let output = '';
-  child.stdout.setEncoding('utf8').on('data', (chunk: string) => (output += chunk));
-  child.stderr.setEncoding('utf8').on('data', (chunk: string) => (output += chunk));
-  const exited = once(child, 'close').then(([code]) => code as number | null);
-  running.set(child, exited);
-  void exited.then(() => running.delete(child));
-  // No time limit of its own: how soon the first line comes depends on the machine, and Jest limits the test.
-  const prints = (text: string) =>
-    new Promise<void>((resolve, reject) => {
-      child.stdout.on('data', () => output.includes(text) && resolve());
-      void exited.then(code => reject(new Error(`The demo ended with ${code} and never printed ${text}:\n${output}`)));
-    });
-  return { pid: child.pid!, exited, prints, output: () => output };
-}
 
 function claimsMarked(mark: string, output: string): string[] {
   const lines = output.split('\n').filter(line => line.startsWith(`   ${mark} `));
@@ -110,19 +116,4 @@ function expectTheStory(output: string): void {
 function keysIn(port: number): string[] {
   const keys = execFileSync('redis-cli', ['-p', String(port), 'keys', '*'], { encoding: 'utf8' });
   return keys.split('\n').filter(key => key !== '');
-}
-
-function childrenOf(pid: number): number[] {
-  return execFileSync('pgrep', ['-P', String(pid)], { encoding: 'utf8' })
-    .trim()
-    .split('\n')
-    .map(Number);
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch {
-    return false;
-  }
 }

@@ -17,6 +17,23 @@ const examples = [
   { example: 'next-route.ts', script: fetchHost }
 ];
 
+/** A browser may send the headers of the protocol, and reads the session's id. */
+async function expectCors(url: string): Promise<void> {
+  const preflight = await fetch(url, { method: 'OPTIONS' });
+  expect([preflight.status, preflight.headers.get('access-control-allow-origin')]).toEqual([
+    204,
+    'https://app.example.com'
+  ]);
+  const allowed = preflight.headers.get('access-control-allow-headers')?.toLowerCase().split(', ');
+  expect(allowed).toEqual(
+    expect.arrayContaining(['content-type', 'mcp-session-id', 'mcp-protocol-version', 'last-event-id'])
+  );
+  const answer = await fetch(url, { headers: { accept: 'text/event-stream' } });
+  expect(answer.headers.get('access-control-allow-origin')).toBe('https://app.example.com');
+  expect(answer.headers.get('access-control-expose-headers')).toMatch(/\bMcp-Session-Id\b/);
+  await answer.body?.cancel();
+}
+
 describe('examples/frameworks', () => {
   let redis: RedisServer;
   let pods: Pod[] = [];
@@ -43,6 +60,7 @@ describe('examples/frameworks', () => {
     async ({ example, script }) => {
       const path = `examples/frameworks/${example}`;
       const { origin } = script ? await startTwo(script, [path]) : await startTwo(path);
+      await expectCors(`${origin}/mcp`);
       const client = await connect(origin);
       const answers = await callTimes(4, client, 'whoami');
       expect(new Set(answers)).toEqual(new Set(pods.map(pod => `Ada on pod ${pod.pid}`)));

@@ -8,6 +8,7 @@ import { InMemorySessionStore } from 'mcp-sdk-anypod/server';
 import { StreamableHTTPServerTransport as StockNodeTransport } from 'mcp-sdk-upstream/server/streamableHttp.js';
 import { WebStandardStreamableHTTPServerTransport as StockWebTransport } from 'mcp-sdk-upstream/server/webStandardStreamableHttp.js';
 import type { JSONRPCMessage, JSONRPCRequest, MessageExtraInfo, RequestInfo } from 'mcp-sdk-upstream/types.js';
+import { defaultSseKeepAliveMs } from '../../src/engine/streams/sseKeepAlive.js';
 import { allowedDifferences } from './allowedDifferences.js';
 import { closeNodeEndpoint } from './endpoints.js';
 import { play, type Transcript } from './harness.js';
@@ -197,7 +198,7 @@ const demonstrations: Record<number, () => void> = {
     );
   },
   6() {
-    it.each(subjects)('sends wait for room ($name)', async subject => {
+    it.each(subjects)('sends wait until the client has read ($name)', async subject => {
       for (const megabytes of [20, 60]) {
         const stock = await readSlowly(oracles[subject.adapter], megabytes);
         expect(stock).toEqual({ waiting: false, closed: false, onerror: [] });
@@ -367,7 +368,7 @@ const demonstrations: Record<number, () => void> = {
   },
   9() {
     const wrong = [{ sessionIdGenerator: 'id' }, { eventStore: {} }, { onsessioninitialized: 5 }, [], null];
-    it.each(subjects)('what cannot work is refused by the constructor ($name)', subject => {
+    it.each(subjects)('the constructor refuses options that cannot work ($name)', subject => {
       for (const options of wrong) {
         if (options !== null) expect(() => oracles[subject.adapter].create(options as never)).not.toThrow();
         if (subject.mode === 'memory') expect(() => subject.create(options as never)).toThrow('Invalid option');
@@ -384,7 +385,7 @@ const demonstrations: Record<number, () => void> = {
       { enableDnsRebindingProtection: 'false', allowedHosts: 'localhost' },
       { enableDnsRebindingProtection: true, allowedHosts: null, allowedOrigins: null },
       { enableJsonResponse: 'false' }
-    ])('what the SDK takes for its other options is taken alike (%o)', async options => {
+    ])('other options of the SDK are accepted like by the SDK (%o)', async options => {
       const [stock, ours] = [await opened(StockWebTransport), await opened(WebStandardStreamableHTTPServerTransport)];
       expect(ours).toEqual(stock);
 
@@ -395,9 +396,12 @@ const demonstrations: Record<number, () => void> = {
         const restoreTimers = useGlobalTimers();
         const eventStore = { storeEvent: async () => 'event', replayEventsAfter: async () => 'stream' };
         const transport = new Transport({ eventStore, ...options });
-        transport.onmessage = message => {
-          void transport.send({ jsonrpc: '2.0', id: (message as { id: number }).id, result: {} });
+        const answerLater = async (message: object): Promise<void> => {
+          // An answer of the same turn of the event loop needs no stream, and so no timer that keeps it alive.
+          for (let turn = 0; turn < 3; turn++) await new Promise(resolve => setImmediate(resolve));
+          await transport.send({ jsonrpc: '2.0', id: (message as { id: number }).id, result: {} });
         };
+        transport.onmessage = message => void answerLater(message);
         const headers = [...jsonHeaders, ['host', 'local']] as [string, string][];
         const body = JSON.stringify(initializeMessage());
         const response = await transport.handleRequest(new Request('http://local', { method: 'POST', headers, body }));
@@ -569,7 +573,7 @@ const demonstrations: Record<number, () => void> = {
     };
     for (const [modes, status, reports] of [
       ['memory', 404, []],
-      ['external', 503, [{ onerror: 'The session has left this pod' }]]
+      ['external', 503, [{ onerror: 'The session is closed on this pod' }]]
     ] as const) {
       shows(
         'and the server is told nothing',
@@ -804,12 +808,12 @@ const demonstrations: Record<number, () => void> = {
     };
     const question: JSONRPCMessage = { jsonrpc: '2.0', id: 0, method: 'roots/list' };
 
-    it('a question that is sent just before the GET comes arrives, on the same pod and on another', async () => {
+    it('a question that is sent just before the GET arrives is delivered, on the same pod and on another', async () => {
       expect(await early(question, new StockWebTransport({ sessionIdGenerator }))).toHaveLength(1);
       expect(await early(question, ...twoPods())).toHaveLength(2);
       expect(await early(question, twoPods()[0])).toHaveLength(2);
     });
-    it('a notification that is sent before the GET comes is dropped on every pod, as by the SDK', async () => {
+    it('a notification that is sent before the GET arrives is dropped on every pod, as by the SDK', async () => {
       expect(await early(notification(), new StockWebTransport({ sessionIdGenerator }))).toHaveLength(1);
       expect(await early(notification(), ...twoPods())).toHaveLength(1);
       expect(await early(notification(), twoPods()[0])).toHaveLength(1);
@@ -904,6 +908,21 @@ const demonstrations: Record<number, () => void> = {
         }
       }
     );
+  },
+  30() {
+    const script: Script = { steps: [initialize(), get(), tell(), { do: 'close' }] };
+    beforeAll(() => Object.assign(globalThis, { Bun: {} }));
+    afterAll(() => Reflect.deleteProperty(globalThis, 'Bun'));
+    shows(
+      'by a comment that is ignored',
+      script,
+      { modes: 'both', adapter: 'web' },
+      {
+        stock: ({ exchanges }) => expect(exchanges[1]!.body).toMatch(/^event: message/),
+        ours: ({ exchanges }) => expect(exchanges[1]!.body).toMatch(/^: open\n\nevent: message/)
+      }
+    );
+    it('by default', () => expect(defaultSseKeepAliveMs()).toBe(8000));
   }
 };
 

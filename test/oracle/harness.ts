@@ -310,12 +310,13 @@ async function turns(count: number): Promise<void> {
 }
 
 /** What of the extra info a server can see: functions by their presence. */
-function seen(extra: MessageExtraInfo | undefined): unknown {
+function seen(extra: (MessageExtraInfo & { request?: globalThis.Request }) | undefined): unknown {
   if (!extra) return undefined;
+  const { authInfo, requestInfo, request } = extra;
   return {
-    authInfo: extra.authInfo,
-    headers: extra.requestInfo?.headers,
-    url: extra.requestInfo?.url?.href,
+    authInfo,
+    headers: request ? Object.fromEntries(request.headers.entries()) : requestInfo?.headers,
+    url: request ? request.url : requestInfo?.url?.href,
     closeSSEStream: typeof extra.closeSSEStream,
     closeStandaloneSSEStream: typeof extra.closeStandaloneSSEStream
   };

@@ -13,12 +13,12 @@ describe('DNS rebinding protection', () => {
     allowedHosts: ['mcp.test:8080'],
     allowedOrigins: ['http://good.test']
   };
-  sameAsStock('lets the right host pass, with the right origin or none', {
+  sameAsStock('accepts the right host with the right origin or none', {
     options,
     statuses: [200, 200],
     steps: [initialize(), post(run(1, 'answer'), { headers: [...jsonHeaders, ['origin', 'http://good.test']] })]
   });
-  sameAsStock('comes before anything else', {
+  sameAsStock('is checked before anything else', {
     options,
     statuses: [403, 403, 403, 403],
     steps: [
@@ -31,7 +31,7 @@ describe('DNS rebinding protection', () => {
       bare('DELETE', [['origin', 'null']])
     ]
   });
-  sameAsStock('compares host and origin as they are', {
+  sameAsStock('compares host and origin literally', {
     options,
     statuses: [403, 403, 403],
     steps: [
@@ -45,7 +45,7 @@ describe('DNS rebinding protection', () => {
     statuses: [200],
     steps: [withHeaders(json, both, ['host', 'evil.test'], ['origin', 'http://evil.test'])]
   });
-  sameAsStock('takes an empty list for no list', {
+  sameAsStock('treats an empty list as no list', {
     options: { enableDnsRebindingProtection: true, allowedHosts: [], allowedOrigins: [] },
     statuses: [200],
     steps: [withHeaders(json, both, ['origin', 'http://evil.test'])]
@@ -106,7 +106,7 @@ describe('Accept', () => {
       withHeaders(json, ['accept', 'APPLICATION/JSON, TEXT/EVENT-STREAM'])
     ]
   });
-  sameAsStock('may list them in any way', {
+  sameAsStock('may list them in any form', {
     statuses: [200],
     steps: [
       withHeaders(
@@ -129,7 +129,7 @@ describe('Accept', () => {
       ])
     ]
   });
-  sameAsStock('is no matter on DELETE', { statuses: [200, 200], steps: [initialize(), del()] });
+  sameAsStock('is not checked on DELETE', { statuses: [200, 200], steps: [initialize(), del()] });
 });
 
 describe('Content-Type', () => {
@@ -176,7 +176,7 @@ describe('Content-Type', () => {
       withHeaders(both, ['content-type', 'application/json; charset=utf-8'], json)
     ]
   });
-  sameAsStock('is looked at after Accept', { statuses: [406], steps: [withHeaders(['content-type', 'text/plain'])] });
+  sameAsStock('is checked after Accept', { statuses: [406], steps: [withHeaders(['content-type', 'text/plain'])] });
 });
 
 describe('Mcp-Protocol-Version', () => {
@@ -196,7 +196,7 @@ describe('Mcp-Protocol-Version', () => {
       steps: [initialize(), post(run(1, 'answer'), { version }), get({ version }), del({ version })]
     });
   }
-  sameAsStock('is looked at after the session', {
+  sameAsStock('is checked after the session', {
     statuses: [400, 200, 404, 400],
     steps: [
       post(run(1, 'answer'), { session: null, version: 'latest' }),
@@ -205,11 +205,11 @@ describe('Mcp-Protocol-Version', () => {
       post(run(1, 'answer'), { session: null, version: 'latest' })
     ]
   });
-  sameAsStock('is no matter on initialize', {
+  sameAsStock('is not checked on initialize', {
     statuses: [200],
     steps: [post(message, { session: null, version: 'latest' })]
   });
-  sameAsStock('is looked at without sessions too', {
+  sameAsStock('is also checked without sessions', {
     options: { sessions: 'none' },
     statuses: [400],
     steps: [post(run(1, 'answer'), { session: null, version: 'latest' })]

@@ -31,7 +31,7 @@ describe('priming', () => {
     });
   }
   for (const protocolVersion of ['2099-01-01', 'zzz', '1999', '']) {
-    sameAsStock(`takes the version as text: '${protocolVersion}'`, {
+    sameAsStock(`compares the version as text: '${protocolVersion}'`, {
       options: { eventStore: 'full' },
       statuses: [200],
       steps: [initialize({ protocolVersion })]
@@ -44,7 +44,7 @@ describe('priming', () => {
     steps: [initialize(), post(run(1, 'answer'))]
   });
   for (const retryInterval of [0, 1, 2500]) {
-    sameAsStock(`tells the retry interval: ${retryInterval}`, {
+    sameAsStock(`sends the retry interval: ${retryInterval}`, {
       options: { eventStore: 'full', retryInterval },
       statuses: [200, 200, 200],
       shows: stock => expect(stock.exchanges[0]!.body).toContain(`retry: ${retryInterval}`),
@@ -56,7 +56,7 @@ describe('priming', () => {
     statuses: [200, 200, 202],
     steps: [initialize(), get({ version }), post(notification(), { version }), tell()]
   });
-  sameAsStock('comes with the means to make the client poll', {
+  sameAsStock('gives the server the functions that make the client poll', {
     options: { eventStore: 'full' },
     statuses: [200, 200],
     steps: [initialize(), post([run(1, 'answer'), notification(), run(2, 'answer')], { version })]
@@ -66,7 +66,7 @@ describe('priming', () => {
 for (const eventStore of ['full', 'minimal'] as const) {
   describe(`resuming with a ${eventStore} event store`, () => {
     const options = { eventStore };
-    sameAsStock('replays what followed, and goes on live', {
+    sameAsStock('replays the later events, then continues live', {
       options,
       statuses: [200, 202, 200, 200],
       steps: [
@@ -113,12 +113,12 @@ for (const eventStore of ['full', 'minimal'] as const) {
         get({ as: 'second' })
       ]
     });
-    sameAsStock('goes on after the last event of the stream', {
+    sameAsStock('continues after the last event of the stream', {
       options,
       statuses: [200, 200, 200],
       steps: [initialize(), get(), tell(), { do: 'abort', exchange: 'get' }, get({ as: 'resumed' }, 'get-1'), tell()]
     });
-    sameAsStock('is done again and again', {
+    sameAsStock('can be repeated', {
       options,
       statuses: [200, 200, 200, 200, 200],
       steps: [
@@ -137,7 +137,7 @@ for (const eventStore of ['full', 'minimal'] as const) {
         { do: 'read', exchange: 'fourth', events: 1 }
       ]
     });
-    sameAsStock('of a stream that the server closed needs no notification to have been sent', {
+    sameAsStock('of a stream that the server closed works without an earlier notification', {
       options,
       statuses: [200, 200, 200],
       steps: [
@@ -148,7 +148,7 @@ for (const eventStore of ['full', 'minimal'] as const) {
         { do: 'read', exchange: 'resumed', events: 1 }
       ]
     });
-    sameAsStock('leaves other streams alone', {
+    sameAsStock('does not affect other streams', {
       options,
       statuses: [200, 200, 200, 200],
       steps: [
@@ -164,12 +164,12 @@ for (const eventStore of ['full', 'minimal'] as const) {
         { do: 'finish', exchange: 'resumed' }
       ]
     });
-    sameAsStock('takes an empty cursor for none', {
+    sameAsStock('treats an empty cursor as none', {
       options,
       statuses: [200, 200],
       steps: [initialize(), get({ headers: [['last-event-id', '']] }), tell()]
     });
-    sameAsStock('needs the session', {
+    sameAsStock('requires the session', {
       options,
       statuses: [200, 400, 404],
       steps: [initialize(), get({ session: null }, 's1-1'), get({ session: 'other' }, 's1-1')]
@@ -184,7 +184,7 @@ for (const eventStore of ['full', 'minimal'] as const) {
         { do: 'read', exchange: 'resumed', events: 1 }
       ]
     });
-    sameAsStock('takes a batch half way', {
+    sameAsStock('continues a batch that is half answered', {
       options,
       statuses: [200, 200, 200],
       steps: [
@@ -210,7 +210,7 @@ for (const eventStore of ['full', 'minimal'] as const) {
         { do: 'read', exchange: 'resumed', events: 1 }
       ]
     });
-    sameAsStock('is not for a client of an older version that has seen none', {
+    sameAsStock('does not work for a client of an older version that has seen no event', {
       options,
       statuses: [200, 200],
       steps: [
@@ -221,7 +221,7 @@ for (const eventStore of ['full', 'minimal'] as const) {
         answer(1)
       ]
     });
-    sameAsStock('shows that the client has a cursor, however it came by it', {
+    sameAsStock('shows that the client has a cursor, wherever the cursor came from', {
       options,
       statuses: [200, 200, 200],
       shows: stock => expect(stock.sends['script: 1']!.at(-1)!.outcome).toBe('sent'),
@@ -235,7 +235,7 @@ for (const eventStore of ['full', 'minimal'] as const) {
         answer(1)
       ]
     });
-    sameAsStock('is for tools that let go of the standalone stream too', {
+    sameAsStock('also works for tools that close the standalone stream', {
       options,
       statuses: [200, 200, 200, 200],
       steps: [
@@ -254,7 +254,7 @@ for (const eventStore of ['full', 'minimal'] as const) {
 
 describe('a cursor', () => {
   const options = { eventStore: 'full' } as const;
-  sameAsStock('that no event has is refused', {
+  sameAsStock('of no event is refused', {
     options,
     statuses: [200, 400, 400, 400],
     steps: [initialize(), get({}, 'unknown'), get({}, 's9-1'), get({}, '..')]
@@ -272,12 +272,12 @@ describe('a cursor', () => {
       get({ as: 'another' }, 'get-1')
     ]
   });
-  sameAsStock('that the store knows nothing of is an error', {
+  sameAsStock('that the store does not know is an error', {
     options: { eventStore: 'minimal' },
     statuses: [200, 500],
     steps: [initialize(), get({}, 'unknown')]
   });
-  sameAsStock('is no matter without an event store', { statuses: [200, 200], steps: [initialize(), get({}, 'any')] });
+  sameAsStock('is ignored without an event store', { statuses: [200, 200], steps: [initialize(), get({}, 'any')] });
   sameAsStock('that cannot be replayed is an error', {
     options: { eventStore: 'failingReplay' },
     statuses: [200, 200, 500, 200],
@@ -323,7 +323,7 @@ describe('while the event store takes its time', () => {
       finish
     ]
   });
-  sameAsStock('a resume delivers the response, and goes on', {
+  sameAsStock('a resume delivers the response and continues', {
     options,
     statuses: [200, 200, 200],
     steps: [
@@ -403,12 +403,12 @@ describe('while the event store takes its time', () => {
     get({ as: 'resumed', until: 'sent' }, 's2-2'),
     { do: 'await replays', count: 1 }
   ];
-  sameAsStock('a replay is going on when the transport is closed', {
+  sameAsStock('a replay is in progress when the transport is closed', {
     options,
     statuses: [200, 200, 404],
     steps: [...replaying, { do: 'close' }, release, finish]
   });
-  sameAsStock('a replay is going on when its client leaves, who comes back', {
+  sameAsStock('a client leaves during a replay and returns', {
     options,
     adapter: 'node',
     statuses: [200, 200, undefined, 200],
@@ -424,7 +424,7 @@ describe('while the event store takes its time', () => {
       { do: 'finish', exchange: 'again' }
     ]
   });
-  sameAsStock('two replays of a stream are going on, and the later one has it', {
+  sameAsStock('of two replays of a stream at the same time, the later one gets the stream', {
     options,
     statuses: [200, 200, 200, 200],
     steps: [

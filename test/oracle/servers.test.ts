@@ -17,7 +17,7 @@ for (const [name, options] of modes) {
   const json = options.enableJsonResponse === true;
   describe(`an McpServer that answers in ${name}`, () => {
     const server = 'mcp';
-    sameAsStock('lists and calls what it has', {
+    sameAsStock('lists and calls its features', {
       options,
       server,
       statuses: [200, 202, 200, 200, 200, 200, 200],
@@ -30,7 +30,7 @@ for (const [name, options] of modes) {
         post(request(5, 'ping'), { version })
       ]
     });
-    sameAsStock('refuses what it has not', {
+    sameAsStock('refuses calls of features that it does not have', {
       options,
       server,
       statuses: [200, 202, 200, 200, 200, 200],
@@ -51,7 +51,7 @@ for (const [name, options] of modes) {
         post([tool(1, 'echo', { value: 'a' }), request(2, 'ping'), request(3, 'no/such')], { version })
       ]
     });
-    sameAsStock('tells of progress', {
+    sameAsStock('reports progress', {
       options,
       server,
       statuses: [200, 202, 200],
@@ -69,7 +69,7 @@ for (const [name, options] of modes) {
         post(tool(3, 'log'), { version })
       ]
     });
-    sameAsStock('tells that its list of tools has changed', {
+    sameAsStock('announces that its list of tools has changed', {
       options,
       server,
       statuses: [200, 202, 200, 200, 200],
@@ -101,7 +101,7 @@ for (const [name, options] of modes) {
         post(tool(1, 'who'), { version, authInfo: { token: 't', clientId: 'c', scopes: ['a'] }, path: '/mcp?x=1' })
       ]
     });
-    sameAsStock('takes stray responses and notifications', {
+    sameAsStock('ignores unexpected responses and notifications', {
       options,
       server,
       statuses: [200, 202, 202, 202, 202],
@@ -112,7 +112,7 @@ for (const [name, options] of modes) {
         post(notification('notifications/progress', { progressToken: 1, progress: 1 }))
       ]
     });
-    sameAsStock('ends with requests in flight', {
+    sameAsStock('can be closed with requests in flight', {
       options,
       server,
       statuses: [200, 202, json ? undefined : 200, 200],

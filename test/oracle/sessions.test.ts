@@ -42,7 +42,7 @@ describe('a session', () => {
       ...others.map(session => del({ session }))
     ]
   });
-  sameAsStock('is not found where the header is repeated', {
+  sameAsStock('is not found if the header is repeated', {
     statuses: [200, 404],
     steps: [
       initialize(),
@@ -97,11 +97,11 @@ describe('a session', () => {
       steps: [initialize({ protocolVersion: version })]
     });
   }
-  sameAsStock('ends with DELETE, for good', {
+  sameAsStock('has ended permanently after DELETE', {
     statuses: [200, 200, 404, 404, 404, 404, 404],
     steps: [initialize(), del(), post(notification()), get(), del(), initialize(), bare('PUT')]
   });
-  sameAsStock('ends with close, for good', {
+  sameAsStock('has ended permanently after close', {
     statuses: [200, 404, 404],
     steps: [initialize(), { do: 'close' }, post(notification()), initialize(), { do: 'close' }]
   });
@@ -109,7 +109,7 @@ describe('a session', () => {
     statuses: [404],
     steps: [{ do: 'close' }, initialize()]
   });
-  sameAsStock('has its streams ended by DELETE', {
+  sameAsStock('has no streams after DELETE', {
     statuses: [200, 200, 200, 200],
     steps: [
       initialize(),
@@ -145,19 +145,19 @@ describe('a session', () => {
 describe('a transport without sessions', () => {
   const options = { sessions: 'none' } as const;
   sameAsStock('serves one exchange', { options, statuses: [200], steps: [post(run(1, 'answer'), { session: null })] });
-  sameAsStock('serves a second one with an error', {
+  sameAsStock('answers a second exchange with an error', {
     options,
     adapter: 'node',
     statuses: [200, 500, 500],
     steps: [initialize(), post(run(1, 'answer'), { session: null }), bare('PUT')]
   });
-  sameAsStock('throws at a second one', {
+  sameAsStock('throws at a second exchange', {
     options,
     adapter: 'web',
     statuses: [405, undefined],
     steps: [bare('PUT'), post(run(1, 'answer'))]
   });
-  sameAsStock('takes any session id for none', { options, statuses: [200], steps: [post(run(1, 'answer'))] });
+  sameAsStock('ignores any session id', { options, statuses: [200], steps: [post(run(1, 'answer'))] });
   sameAsStock('may be initialized', { options, statuses: [200], steps: [initialize()] });
   sameAsStock('may be asked for a stream', { options, statuses: [200], steps: [get({ session: null })] });
   sameAsStock('may be deleted', { options, statuses: [200], steps: [del({ session: null })] });
@@ -247,6 +247,7 @@ describe('callbacks', () => {
     steps: [initialize(), post(run(1, 'throw')), post(notification())]
   });
   sameAsStock('onmessage throws in a batch', {
+    sdk: 1,
     statuses: [200, 400, 200],
     shows: stock =>
       expect(stock.sends['responder: 1']!.map(each => each.outcome)).toEqual([

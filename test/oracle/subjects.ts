@@ -15,6 +15,8 @@ export interface Subject {
   readonly name: string;
   readonly adapter: 'node' | 'web';
   readonly mode: 'stock' | 'memory' | 'external';
+  /** The version of the SDK that it is of, or is for. */
+  readonly sdk: 1 | 2;
   /** @param store - what a store that fails is to fail at: everything but creating a session */
   create(options: StreamableHTTPServerTransportOptions, store?: 'failing'): PlayedTransport;
 }
@@ -41,10 +43,10 @@ export function exchangeWith(
 type Create = Subject['create'];
 
 function subject(adapter: Subject['adapter'], mode: Subject['mode'], create: Create): Subject {
-  return { name: `${adapter}, ${mode}`, adapter, mode, create };
+  return { name: `${adapter}, ${mode}`, adapter, mode, sdk: 1, create };
 }
 
-const external = (options: StreamableHTTPServerTransportOptions, store: 'failing' | undefined) => ({
+export const external = (options: StreamableHTTPServerTransportOptions, store: 'failing' | undefined) => ({
   ...options,
   sessionStore: store === 'failing' ? new FailingSessionStore() : new InMemorySessionStore()
 });

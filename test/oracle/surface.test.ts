@@ -72,7 +72,7 @@ describe.each(subjects)('the class ($name)', subject => {
   });
 
   it.each([{ keepAliveMs: 'x' }, { retryInterval: -1 }, { allowedHosts: 'x' }, { enableJsonResponse: 'yes' }])(
-    'takes %p, which the stock class takes',
+    'accepts %p, which the stock class accepts',
     options => {
       expect(() => both(options)).not.toThrow();
     }

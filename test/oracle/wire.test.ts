@@ -27,7 +27,7 @@ const connections: Record<string, string> = {
   'HTTP/1.0 that stays': post('1.0', init, [host, 'Connection: keep-alive']) + post('1.0', call, [host, session]),
   'HTTP/1.1 without a host': post('1.1', init, [close]),
   'a request behind another': post('1.1', init, [host]) + post('1.1', '[]', [host, session, close]),
-  'requests behind one that is not read': `PUT / HTTP/1.1\r\n${host}\r\nContent-Length: 5\r\n\r\n12345${post('1.1', init, [host, close])}`,
+  'requests after one that is not read': `PUT / HTTP/1.1\r\n${host}\r\nContent-Length: 5\r\n\r\n12345${post('1.1', init, [host, close])}`,
   'a client that waits to be asked': post('1.1', init, [host, close, 'Expect: 100-continue']),
   'a header that goes over lines': post('1.1', init, [host, close, 'X-Folded: a\r\n b']),
   'a chunked body with a trailer': [
@@ -39,7 +39,7 @@ const connections: Record<string, string> = {
     'Transfer-Encoding: chunked',
     `\r\n${init.length.toString(16)}\r\n${init}\r\n0\r\nX-Trailer: a\r\n\r\n`
   ].join('\r\n'),
-  'HEAD and its body that is none': `HEAD /mcp HTTP/1.1\r\n${host}\r\n${close}\r\n\r\n`,
+  'HEAD, which has no body': `HEAD /mcp HTTP/1.1\r\n${host}\r\n${close}\r\n\r\n`,
   'an absolute target': `GET http://other.test/mcp HTTP/1.1\r\n${host}\r\n${close}\r\n\r\n`,
   'an asterisk': `OPTIONS * HTTP/1.1\r\n${host}\r\n${close}\r\n\r\n`
 };
@@ -56,7 +56,7 @@ describe('on the wire', () => {
 
 describe('over HTTP/2', () => {
   const headers = { 'content-type': 'application/json', accept: 'application/json, text/event-stream' };
-  it.each(nodeSubjects)('the handshake, a call, a stream and what is refused ($name)', async subject => {
+  it.each(nodeSubjects)('the handshake, a call, a stream and refused requests are the same ($name)', async subject => {
     const exchanges: [IncomingHttpHeaders, string?][] = [
       [{ ...headers, ':method': 'POST', ':path': '/mcp?x=1' }, init],
       [{ ...headers, ':method': 'POST', ':path': '/mcp', 'mcp-session-id': 'session-1' }, '[]'],

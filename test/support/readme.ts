@@ -11,8 +11,8 @@ export const documents: string[] = [
   )
 ].sort();
 
-/** The documents that are in the package: those at the root, and the READMEs in `src`. */
-export const shippedDocuments = documents.filter(path => !/^(examples|test)\//.test(path));
+/** The documents that are in the package: those at the root, and its READMEs in `src`; of the examples, some. */
+export const shippedDocuments = documents.filter(path => !/^(examples|test|src\/v2)\//.test(path));
 
 export interface Block {
   readonly document: string;
@@ -35,6 +35,11 @@ const LEFT_OUT: Record<string, string> = {
     const app = express();`,
   createMcpServer: `import { McpServer } from 'mcp-sdk-anypod/server';
     const createMcpServer = () => new McpServer({ name: 'shop', version: '1.0.0' });`,
+  getServer: `import { McpServer } from 'mcp-sdk-anypod/server';
+    const getServer = () => new McpServer({ name: 'shop', version: '1.0.0' });`,
+  sessions: `const sessions = new Map<string, { transport: object; open: number; lastActive: number }>();`,
+  sessionStore: `import { InMemorySessionStore } from 'mcp-sdk-anypod/server';
+    const sessionStore = new InMemorySessionStore();`,
   MySessionStore: `import { InMemorySessionStore as MySessionStore } from 'mcp-sdk-anypod/server';`,
   ...Object.fromEntries(
     [
@@ -60,13 +65,16 @@ export const changes = blocksOf('diff').map(({ document, code: diff }) => ({
 }));
 
 function blocksOf(language: string): Block[] {
-  return documents.flatMap(document => {
-    const text = readFileSync(document, 'utf8');
-    const blocks = text.matchAll(new RegExp(`^\`\`\`${language}\\n(.*?)^\`\`\`$`, 'gms'));
-    return [...blocks].map(({ index, 1: code }) => {
-      const under = text.slice(0, index).trimEnd().split('\n').at(-1);
-      return { document, under: under as string, code: code as string };
-    });
+  return documents.flatMap(document => blocksIn(document, language));
+}
+
+/** The code blocks of a document in a language, as they are. */
+export function blocksIn(document: string, language: string): Block[] {
+  const text = readFileSync(document, 'utf8');
+  const blocks = text.matchAll(new RegExp(`^\`\`\`${language}\\n(.*?)^\`\`\`$`, 'gms'));
+  return [...blocks].map(({ index, 1: code }) => {
+    const under = text.slice(0, index).trimEnd().split('\n').at(-1);
+    return { document, under: under as string, code: code as string };
   });
 }
 

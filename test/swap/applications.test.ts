@@ -1,13 +1,19 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 
-describe('published applications, with the SDK swapped under them', () => {
-  test('answer on one pod and on two as the table in examples/swap/README.md says', async () => {
-    const env = { ...process.env, REDIS_URL: undefined };
-    const script = ['examples/swap/main.mjs', '--check'];
-    const { stdout, stderr } = await promisify(execFile)(process.execPath, script, { env });
-    expect(stderr).toBe('');
+describe('published applications answer on one pod and on two as the table says', () => {
+  test.each([
     // Three applications on either, and one with a few lines.
-    expect(stdout.trim().split('\n')).toHaveLength(7);
-  }, 300_000);
+    ['in examples/swap/README.md, with version 1 of the SDK swapped under them', 'examples/swap/main.mjs', 7],
+    ['in examples/applications/README.md, moved to mcp-server-anypod', 'examples/applications/main.mjs', 6]
+  ])(
+    '%s',
+    async (_table, script, lines) => {
+      const env = { ...process.env, REDIS_URL: undefined };
+      const { stdout, stderr } = await promisify(execFile)(process.execPath, [script, '--check'], { env });
+      expect(stderr).toBe('');
+      expect(stdout.trim().split('\n')).toHaveLength(lines);
+    },
+    300_000
+  );
 });

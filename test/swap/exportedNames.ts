@@ -1,13 +1,24 @@
 import { join } from 'node:path';
 import ts from 'typescript';
 
-/** What an application can import, and the file of the build that declares it. */
-const entries = {
+/** What an application can import from this package, and the file of the build that declares it. */
+export const ENTRIES = {
   'mcp-sdk-anypod': 'index.d.ts',
   'mcp-sdk-anypod/server': 'sdk/server/index.d.ts',
   'mcp-sdk-anypod/server/streamableHttp.js': 'sdk/server/streamableHttp.d.ts',
   'mcp-sdk-anypod/server/webStandardStreamableHttp.js': 'sdk/server/webStandardStreamableHttp.d.ts',
+  'mcp-sdk-anypod/session-store': 'applicationData/index.d.ts',
+  'mcp-sdk-anypod/client-sessions': 'clientStorage/index.d.ts',
+  'mcp-sdk-anypod/tmcp': 'tmcp/index.d.ts',
+  'mcp-sdk-anypod/otel': 'otel/index.d.ts',
   'mcp-sdk-anypod/testing': 'testing/index.d.ts'
+};
+
+/** The same for version 2 of the SDK. */
+export const SERVER_ENTRIES = {
+  'mcp-server-anypod': 'v2/index.d.ts',
+  'mcp-server-anypod/client-sessions': 'v2/clientSessions.d.ts',
+  'mcp-server-anypod/testing': 'testing/common.d.ts'
 };
 
 /**
@@ -15,7 +26,7 @@ const entries = {
  * public members of those classes and interfaces that are declared in this package. An optional member ends with `?`.
  * @param dist - the folder of the build: `dist/esm`
  */
-export function exportedNames(dist: string): string[] {
+export function exportedNames(dist: string, entries: Readonly<Record<string, string>>): string[] {
   const files = Object.values(entries).map(file => join(dist, file));
   const program = ts.createProgram(files, {
     module: ts.ModuleKind.NodeNext,

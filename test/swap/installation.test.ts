@@ -59,7 +59,7 @@ describe('the warning about the installation', () => {
   });
 
   test.each(['18.20.8', '20.15.1', '21.7.3', '22.2.0'])(
-    'is one line on Node %s, which is too old, thrown',
+    'is thrown as one line on Node %s, which is too old',
     async node => {
       const found = await said([SDK], node);
       const message = `mcp-sdk-anypod needs Node 20.16, or 22.3 or later, and runs on ${node}: install a newer Node`;
@@ -81,13 +81,19 @@ describe('the warning about the installation', () => {
   });
 
   test.each([
-    ['ioredis', { REDIS_URL: 'redis://127.0.0.1:1' }],
-    ['ioredis', { MCP_TS_STORAGE_TYPE: 'redis' }],
-    ['pg', { DATABASE_URL: 'postgres://127.0.0.1:1/none' }]
-  ])('is one line where the environment asks for %s, which is not installed: how to install it', async (peer, env) => {
+    ['Redis', 'No client for Redis is', 'ioredis \\(or redis, or iovalkey', { REDIS_URL: 'redis://127.0.0.1:1' }],
+    ['Redis', 'No client for Redis is', 'ioredis \\(or redis, or iovalkey', { MCP_TS_STORAGE_TYPE: 'redis' }],
+    ['Postgres', 'The package pg is not', 'pg\\b', { DATABASE_URL: 'postgres://127.0.0.1:1/none' }]
+  ])('is one line if the environment asks for %s and no client is installed', async (_backend, what, names, env) => {
     const { stdout } = await app.run('services.mjs', SDK, JSON.stringify(env));
-    const message = expect.stringMatching(`^The package ${peer} is not installed: npm install ${peer}\\b.*$`) as string;
+    const message = expect.stringMatching(`^${what} .*installed: npm install ${names}.*$`) as string;
     expect(JSON.parse(stdout)).toEqual(Array(2).fill({ code: 'ANYPOD_BACKEND_UNAVAILABLE', message }));
+  });
+
+  test('does not affect the entry points that are named like other libraries, as ESM and as CommonJS', async () => {
+    const { stdout } = await app.run('names.mjs', 'mcp-sdk-anypod');
+    const once = { value: { data: 'test' }, sessions: ['s'], client: 'ada' };
+    expect(JSON.parse(stdout)).toEqual([once, once]);
   });
 
   test('a missing peer dependency is named by the module that needs it', async () => {

@@ -1,4 +1,4 @@
-import { build } from 'esbuild';
+import { build, type Platform } from 'esbuild';
 import { execFile } from 'node:child_process';
 import { readFile, stat, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
@@ -12,6 +12,9 @@ import { type Registry, startRegistry } from './registry.js';
 const run = promisify(execFile);
 const INDEXED = { noUncheckedIndexedAccess: true, noPropertyAccessFromIndexSignature: true };
 const SDK = '@modelcontextprotocol/sdk';
+/** Next's edge runtime has the functions of Node's process, which throw, and lacks some globals. */
+const THROWING = `delete globalThis.ByteLengthQueuingStrategy; for (const name of ['getBuiltinModule', 'emitWarning', 'memoryUsage'])
+  process[name] = () => { throw new Error('A Node.js API is used (process.' + name + ')'); };`;
 let registry: Registry;
 let app: Application;
 
@@ -28,7 +31,7 @@ beforeAll(async () => {
       pg: '^8.0.0'
     }
   });
-});
+}, 240_000);
 
 afterAll(async () => {
   await app?.remove();
@@ -36,7 +39,7 @@ afterAll(async () => {
 });
 
 describe('the package', () => {
-  test('is right for publint, and has right types for each module in each resolution', async () => {
+  test('passes publint, and has correct types for each module in each resolution', async () => {
     const modules = (await mirrored()).map(path => `./${path}`);
     const { stdout } = await run(process.execPath, ['test/swap/packageProblems.mjs', registry.tarball, ...modules]);
     const { entrypoints, publint, ...found } = JSON.parse(stdout) as {
@@ -44,18 +47,19 @@ describe('the package', () => {
       publint: { code: string }[];
     };
     expect(found).toEqual({ types: { kind: 'included' }, problems: [] });
-    // That says which dependencies browsers do without, for which `exports` has no words.
-    expect(publint.filter(({ code }) => code !== 'USE_EXPORTS_OR_IMPORTS_BROWSER')).toEqual([]);
+    expect(publint).toEqual([]);
     expect(modules.length).toBeGreaterThan(60);
     expect(entrypoints).toBeGreaterThan(modules.length);
   });
 
-  test('holds the build and its documents, and nothing else', async () => {
+  test('holds the build, its documents and the examples, and nothing else', async () => {
     const files = await tarballFiles();
     const known =
-      /^(package\.json|README\.md|LICENSE|CHANGELOG\.md|PATCHES\.md|src\/([\w/]+\/)?README\.md|dist\/cjs\/package\.json|dist\/(esm|cjs)\/[\w./-]+\.(js|d\.ts))$/;
+      /^(package\.json|README\.md|LICENSE|CHANGELOG\.md|PATCHES\.md|(src\/([\w/]+\/)?|examples\/([\w-]+\/)?|test\/(bench\/)?)README\.md|examples\/([\w-]+\/)?[\w-]+\.(m?[jt]s|ya?ml|cfg|conf|json)|dist\/cjs\/package\.json|dist\/esm\/cli\/demo\/page\.html|dist\/(esm|cjs)\/[\w./-]+\.(js|d\.ts))$/;
     expect(files.filter(path => !known.test(path))).toEqual([]);
-    expect(files.filter(path => /test|example|generate/i.test(path) && !/(\/|^src\/)testing\//.test(path))).toEqual([]);
+    const built = files.filter(path => !/^examples\/|^test\/.*\.md$/.test(path));
+    expect(built.filter(path => /test|example|generate/i.test(path) && !/(\/|^src\/)testing\//.test(path))).toEqual([]);
+    expect(files).toContain('examples/migrate/hand-wired.ts');
     for (const path of ['package.json', 'LICENSE', ...shippedDocuments]) expect(files).toContain(path);
   });
 
@@ -143,34 +147,60 @@ describe('a bundle', () => {
     ],
     ['InMemorySessionStore', 'mcp-sdk-anypod', /\/(redis|handler|engine|server)\/|task/i],
     ['createMcpHandler', 'mcp-sdk-anypod/server', /\/redis\//]
-  ])('of %s from %s has nothing in it that it does not need', async (name, from, needless) => {
+  ])('of %s from %s contains only what it needs', async (name, from, needless) => {
     const inputs = await bundled(`import { ${name} } from '${from}'; console.log(${name});`);
     expect(inputs.length).toBeGreaterThan(0);
     expect(inputs.filter(path => needless.test(path))).toEqual([]);
   });
 });
 
-describe('a bundle for browsers and edge runtimes', () => {
-  test('is built though the clients of databases are installed, and serves sessions', async () => {
+describe('a bundle', () => {
+  test.each<[string, Platform, string[]]>([
+    ['browsers', 'browser', []],
+    ['Workers, as wrangler builds it', 'browser', ['workerd', 'worker', 'browser']],
+    ["Next's edge runtime", 'neutral', ['edge-light', 'worker', 'browser']],
+    ['no named runtime', 'neutral', []]
+  ])('for %s is built although database clients are installed, and serves sessions', async (...bundle) => {
+    const [, platform, conditions] = bundle;
     const outfile = join(app.folder, 'bundle.mjs');
     const entry = join(app.folder, 'browserBundle.mjs');
     await build({
       entryPoints: [entry],
       outfile,
       bundle: true,
-      platform: 'browser',
+      platform,
+      conditions,
+      // With them alone, esbuild does not read the field `browser`, as some bundlers do not.
+      mainFields: ['module', 'main'],
+      // The SDK's client, which this application uses too, names no other module than those for Node and browsers.
+      alias: { 'pkce-challenge': join(app.folder, 'node_modules/pkce-challenge/dist/index.browser.js') },
       format: 'esm',
+      // Node runs the bundle here. Those runtimes do not have this, or it throws.
+      banner: { js: conditions.includes('edge-light') ? THROWING : 'process.getBuiltinModule = undefined;' },
       logLevel: 'silent'
     });
     expect(await readFile(outfile, 'utf8')).not.toMatch(/from ["'](node:|events|net)/);
     const { stdout } = await app.run('bundle.mjs');
     expect(JSON.parse(stdout)).toEqual({
       answers: ['pod 0', 'pod 1'],
-      redis: expect.stringContaining('A bundle for browsers has no ioredis: build it for Node') as string,
+      redis: expect.stringContaining('This bundle has no ioredis: build it with the condition "node"') as string,
       file: expect.stringContaining('This runtime has no file system') as string,
       memory: ['sessionStore', 'sessionBus', 'eventStore']
     });
   });
+});
+
+test('the whole package is bundled for a runtime without any condition', async () => {
+  const { errors } = await build({
+    stdin: { contents: `export * from 'mcp-sdk-anypod/server';`, resolveDir: app.folder },
+    bundle: true,
+    platform: 'neutral',
+    mainFields: ['module', 'main'],
+    format: 'esm',
+    write: false,
+    logLevel: 'silent'
+  });
+  expect(errors).toEqual([]);
 });
 
 /** The files of this package that put something into the bundle. */

@@ -3,7 +3,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { cp, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { listen } from '../support/servers/listen.js';
 
@@ -58,14 +58,23 @@ export async function startRegistry(): Promise<Registry> {
 /** Packs this repository once for each state of it: several test files need the tarball. @returns it and its path */
 async function packFork(): Promise<[Published, string]> {
   const hash = createHash('sha256');
-  const documents = ['package.json', 'README.md', 'CHANGELOG.md', 'PATCHES.md', 'LICENSE'];
+  const documents = [
+    'package.json',
+    'README.md',
+    'CHANGELOG.md',
+    'PATCHES.md',
+    'LICENSE',
+    'src/mirror/packedReadme.mjs'
+  ];
   const built = await readdir('dist', { recursive: true, withFileTypes: true });
   const files = built.filter(entry => entry.isFile()).map(entry => join(entry.parentPath, entry.name));
   for (const file of [...documents, ...files.sort()]) hash.update(`\0${file}\0`).update(await readFile(file));
   const folder = join(tmpdir(), `anypod-packed-${hash.digest('hex').slice(0, 16)}`);
   if (!existsSync(folder)) {
     const draft = await mkdtemp(`${folder}-`);
-    await pack('.', draft);
+    const staged = await stagePackage();
+    await pack(staged, draft);
+    await rm(staged, { recursive: true });
     // Another test file may have been faster. What it has packed is the same.
     await rename(draft, folder).catch(() => rm(draft, { recursive: true }));
   }
@@ -74,9 +83,20 @@ async function packFork(): Promise<[Published, string]> {
   return [{ manifest: await manifestOf('.'), file, content: await readFile(tarball) }, tarball];
 }
 
+/** Copies the files of this package, as they are packed, into a folder. @returns the folder */
+export async function stagePackage(): Promise<string> {
+  const { stdout } = await run('npm', ['pack', '.', '--json', '--dry-run', '--ignore-scripts']);
+  const [{ files }] = Object.values(JSON.parse(stdout) as Record<string, { files: { path: string }[] }>) as [
+    { files: { path: string }[] }
+  ];
+  const folder = await mkdtemp(join(tmpdir(), 'anypod-staged-'));
+  for (const { path } of files) await cp(path, join(folder, path));
+  await run(process.execPath, [resolve('src/mirror/packedReadme.mjs'), 'write'], { cwd: folder });
+  return folder;
+}
+
 async function pack(path: string, folder: string): Promise<Published> {
-  const from = path === '.' ? path : `file:${path}`;
-  const args = ['pack', from, '--json', '--ignore-scripts', '--pack-destination', folder];
+  const args = ['pack', `file:${path}`, '--json', '--ignore-scripts', '--pack-destination', folder];
   const { stdout } = await run('npm', args);
   const [{ filename }] = Object.values(JSON.parse(stdout) as Record<string, { filename: string }>) as [
     { filename: string }

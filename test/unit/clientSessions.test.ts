@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import {
   ClientSessionNotFoundError,
   createClientSessions,
@@ -174,7 +174,7 @@ describe('client sessions', () => {
     ['active', null],
     ['token', null],
     ['tokens', 'secret']
-  ])('an update cannot set %s to what it cannot be', async (field, value) => {
+  ])('an update cannot set %s to an invalid value', async (field, value) => {
     const { sessionId } = await sessions.createSession({ ...full, sessionId: undefined });
     const updated = sessions.updateSession('alice', sessionId, { [field]: value });
     await expect(updated).rejects.toThrow(`Invalid option ${field}: `);
@@ -342,6 +342,70 @@ describe('client sessions', () => {
   ])('headers that no request can carry are refused: %j', async headers => {
     const created = sessions.createSession({ identity: 'alice', serverUrl, headers });
     await expect(created).rejects.toThrow('Invalid option headers');
+  });
+
+  describe('version 2 of the SDK', () => {
+    let sessions: ClientSessions;
+    beforeEach(() => void (sessions = createClientSessions({ store: new InMemorySessionStore() })));
+    const token = (access_token: string) => ({
+      access_token,
+      token_type: 'bearer',
+      refresh_token: `${access_token} r`
+    });
+    const withIssuer = { ...token('old'), issuer: 'https://auth.example.com' };
+    const redirectToAuthorization = () => {};
+
+    async function twoPods() {
+      await sessions.createSession({ ...full, tokens: token('old') });
+      return [
+        await sessions.oauthProvider('alice', 'a', { redirectToAuthorization }),
+        await sessions.oauthProvider('alice', 'a', { redirectToAuthorization })
+      ] as const;
+    }
+
+    test('writes the issuer into the tokens that it has read, and ends no authorization under way', async () => {
+      const [first, second] = await twoPods();
+      await second.saveCodeVerifier('v');
+      const state = await second.state!();
+      const challenge = createHash('sha256').update('v').digest('base64url');
+      const query = new URLSearchParams({ state, code_challenge: challenge, client_id: 'c' });
+      await second.redirectToAuthorization(new URL(`https://auth.example.com/authorize?${query}`));
+      await first.tokens();
+      await first.saveTokens(withIssuer);
+      expect((await sessions.getSession('alice', 'a'))?.tokens).toEqual(withIssuer);
+      expect(await sessions.getSessionByState('alice', state)).not.toBeNull();
+    });
+
+    test('does not replace tokens by older ones when it writes the issuer into them', async () => {
+      const [first] = await twoPods();
+      await first.tokens();
+      await sessions.updateSession('alice', 'a', { tokens: token('new') });
+      await first.saveTokens(withIssuer);
+      expect((await sessions.getSession('alice', 'a'))?.tokens).toEqual(token('new'));
+    });
+
+    test.each<[string, string | undefined]>([
+      ['removes the tokens of a client that the authorization server does not know', undefined],
+      ['keeps the tokens of the client that another pod has registered meanwhile', 'new']
+    ])('%s', async (_, registered) => {
+      const [first] = await twoPods();
+      await first.addClientAuthentication!(
+        new Headers(),
+        new URLSearchParams({ grant_type: 'authorization_code' }),
+        ''
+      );
+      if (registered) {
+        await sessions.updateSession('alice', 'a', {
+          clientInformation: { client_id: registered },
+          tokens: token(registered)
+        });
+      }
+      // As auth() does after invalid_client; version 1 calls it once, with 'all'.
+      await first.invalidateCredentials!('client');
+      await first.invalidateCredentials!('tokens');
+      const session = await sessions.getSession('alice', 'a');
+      expect([session?.clientId, session?.tokens?.access_token]).toEqual([registered, registered]);
+    });
   });
 
   test('tokens and client information come back whole, with fields that no schema names', async () => {

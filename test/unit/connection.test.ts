@@ -6,7 +6,7 @@ const MEBIBYTE = 1024 * 1024;
 /** A connection to a client that has left so much unread. */
 function connect(): {
   connection: Connection;
-  sink: { bufferedBytes: number; written: string[]; cuts: number };
+  sink: { bufferedBytes: number; written: string[]; disconnects: number };
   reported: string[];
 } {
   const reported: string[] = [];
@@ -16,8 +16,8 @@ function connect(): {
     written: [] as string[],
     write: (text: string) => void sink.written.push(text),
     end: () => {},
-    cut: () => void (sink.cuts += 1),
-    cuts: 0
+    disconnect: () => void (sink.disconnects += 1),
+    disconnects: 0
   };
   const owner = {
     keepAliveMs: 0,
@@ -49,10 +49,15 @@ describe('a client that leaves much unread', () => {
       sink.bufferedBytes = mebibytes * MEBIBYTE;
       void connection.write('x');
     }
-    expect([sink.written.length, sink.cuts, connection.ended, reported]).toEqual([5, 0, false, []]);
+    expect([sink.written.length, sink.disconnects, connection.ended, reported]).toEqual([5, 0, false, []]);
     now = 14_001;
     void connection.write('x');
-    expect([sink.written.length, sink.cuts, connection.ended, reported]).toEqual([5, 1, true, ['SlowClientError']]);
+    expect([sink.written.length, sink.disconnects, connection.ended, reported]).toEqual([
+      5,
+      1,
+      true,
+      ['SlowClientError']
+    ]);
   });
 
   test('is disconnected at once if it leaves more than the limit', () => {
@@ -61,6 +66,11 @@ describe('a client that leaves much unread', () => {
     void connection.write('x');
     sink.bufferedBytes++;
     void connection.write('x');
-    expect([sink.written.length, sink.cuts, connection.ended, reported]).toEqual([1, 1, true, ['SlowClientError']]);
+    expect([sink.written.length, sink.disconnects, connection.ended, reported]).toEqual([
+      1,
+      1,
+      true,
+      ['SlowClientError']
+    ]);
   });
 });

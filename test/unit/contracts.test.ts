@@ -1,5 +1,12 @@
 import { InMemoryEventStore, InMemorySessionBus, type SessionData } from 'mcp-sdk-anypod/server';
-import { eventStoreContract, sessionBusContract, sessionStoreContract } from 'mcp-sdk-anypod/testing';
+import {
+  eventStoreContract,
+  sessionBusContract,
+  sessionStoreContract,
+  taskMessageQueueContract,
+  taskStoreContract
+} from 'mcp-sdk-anypod/testing';
+import { InMemoryTaskMessageQueue, InMemoryTaskStore } from 'mcp-sdk-upstream/experimental/tasks/stores/in-memory.js';
 import { MapSessionStore } from '../support/stores/mapSessionStore.js';
 
 /** A runner that keeps the cases, for a look at which of them fail. */
@@ -19,7 +26,7 @@ function collect(register: (runner: { describe: typeof describe; it: typeof it }
   };
 }
 
-const keepsForever = 'lets a session expire, unless an activity starts its time to live anew';
+const keepsForever = 'a session expires after its time to live, which each activity restarts';
 
 class Careless extends MapSessionStore {
   override async deleteSession(): Promise<void> {}
@@ -42,13 +49,9 @@ class Forgetful extends MapSessionStore {
 }
 
 test.each([
-  ['deletes nothing', Careless, ['forgets a deleted session on both sides']],
-  [
-    'changes metadata',
-    Lossy,
-    ['gives every field back as it was stored', 'keeps whatever JSON it is given as metadata']
-  ],
-  ['brings back what was deleted', Forgetful, ['brings nothing deleted back by an activity that comes late']]
+  ['deletes nothing', Careless, ['a deleted session is missing on both instances']],
+  ['changes metadata', Lossy, ['every field is returned as it was stored', 'any JSON is stored unchanged as metadata']],
+  ['brings back what was deleted', Forgetful, ['a late activity does not restore a deleted session']]
 ])('the contract of session stores catches a store that %s', async (_, Store, caught) => {
   const failedOf = collect(runner =>
     sessionStoreContract({
@@ -77,7 +80,7 @@ test('a declared gap is not a failure until the case passes; a gap that names no
       })
     );
   expect(await withGaps({ [keepsForever]: 'it never expires' })()).toEqual([]);
-  const closed = 'gives every field back as it was stored';
+  const closed = 'every field is returned as it was stored';
   expect(await withGaps({ [keepsForever]: 'it never expires', [closed]: 'no more' })()).toEqual([
     `gap, no more: ${closed}`
   ]);
@@ -92,7 +95,7 @@ test('the bus contract catches a bus that delivers only to itself', async () => 
       makeTwo: async () => ({ first: new InMemorySessionBus(), second: new InMemorySessionBus() })
     })
   );
-  const title = 'brings a message to the listeners of every instance, its own included';
+  const title = 'a message reaches the listeners of every instance, including the one that publishes it';
   expect(await failedOf([title])).toEqual([title]);
 });
 
@@ -111,13 +114,64 @@ test('the event store contract catches a store that replays the event of the cur
     eventStoreContract({
       ...runner,
       name: 'x',
-      optionalMethods: ['getStreamIdForEventId', 'latestEventId', 'storeLastEvent', 'deleteStreams'],
+      optionalMethods: ['getStreamIdForEventId', 'latestEventId', 'storeLastEvent', 'startEventId', 'deleteStreams'],
       makeTwo: async limits => {
         const store = new Repeating(limits);
         return { first: store, second: store };
       }
     })
   );
-  const title = 'replays on one side what was stored on the other: what came after an event, in order';
+  const title = 'events that one instance has stored are replayed by the other, in order';
   expect(await failedOf([title])).toEqual([title]);
+});
+
+test('the task store contract catches two pods without a shared store, and results that change', async () => {
+  class Careless extends InMemoryTaskStore {
+    override async getTaskResult(taskId: string, sessionId?: string) {
+      return { ...(await super.getTaskResult(taskId, sessionId)), extra: 1 };
+    }
+  }
+  const failedOf = (make: () => InMemoryTaskStore, isShared: boolean) =>
+    collect(runner =>
+      taskStoreContract({
+        ...runner,
+        name: 'x',
+        makeTwo: async () => {
+          const first = make();
+          const second = isShared ? first : make();
+          return { first, second, close: async () => (first.cleanup(), second.cleanup()) };
+        }
+      })
+    );
+  const titles = [
+    'a new task is working, with its own id and the requested times',
+    'a result is returned unchanged',
+    'a task that has ended cannot be changed'
+  ];
+  expect(await failedOf(() => new InMemoryTaskStore(), true)(titles)).toEqual([]);
+  expect(await failedOf(() => new InMemoryTaskStore(), false)(titles)).toEqual(titles);
+  expect(await failedOf(() => new Careless(), true)(titles)).toEqual(['a result is returned unchanged']);
+});
+
+test('the contract of task message queues catches a queue that loses the order', async () => {
+  class Stack extends InMemoryTaskMessageQueue {
+    override async dequeueAll(taskId: string, sessionId?: string) {
+      return (await super.dequeueAll(taskId, sessionId)).reverse();
+    }
+  }
+  const failedOf = collect(runner =>
+    taskMessageQueueContract({
+      ...runner,
+      name: 'x',
+      makeTwo: async () => {
+        const queue = new Stack();
+        return { first: queue, second: queue };
+      }
+    })
+  );
+  const titles = [
+    'dequeueAll returns all messages in order and leaves an empty queue',
+    'a queue returns its messages unchanged, in the order in which they were added'
+  ];
+  expect(await failedOf(titles)).toEqual(titles.slice(0, 1));
 });

@@ -10,6 +10,6 @@ sessionStoreContract({
     return { first: new MapSessionStore(records), second: new MapSessionStore(records), elapse: async () => {} };
   },
   gaps: {
-    'lets a session expire, unless an activity starts its time to live anew': 'it keeps sessions until they are deleted'
+    'a session expires after its time to live, which each activity restarts': 'it keeps sessions until they are deleted'
   }
 });

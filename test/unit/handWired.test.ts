@@ -107,7 +107,7 @@ describe('a session that could not be opened is not in the store', () => {
 describe('a transport that is closed while its session is still in the store answers 503', () => {
   async function expectNotNow(answer: Response, sessionStore: InMemorySessionStore, sessionId: string) {
     expect([answer.status, answer.headers.get('retry-after')]).toEqual([503, '1']);
-    const message = 'Service Unavailable: The session has left this pod';
+    const message = 'Service Unavailable: The session is closed on this pod';
     expect(await answer.json()).toMatchObject({ error: { code: -32000, message } });
     expect(await connect(sessionStore).transport.handleRequest(post(ping, sessionId))).toMatchObject({ status: 200 });
   }
@@ -118,13 +118,13 @@ describe('a transport that is closed while its session is still in the store ans
     return { ...connected, sessionStore, sessionId: opened.headers.get('mcp-session-id')! };
   }
 
-  test('to a request after the close', async () => {
+  test('a request after the close gets 503', async () => {
     const { transport, sessionStore, sessionId } = await open();
     await transport.close();
     await expectNotNow(await transport.handleRequest(post(ping, sessionId)), sessionStore, sessionId);
   });
 
-  test('to a request that was in progress at the close', async () => {
+  test('a request that was in progress at the close gets 503', async () => {
     const { transport, sessionStore, sessionId } = await open();
     const touch = sessionStore.touchSession.bind(sessionStore);
     sessionStore.touchSession = async (...args) => {
@@ -135,7 +135,7 @@ describe('a transport that is closed while its session is still in the store ans
     await expectNotNow(await transport.handleRequest(post(ping, sessionId)), sessionStore, sessionId);
   });
 
-  test('to a request that waits for a JSON answer at the close', async () => {
+  test('a request that waits for a JSON answer at the close gets 503', async () => {
     const { transport, seen, sessionStore, sessionId } = await open();
     const { onmessage } = transport;
     transport.onmessage = message => void seen.push(message);
@@ -146,7 +146,7 @@ describe('a transport that is closed while its session is still in the store ans
     await expectNotNow(await answer, sessionStore, sessionId);
   });
 
-  test('and 404 after the session has left the store', async () => {
+  test('a request after the session has left the store gets 404', async () => {
     const { transport, sessionId } = await open();
     await transport.terminateSession();
     expect((await transport.handleRequest(post(ping, sessionId))).status).toBe(404);

@@ -6,7 +6,7 @@ eventStoreContract({
   describe,
   it,
   name: 'InMemoryEventStore',
-  optionalMethods: ['getStreamIdForEventId', 'latestEventId', 'storeLastEvent', 'deleteStreams'],
+  optionalMethods: ['getStreamIdForEventId', 'latestEventId', 'storeLastEvent', 'startEventId', 'deleteStreams'],
   makeTwo: async limits => {
     const store = new InMemoryEventStore(limits);
     return { first: store, second: store, elapse: delay };

@@ -46,4 +46,14 @@ describe('InMemorySessionStore', () => {
     await store.storeSession('a', record('a'));
     expect(await store.sessionExists('a')).toBe(true);
   });
+
+  test('a session with the id of an expired one is not taken for it', async () => {
+    let now = Date.now();
+    const store = new InMemorySessionStore({ ttlSeconds: 100, now: () => now });
+    await store.storeSession('a', { ...record('a'), metadata: { mcp: { principal: 'ada' } } });
+    const held = await store.touchSession('a');
+    now += 101_000;
+    await store.storeSession('a', { ...record('a'), metadata: { mcp: { principal: 'bob' } } });
+    expect((await store.touchSession('a', held!))?.metadata?.mcp?.principal).toBe('bob');
+  });
 });

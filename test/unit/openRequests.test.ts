@@ -39,7 +39,7 @@ function connect(enableJsonResponse: boolean) {
   return { transport, asked, answer, post, open };
 }
 
-test('for a cancelled request whose client has left, notifications are dropped, requests and responses are refused', async () => {
+test('after a cancelled request whose client has left, its notifications are dropped, and its requests and responses are refused', async () => {
   const { transport, post, open } = connect(false);
   await open();
   const response = await post(call(1));
@@ -53,7 +53,7 @@ test('for a cancelled request whose client has left, notifications are dropped, 
   await expect(transport.send(progress, { relatedRequestId: 2 })).rejects.toThrow('No connection established');
 });
 
-test('a request of the same id is another request', async () => {
+test('a later request with the same id is another request', async () => {
   const { answer, asked, post, open } = connect(false);
   await open();
   const left = await post(call(1));
@@ -76,7 +76,7 @@ test('a cancellation that comes before its request changes nothing, as in the se
   expect([response.status, await response.json()]).toEqual([200, { jsonrpc: '2.0', id: 1, result: {} }]);
 });
 
-test('requests that share an id are kept apart from a request whose id looks like a replacement id', async () => {
+test('requests that share an id are kept apart from a request whose id looks like a substitute id', async () => {
   const { answer, asked, post, open } = connect(true);
   await open();
   const answers = ['1#1', 1, 1].map(id => post(call(id)));

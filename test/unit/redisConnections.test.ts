@@ -57,7 +57,7 @@ describe('a Redis client that does not notice a dead connection', () => {
   });
 });
 
-describe('a Redis client that notices a dead connection, or of which nobody can tell', () => {
+describe('a Redis client that notices a dead connection, or whose options are unknown', () => {
   test.each<[string, object]>([
     ['ioredis', new Redis({ ...lazy, ...socket })],
     ['ioredis 5', new Redis5({ ...lazy, ...socket })],

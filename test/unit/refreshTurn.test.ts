@@ -21,7 +21,7 @@ describe('the turn at a refresh token', () => {
     jest.useRealTimers();
   });
 
-  test('is given to one at a time', async () => {
+  test('is given to one caller at a time', async () => {
     const { id } = await takeRefreshTurn(change);
     expect(stored.oauth.refreshing).toBe(id);
     const next = takeRefreshTurn(change);

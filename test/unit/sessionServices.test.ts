@@ -57,7 +57,27 @@ describe('sessions are kept in memory', () => {
   });
 });
 
-describe('it is an error, and never memory,', () => {
+test('verbose information goes to standard error, and is not a warning', async () => {
+  const emitWarning = jest.spyOn(process, 'emitWarning').mockImplementation(() => {});
+  const write = jest.spyOn(process.stderr, 'write').mockReturnValue(true);
+  try {
+    await (await createSessionServices({ env: {}, preferMemory: true, verbose: true })).close();
+    expect(emitWarning).not.toHaveBeenCalled();
+    expect(write.mock.calls).toEqual([['mcp-sdk-anypod: sessions are kept in memory (preferMemory)\n']]);
+  } finally {
+    emitWarning.mockRestore();
+    write.mockRestore();
+  }
+});
+
+test('postgresql is another name of the storage type postgres', async () => {
+  const DATABASE_URL = 'postgresql://127.0.0.1:1/none';
+  await expect(open({ MCP_TS_STORAGE_TYPE: 'PostgreSQL', DATABASE_URL })).rejects.toThrow(
+    /No Postgres answers at postgresql:\/\/127.0.0.1:1\/none/
+  );
+});
+
+describe('opening sessions fails, instead of using memory,', () => {
   test.each<[string, Env, object, RegExp]>([
     [
       'a Redis that the environment names does not answer',
@@ -72,7 +92,7 @@ describe('it is an error, and never memory,', () => {
       /MCP_TS_STORAGE_TYPE requires it/
     ],
     ['production has no Redis', { NODE_ENV: 'production' }, { redisUrl: NOBODY }, /NODE_ENV is production.*fallback/]
-  ])('when %s', async (_when, env, options, message) => {
+  ])('if %s', async (_when, env, options, message) => {
     const opened = open(env, options);
     await expect(opened).rejects.toThrow(BackendUnavailableError);
     await expect(opened).rejects.toThrow(message);
@@ -94,7 +114,7 @@ describe('it is an error, and never memory,', () => {
     ['MCP_TS_STORAGE_TYPE', { MCP_TS_STORAGE_TYPE: SECRET }],
     ['DATABASE_URL', { MCP_TS_STORAGE_TYPE: 'postgres' }],
     ['MCP_TS_STORAGE_FILE', { MCP_TS_STORAGE_TYPE: 'file', REDIS_URL: NOBODY }]
-  ])('when %s is wrong, by its name', async (name, env) => {
+  ])('if %s is wrong, and the error names it', async (name, env) => {
     const opened = open(env, { fallback: 'memory' });
     await expect(opened).rejects.toThrow(InvalidOptionError);
     await expect(opened).rejects.toThrow(name);
@@ -118,7 +138,7 @@ test('isRedisAvailable is false if nobody answers, and throws only if the URL is
   expect(await isRedisAvailable(NOBODY)).toBe(false);
   expect(await isRedisAvailable(SECRET, { timeoutMs: 3000 })).toBe(false);
   await expect(isRedisAvailable(NOBODY, null as never)).rejects.toThrow(InvalidOptionError);
-  await expect(isRedisAvailable(undefined as never)).rejects.toThrow(InvalidOptionError);
+  await expect(isRedisAvailable(null as never)).rejects.toThrow(InvalidOptionError);
   for (const url of ['ftp://user:sesame@host', 'redis://user:sesame%@host']) {
     await expect(isRedisAvailable(url)).rejects.toThrow(InvalidOptionError);
     await expect(isRedisAvailable(url)).rejects.not.toThrow('sesame');

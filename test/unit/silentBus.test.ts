@@ -1,3 +1,4 @@
+import { PodEvents } from '../../src/events/podEvents.js';
 import { Peers } from '../../src/engine/pods/peers.js';
 import type { ResolvedOptions } from '../../src/engine/options.js';
 import type { SessionBus } from '../../src/ports/sessionBus.js';
@@ -9,7 +10,7 @@ test('after a subscription has timed out, sessions do not wait for the bus until
     subscribe: () => new Promise(resolve => answers.push(() => resolve(async () => {}))),
     close: async () => {}
   };
-  const options = { bus, storeTimeoutMs: 1000 } as unknown as ResolvedOptions;
+  const options = { bus, storeTimeoutMs: 1000, events: new PodEvents() } as unknown as ResolvedOptions;
   const errors: Error[] = [];
   const join = async (sessionId: string) => {
     const started = performance.now();

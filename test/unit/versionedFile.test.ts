@@ -42,7 +42,7 @@ function addLate(others: number, repeatable: boolean): Promise<number> {
 }
 
 test.each([1, 2, 3, 10])(
-  'who stood still while others wrote %i times begins again from what they wrote',
+  'a writer that was paused while others wrote %i times starts again from their version',
   async others => {
     expect(await addLate(others, false)).toBe(2);
     expect((await file.read())?.content).toEqual({ sum: 1 + others + 1 });

@@ -43,7 +43,7 @@ function cancelInsideEnqueue(isCancelled: () => boolean): void {
   } as unknown as typeof ReadableStream;
 }
 
-test('a tool whose client leaves while an event is enqueued goes on, and a drain does not wait for it', async () => {
+test('a tool continues if its client leaves while an event is enqueued, and a drain does not wait for the client', async () => {
   let isCancelled = false;
   let hasFinished = false;
   cancelInsideEnqueue(() => isCancelled);

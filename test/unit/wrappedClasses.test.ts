@@ -122,7 +122,7 @@ test('a method that a subclass or an application replaces is called through a wr
   expect(await wrapped.sessionExists('other')).toBe(true);
 });
 
-test('what is written through a wrapper is in the object that is wrapped', async () => {
+test('a property that is set through a wrapper is set on the wrapped object', async () => {
   const store = new anypod.InMemorySessionStore();
   const now = Date.now();
   const record = { sessionId: 'a', initialized: true, createdAt: now, lastActivity: now };

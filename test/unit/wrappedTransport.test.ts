@@ -56,7 +56,7 @@ describe.each(transports)('%s', (_whose, create) => {
   });
 });
 
-test('what enumerates or copies a transport does not meet its session', () => {
+test('enumerating or copying a transport does not reach its session', () => {
   const transport = ours({ sessionStore: new InMemorySessionStore() });
   expect([Object.keys(transport), JSON.stringify(transport), { ...transport }]).toEqual([[], '{}', {}]);
 });
@@ -71,6 +71,6 @@ test('a server of version 2 of the SDK is refused when it connects', async () =>
     code: 'ANYPOD_UNSUPPORTED_RUNTIME',
     message:
       'mcp-sdk-anypod does not support servers of version 2 of the SDK (@modelcontextprotocol/server): ' +
-      'connect a server of @modelcontextprotocol/sdk 1.x'
+      'connect a server of @modelcontextprotocol/sdk 1.x, or use the transports of mcp-server-anypod'
   });
 });

@@ -1,9 +1,8 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import ts from 'typescript';
-import { PostgresServer } from '../../support/servers/postgresServer.js';
 import { typeScriptBlocks } from '../../support/readme.js';
-import { startRedisServer, type RedisServer } from '../../support/servers/redisServer.js';
+import { useRedisAndPostgres } from '../../support/servers/useRedisAndPostgres.js';
 
 const run = promisify(execFile);
 
@@ -19,27 +18,19 @@ const USE = `
 `;
 const LEAVE = `console.log('done'); process.exit();`;
 
-let redis: RedisServer;
-let postgres: PostgresServer;
-beforeAll(async () => {
-  [redis, postgres] = await Promise.all([startRedisServer(), PostgresServer.create()]);
-});
-afterAll(async () => {
-  await redis?.stop();
-  await postgres?.destroy();
-});
+const servers = useRedisAndPostgres();
 
 /** The first needs certificates and hosts that do not exist; the second a class of the reader (examples/store-contract.ts is run). */
 const CANNOT_RUN = /rediss:\/\/|MySessionStore/;
 const blocks = typeScriptBlocks.filter(({ code }) => !CANNOT_RUN.test(code));
 
 test.each(blocks)('the TypeScript block of $document runs that follows the line: $under', async ({ code }) => {
-  const here = code.replaceAll('redis://localhost:6379', redis.url).replace('.listen(3000)', '.listen(0)');
+  const here = code.replaceAll('redis://localhost:6379', servers.redis.url).replace('.listen(3000)', '.listen(0)');
   const { outputText } = ts.transpileModule([here, code.includes('const handler =') ? USE : '', LEAVE].join('\n'), {
     compilerOptions: { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext }
   });
   const SESSION_KEY = Buffer.alloc(32, 1).toString('base64');
-  const env = { ...process.env, REDIS_URL: redis.url, DATABASE_URL: postgres.url, SESSION_KEY };
+  const env = { ...process.env, REDIS_URL: servers.redis.url, DATABASE_URL: servers.postgres.url, SESSION_KEY };
   const { stdout } = await run(process.execPath, ['--import', 'tsx', '--input-type=module', '--eval', outputText], {
     env
   });

@@ -305,7 +305,7 @@ test('a stream stays open through an outage, and its session stays in the store'
   const client = await new RawClient().open(pod.url);
   const stream = await client.stream(pod.url);
   pods.server.pause();
-  await until('the pod has missed the store', () => pod.errors.some(error => error.includes('touchSession')));
+  await until('the pod has missed the store', () => pod.errors.some(error => error.includes('refreshSessions')));
   pods.server.resume();
   const key = `brief:{${client.sessionId}}`;
   await until('the pod has reached the store again', async () => (await pods.admin.pttl(key)) > 2_500);

@@ -67,7 +67,7 @@ const errors = (messages: readonly Message[]) => messages.map(({ error }) => err
 for (const log of ['told', 'kept', 'lost'] as const) {
   const what = { told: 'is in the log', kept: 'is in the log, which has not said so', lost: 'is not in the log' }[log];
 
-  test(`a client has one error from its own pod, and no other after that is gone, if the error ${what}`, async () => {
+  test(`a client gets one error from its own pod, and no other after the pod is gone, if the error ${what}`, async () => {
     const client = await new RawClient().open(first.url);
     eventStore.errors = log;
     const { stream } = await client.follow(first.url, 'no/such/method');
@@ -78,7 +78,7 @@ for (const log of ['told', 'kept', 'lost'] as const) {
     for (const pod of [first, second]) expect((await comeBack(pod, client, stream.lastEventId!)).status).toBe(204);
   });
 
-  test(`a client is told once that the pod of its request is gone, if that error ${what}`, async () => {
+  test(`a client gets one error that the pod of its request is gone, if that error ${what}`, async () => {
     const client = await new RawClient().open(first.url);
     const { stream } = await client.followTool(first.url, 'hang');
     await stream.until(() => stream.lastEventId !== undefined);
@@ -92,7 +92,7 @@ for (const log of ['told', 'kept', 'lost'] as const) {
   });
 }
 
-test('a pod is not taken for gone that was not asked, because the bus has not taken the question within the lease', async () => {
+test('a pod does not count as gone if the bus has not accepted the question within the lease', async () => {
   const client = await new RawClient().open(first.url, { capabilities: { elicitation: {} } });
   const { id, stream } = await client.followTool(first.url, 'ask', { text: 'there?' });
   await stream.until(() => stream.messages.length === 1);

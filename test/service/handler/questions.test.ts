@@ -5,7 +5,8 @@ import { RawClient } from '../../support/clients/rawClient.js';
 import { stopAfterTest } from '../../support/stopAfterTest.js';
 import { until } from '../../support/until.js';
 
-const idleTimeoutMs = 200;
+/** Longer than the steps of a test take before the question is asked. */
+const idleTimeoutMs = 2000;
 const question = { messages: [], maxTokens: 1 };
 
 interface AskingPod {

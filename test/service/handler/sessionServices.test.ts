@@ -103,6 +103,23 @@ describe('sessions are kept in Redis', () => {
       await cluster.stop();
     }
   });
+
+  test('a Cluster that does not serve is an error, not a start without end', async () => {
+    const cluster = await startRedisCluster();
+    const nodes = cluster.masters.map(({ url }) => new Redis(url));
+    try {
+      // A node asks no other one about the slots, and the client asks any node whether the Cluster serves.
+      for (const node of nodes) await node.call('CLUSTER', 'DELSLOTS', 1);
+      const isDown = async (node: Redis) => /cluster_state:fail/.test(await node.cluster('INFO'));
+      await until('it is down', async () => (await Promise.all(nodes.map(isDown))).every(Boolean));
+      const failure = createSessionServices({ redisUrl: cluster.masters[0]!.url, connectTimeout: 500, env: {} });
+      await expect(failure).rejects.toThrow(BackendUnavailableError);
+      await expect(failure).rejects.toThrow(/^The Redis Cluster at redis:.* does not serve, .* doctor says why$/);
+    } finally {
+      nodes.forEach(node => node.disconnect());
+      await cluster.stop();
+    }
+  });
 });
 
 test('a password that Redis refuses is an error, even if memory would do, and is not shown', async () => {
@@ -175,15 +192,37 @@ test('a pod in production does not start without its Redis', async () => {
   expect(failure).not.toContain('wrong-secret');
 });
 
-test('without the package ioredis, a pod with REDIS_URL reports what to install', async () => {
+/** The environment of a pod for which some packages are not installed. */
+function without(...packages: string[]): Record<string, string> {
+  // The package imports its clients by names of its own.
+  const names = packages.flatMap(name => [name, name === 'redis' ? '#node-redis' : `#${name}`]);
   const hide = `export async function resolve(name, context, next) {
-    if (name === 'ioredis') throw Object.assign(new Error('Cannot find package'), { code: 'ERR_MODULE_NOT_FOUND' });
-    return next(name, context);
+    if (!${JSON.stringify(names)}.includes(name)) return next(name, context);
+    throw Object.assign(new Error('Cannot find package'), { code: 'ERR_MODULE_NOT_FOUND' });
   }`;
   const data = (text: string) => `data:text/javascript,${encodeURIComponent(text)}`;
   const register = `import { register } from 'node:module'; register(${JSON.stringify(data(hide))});`;
-  const env = { ...blank, PORT: '0', REDIS_URL: server.url, NODE_OPTIONS: `--import ${data(register)}` };
-  await expect(startPod(EXAMPLE, [], { env })).rejects.toThrow('npm install ioredis');
+  return { ...blank, PORT: '0', REDIS_URL: server.url, NODE_OPTIONS: `--import ${data(register)}` };
+}
+
+test('if neither ioredis nor redis nor iovalkey is installed, a pod with REDIS_URL reports what to install', async () => {
+  const env = without('ioredis', 'redis', 'iovalkey');
+  await expect(startPod(EXAMPLE, [], { env })).rejects.toThrow(
+    'npm install ioredis (or redis, or iovalkey: one of them is enough)'
+  );
+});
+
+test('pods share their sessions if one has only the package redis installed, and the other only iovalkey', async () => {
+  const pods = await Promise.all([
+    startPod(EXAMPLE, [], { env: without('ioredis', 'iovalkey') }),
+    startPod(EXAMPLE, [], { env: without('ioredis', 'redis') })
+  ]);
+  const client = await connect(pods[0].origin);
+  expect(await client.call('where')).toBe(`pod ${pods[0].pid}, redis`);
+  const moved = await connect(pods[1].origin, client.sessionId);
+  expect(await moved.call('where')).toBe(`pod ${pods[1].pid}, redis`);
+  await Promise.all([client.close(), moved.close()]);
+  expect(await Promise.all(pods.map(pod => pod.stop('SIGTERM')))).toEqual([0, 0]);
 });
 
 async function connections(): Promise<number> {

@@ -35,7 +35,7 @@ test('migrating again changes nothing and needs no right to create tables', asyn
   await expect(migrate({ pool: worker, schema: 'other' })).rejects.toThrow('grant it');
 });
 
-test('an existing schema is used by an owner who may not create another', async () => {
+test('an owner without the right to create schemas can use an existing one', async () => {
   await pool.query('create role tenant login; create schema owned authorization tenant');
   const tenant = postgres.pool({ connectionString: undefined, ...postgres.server.login('tenant', '') });
   await migrate({ pool: tenant, schema: 'owned' });
@@ -59,7 +59,7 @@ test('tables of a newer release are left alone, and the error says so', async ()
   expect(error.message).toMatch(/mcp_event are of version 7.* newer release/);
 });
 
-test('a migration that fails half way leaves nothing behind and can be repeated', async () => {
+test('a migration that fails halfway leaves no tables and can be repeated', async () => {
   await pool.query('create schema half; create table half.mcp_task (x int)');
   await expect(migrate({ pool, schema: 'half' })).rejects.toThrow(StoreSchemaError);
   expect((await pool.query("select 1 from pg_tables where schemaname = 'half'")).rowCount).toBe(1);

@@ -53,7 +53,7 @@ describe('the contract', () => {
   });
 });
 
-test('what is published is heard by all who listen to the topic, the publisher included, and by nobody else', async () => {
+test('a message reaches all listeners of its topic, including the publisher, and no others', async () => {
   const heard: string[] = [];
   await Promise.all([
     listener.subscribe('a', text => heard.push(`listener ${text}`)),
@@ -68,7 +68,7 @@ test('what is published is heard by all who listen to the topic, the publisher i
   expect(heard.toSorted()).toEqual(['b last', 'listener x', 'speaker x']);
 });
 
-test('equal messages, odd ones and long topics arrive as they are', async () => {
+test('equal messages, unusual messages and messages on long topics arrive unchanged', async () => {
   const texts = ['', 'same', 'same', 'same', '\'"\\ \u0000 🙂 \ud83d', '{"p":1}', 'null'];
   const topics = ['', "it's; --", '\u0000', 'ü'.repeat(300), 'y'.repeat(20_000)];
   const heard = new Map(topics.map(topic => [topic, [] as string[]]));
@@ -124,7 +124,7 @@ test('long messages are removed after a minute, and short ones are not kept at a
   }
 });
 
-test('a subscription ends when it is ended, and the others of its topic go on', async () => {
+test('a subscription that is ended gets no more messages, and the others of its topic do', async () => {
   const heard: string[] = [];
   const leave = await listener.subscribe('t', text => heard.push(`first ${text}`));
   await listener.subscribe('t', text => heard.push(`second ${text}`));
@@ -204,7 +204,7 @@ test('a listener that throws affects neither other listeners nor later messages'
   expect(warnings).toEqual(['a listener of the bus threw: of the application']);
 });
 
-test('the bus comes back by itself with its subscriptions when its connection is killed under traffic, again and again', async () => {
+test('the bus and its subscriptions recover each time the connection is killed under traffic', async () => {
   const heard: number[] = [];
   await listener.subscribe('t', text => heard.push(Number(text.trim())));
   let sent = 0;
@@ -234,7 +234,7 @@ test('the bus comes back by itself with its subscriptions when its connection is
   await until('it is heard', () => later.length === 1);
 });
 
-test('a subscription made while Postgres is away is in effect when it is back, and publishing says what is wrong', async () => {
+test('a subscription during an outage of Postgres works after the outage, and publishing reports the outage', async () => {
   const { port } = new URL(postgres.server.url);
   const proxy = await startTcpProxy(Number(port));
   const pool = postgres.pool({ connectionString: `postgres://postgres@127.0.0.1:${proxy.port}/postgres` });
@@ -255,7 +255,7 @@ test('a subscription made while Postgres is away is in effect when it is back, a
   await proxy.stop();
 });
 
-test('of a wrong address the log is told what to do, and a subscription waits until the bus is closed', async () => {
+test('with a wrong address the log says what to do, and a subscription waits until the bus is closed', async () => {
   const bus = make(postgres.pool({ connectionString: 'postgres://postgres@127.0.0.1:1/postgres' }));
   const subscribed = bus.subscribe('t', () => {});
   await expect(bus.publish('t', 'x')).rejects.toThrow('check the host and port');
@@ -263,13 +263,13 @@ test('of a wrong address the log is told what to do, and a subscription waits un
   await Promise.all([expect(subscribed).rejects.toThrow(BusUnavailableError), bus.close()]);
 });
 
-test('where a table is missing, publishing says to migrate, and short messages are told of it too', async () => {
+test('if a table is missing, publishing a long or a short message says to migrate', async () => {
   const bus = new PostgresSessionBus({ pool: admin, schema: 'nowhere' });
   await expect(bus.publish('t', 'x')).rejects.toThrow('call migrate');
   await bus.close();
 });
 
-test('close ends the connection that listens, twice is as once, and nothing is taken afterwards', async () => {
+test('close ends the listening connection, may be called twice, and later calls are refused', async () => {
   const heard: string[] = [];
   const unsubscribe = await listener.subscribe('t', text => heard.push(text));
   await Promise.all([listener.close(), listener.close()]);

@@ -35,7 +35,7 @@ describe.each<[string, PoolConfig, string | undefined]>([
     describe,
     it,
     name: `PostgresSessionStore${name}`,
-    optionalMethods: ['touchSession', 'getSessionOwner', 'patchSession', 'listSessionIds'],
+    optionalMethods: ['touchSession', 'refreshSessions', 'getSessionOwner', 'patchSession', 'listSessionIds'],
     makeTwo: async ({ ttlSeconds }) => ({
       first: new PostgresSessionStore({ pool: pools[0], schema, table, ttlSeconds }),
       second: new PostgresSessionStore({ pool: pools[1], schema, table, ttlSeconds })
@@ -72,7 +72,7 @@ describe('PostgresSessionStore', () => {
     );
   };
 
-  test('a record comes back as it was given, to the order of its keys and a megabyte long', async () => {
+  test('a record of a megabyte is returned unchanged, including the order of its keys', async () => {
     const metadata = JSON.parse(
       '{"z": 1, "mcp": {"subscriptions": [], "logLevel": "info", "x": 1}, "a": 1.0e2, "10": 0, "__proto__": {"b": []}}'
     ) as SessionData['metadata'];
@@ -87,7 +87,7 @@ describe('PostgresSessionStore', () => {
     expect(read?.metadata).toEqual({ long, [long]: 1 });
   });
 
-  test('ids, URIs and principals may have quotes, NUL, halves of surrogate pairs, and any length', async () => {
+  test('ids, URIs and principals may contain quotes, NUL and lone surrogates, and have any length', async () => {
     const odd = [
       "'; drop schema public; --",
       'NUL \u0000',
@@ -118,7 +118,7 @@ describe('PostgresSessionStore', () => {
     expect((await other.touchSession(id))?.sessionId).toBe(id);
   });
 
-  test('an unchanged record is not moved, and a touch is one statement that reads nothing', async () => {
+  test('a touch of an unchanged record is one statement that does not return the record', async () => {
     await store.storeSession('a', record('a', { metadata: { long: 'x'.repeat(100_000) } }));
     const known = (await store.touchSession('a'))!;
     const asked = jest.spyOn(pool, 'query');
@@ -132,7 +132,7 @@ describe('PostgresSessionStore', () => {
     }
   });
 
-  test('lists more sessions than one trip brings, in batches and each once', async () => {
+  test('lists each session once, in several round trips', async () => {
     const ids = Array.from({ length: 1203 }, (_, i) => `s${i}`);
     const metadata = { mcp: { subscriptions: ['file:///x'], principal: 'me' } };
     await Promise.all(ids.map(id => store.storeSession(id, record(id, { metadata }))));
@@ -145,7 +145,7 @@ describe('PostgresSessionStore', () => {
     expect(await idsOf({ principal: 'nobody' })).toEqual([]);
   });
 
-  test('a list is read from an index, however many others there are', async () => {
+  test('a list is read from an index, however many other sessions there are', async () => {
     const sql = `insert into "${schema}".mcp_session
       (session_id, revision, expires_at, sweep_at, initialized, created_at, last_activity, principal_hash)
       select 's' || n, 1, now() + interval '1 hour', now() + interval '1 hour', true, 0, 0, sha256(n::text::bytea)
@@ -166,7 +166,7 @@ describe('PostgresSessionStore', () => {
     }
   });
 
-  test('of an expired session nothing is seen, in no way, and its id is free for a new one without its past', async () => {
+  test('no method sees an expired session, and its id can be used for a new session', async () => {
     const metadata = { mcp: { subscriptions: ['file:///x'], principal: 'me' } };
     await store.storeSession('a', record('a', { metadata }));
     await store.patchSession('a', { logLevel: 'error', subscribe: 'file:///y' });
@@ -193,7 +193,7 @@ describe('PostgresSessionStore', () => {
     }
   });
 
-  test('a deleted session leaves a tombstone of a minute without anything in it', async () => {
+  test('a deleted session leaves an empty tombstone for a minute', async () => {
     await store.storeSession('a', record('a', { metadata: { mcp: { subscriptions: ['x'], principal: 'me' } } }));
     await store.putState('a', 'secret');
     await other.deleteSession('a');
@@ -206,7 +206,7 @@ describe('PostgresSessionStore', () => {
     expect(await other.sessionExists('a')).toBe(true);
   });
 
-  test('what has expired is removed, more than a batch of it, also by two at once, and nothing else', async () => {
+  test('expired rows are removed, in several batches and by two sweepers at the same time, and no others', async () => {
     const ids = Array.from({ length: 450 }, (_, i) => `s${i}`);
     await Promise.all(
       ids.map(id => store.storeSession(id, record(id, { metadata: { mcp: { subscriptions: ['x'] } } })))
@@ -223,7 +223,7 @@ describe('PostgresSessionStore', () => {
     expect(await rows('mcp_session_lock')).toMatchObject([{ session_id: 'live' }]);
   });
 
-  test('whoever uses the store removes what has expired along the way', async () => {
+  test('each call to the store may remove expired rows', async () => {
     const brief = new PostgresSessionStore({ pool, schema, ttlSeconds: 1 });
     await brief.storeSession('a', record('a'));
     await until('the row is gone', async () => {
@@ -232,7 +232,7 @@ describe('PostgresSessionStore', () => {
     });
   });
 
-  test('one who sweeps waits for nobody who holds a row', async () => {
+  test('a sweep does not wait for locked rows', async () => {
     await store.storeSession('held', record('held'));
     await store.storeSession('free', record('free'));
     await age(3600 * 2);
@@ -246,7 +246,7 @@ describe('PostgresSessionStore', () => {
   });
 
   test.each(['{not json', '"text"', '[1]', '7', 'null'])(
-    'says that metadata %j is unreadable, and keeps it',
+    'reports that metadata %j is unreadable, and keeps it',
     async text => {
       await store.storeSession('a', record('a'));
       await pool.query(`update "${schema}".mcp_session set metadata = $1`, [text]);
@@ -270,7 +270,7 @@ describe('PostgresSessionStore', () => {
   describe('state', () => {
     beforeEach(() => store.storeSession('a', record('a')));
 
-    test('is kept with a version, replaced where the version is as expected, and removed', async () => {
+    test('is stored with a version, replaced if the version is the expected one, and removed', async () => {
       expect(await other.getState('a')).toEqual({ value: null, version: 0 });
       const odd = `"'\u0000\ud83d🙂\\n`;
       expect(await store.putState('a', odd, 0)).toBe('written');
@@ -298,7 +298,7 @@ describe('PostgresSessionStore', () => {
       expect(await store.getState('a')).toEqual({ value: '100', version: 100 });
     });
 
-    test('does not change the record, so that nobody reads it again', async () => {
+    test('does not change the record, so that no pod reads it again', async () => {
       const known = (await store.touchSession('a'))!;
       await other.putState('a', 'x');
       expect(await store.touchSession('a', known)).toBe(known);
@@ -306,7 +306,7 @@ describe('PostgresSessionStore', () => {
   });
 
   describe('locks', () => {
-    test('50 who want one lock through two pools have it one at a time, in the order in which they came', async () => {
+    test('50 callers through two pools get one lock one at a time, in the order of their calls', async () => {
       const served: number[] = [];
       const inside: number[] = [];
       const run = async (i: number): Promise<void> => {
@@ -329,12 +329,12 @@ describe('PostgresSessionStore', () => {
       expect(served).toEqual(Array.from({ length: 50 }, (_, i) => i));
     });
 
-    test('of 50 who ask at the same moment one gets the lock', async () => {
+    test('of 50 callers at the same time one gets the lock', async () => {
       const asked = Array.from({ length: 50 }, (_, i) => (i % 2 ? store : other).acquireLock('s', `${i}`, 20_000));
       expect((await Promise.all(asked)).filter(Boolean)).toHaveLength(1);
     });
 
-    test("a lease that ran out is nobody's, and a place that was not kept is lost", async () => {
+    test('an expired lease has no holder, and a place in the queue that was not renewed is lost', async () => {
       expect(await store.acquireLock('s', 'a', 10_000)).toBe(true);
       expect(await store.acquireLock('s', 'b', 10_000)).toBe(false);
       expect(await other.acquireLock('s', 'c', 60_000)).toBe(false);
@@ -348,7 +348,7 @@ describe('PostgresSessionStore', () => {
       expect(await store.acquireLock('s', 'b', 10_000)).toBe(true);
     });
 
-    test('is renewed by who holds it and nobody else, and asking again keeps both lock and place', async () => {
+    test('only the holder renews a lock, and asking again keeps the lock or the place in the queue', async () => {
       await store.acquireLock('s', 'a', 10_000);
       await store.acquireLock('s', 'b', 10_000);
       expect(await other.renewLock('s', 'b', 60_000)).toBe(false);
@@ -365,7 +365,7 @@ describe('PostgresSessionStore', () => {
       expect(await store.acquireLock('s', 'b', 10_000)).toBe(true);
     });
 
-    test('who waits may leave the queue, and no session need exist', async () => {
+    test('a waiter may leave the queue, and the session does not have to exist', async () => {
       await store.acquireLock('s', 'a', 10_000);
       await store.acquireLock('s', 'b', 10_000);
       await store.acquireLock('s', 'c', 10_000);
@@ -382,13 +382,13 @@ describe('PostgresSessionStore', () => {
         .getSession('secret')
         .catch((thrown: unknown) => thrown)) as Error;
 
-    test('where the tables are not there', async () => {
+    test('if the tables are missing', async () => {
       const error = await failing(pool);
       expect(error).toBeInstanceOf(SessionStoreUnavailableError);
       expect(error.message).toContain('call migrate({ pool, schema })');
     });
 
-    test('where the password is wrong', async () => {
+    test('if the password is wrong', async () => {
       await pool.query("create role walled login password 'right'");
       await postgres.server.requirePassword('walled');
       const error = await failing(
@@ -401,14 +401,14 @@ describe('PostgresSessionStore', () => {
       expect((await failing(right, schema)).message).toContain('may not do this in the schema');
     });
 
-    test('where nobody answers, and where the database is not there', async () => {
+    test('if no server answers, and if the database does not exist', async () => {
       const unreachable = postgres.pool({ connectionString: 'postgres://postgres@127.0.0.1:1/postgres' });
       expect((await failing(unreachable)).message).toContain('check the host and port');
       const elsewhere = postgres.pool({ connectionString: postgres.server.url.replace(/postgres$/, 'nowhere') });
       expect((await failing(elsewhere)).message).toContain('database that the pool names does not exist');
     });
 
-    test('where all connections are in use', async () => {
+    test('if all connections are in use', async () => {
       const busy = postgres.pool({ max: 1 });
       const client = await busy.connect();
       // Set now, because it also limits the time to open a connection, and that depends on the machine.
@@ -417,7 +417,7 @@ describe('PostgresSessionStore', () => {
       client.release();
     });
 
-    test('where the server accepts the connection and does not answer', async () => {
+    test('if the server accepts the connection and does not answer', async () => {
       const silent = createServer(socket => void socket.resume()).listen(0, '127.0.0.1');
       await once(silent, 'listening');
       const { port } = silent.address() as AddressInfo;
@@ -432,7 +432,7 @@ describe('PostgresSessionStore', () => {
       }
     });
 
-    test('and never shows values', async () => {
+    test('without showing values', async () => {
       await store.storeSession('secret', record('secret', { metadata: { secret: 1 } }));
       await pool.query(`alter table "${schema}".mcp_session add constraint odd check (log_level is null)`);
       const error: unknown = await store
@@ -473,7 +473,7 @@ describe.each(['repeatable read', 'serializable'])('with default_transaction_iso
   const ofEach = <T>(count: number, call: (store: PostgresSessionStore, index: number) => Promise<T>) =>
     Promise.all(Array.from({ length: count }, (_, index) => call(stores[index % stores.length]!, index)));
 
-  test('no concurrent call on one session fails, and none of the changes is lost', async () => {
+  test('no concurrent call on one session fails, and no change is lost', async () => {
     await stores[0]!.storeSession('a', record('a'));
     await Promise.all([
       ofEach(60, store => store.touchSession('a')),

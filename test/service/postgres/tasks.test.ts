@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import { PostgresTaskMessageQueue, PostgresTaskStore } from 'mcp-sdk-anypod/server';
+import { PostgresTaskMessageQueue, PostgresTaskStore, type PostgresTaskStoreOptions } from 'mcp-sdk-anypod/server';
+import { taskMessageQueueContract, taskStoreContract } from 'mcp-sdk-anypod/testing';
 import type { QueuedMessage } from 'mcp-sdk-upstream/experimental/tasks/interfaces.js';
 import { PostgresPools } from '../../support/servers/postgresPools.js';
-import { taskStoreContract, type TwoTaskBackends } from '../../support/contracts/taskStoreContract.js';
 import { until } from '../../support/until.js';
 import { replaceTimers } from '../../../src/timers.js';
 
@@ -11,18 +11,29 @@ let postgres: PostgresPools;
 beforeAll(async () => void (postgres = await PostgresPools.start()));
 afterAll(() => postgres.stop());
 
-taskStoreContract('Postgres', async (): Promise<TwoTaskBackends> => {
+let options: readonly [PostgresTaskStoreOptions, PostgresTaskStoreOptions];
+beforeAll(async () => {
   const schema = await postgres.schema();
-  const options = [
+  options = [
     { pool: postgres.pool(), schema },
     { pool: postgres.pool(), schema }
-  ] as const;
-  return {
-    stores: [new PostgresTaskStore(options[0]), new PostgresTaskStore(options[1])],
-    queues: [new PostgresTaskMessageQueue(options[0]), new PostgresTaskMessageQueue(options[1])],
-    elapse: delay,
-    close: async () => {}
-  };
+  ];
+});
+
+taskStoreContract({
+  describe,
+  it,
+  name: 'Postgres',
+  makeTwo: async () => ({ first: new PostgresTaskStore(options[0]), second: new PostgresTaskStore(options[1]) })
+});
+taskMessageQueueContract({
+  describe,
+  it,
+  name: 'Postgres',
+  makeTwo: async () => ({
+    first: new PostgresTaskMessageQueue(options[0]),
+    second: new PostgresTaskMessageQueue(options[1])
+  })
 });
 
 const note = (data: unknown): QueuedMessage => ({

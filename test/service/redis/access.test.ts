@@ -16,10 +16,10 @@ import {
 import { clustered, single, type AnyClient, type Connect, type Where } from '../../support/clients/redisClients.js';
 import { startRedisCluster, type RedisCluster } from '../../support/servers/redisCluster.js';
 import { startRedisServer, type RedisServer } from '../../support/servers/redisServer.js';
+import { makeCertificates } from '../../support/servers/certificates.js';
 import { until } from '../../support/until.js';
 import { freePort } from '../../support/servers/freePort.js';
 
-const run = promisify(execFile);
 const user = { username: 'mcp', password: 'password' };
 
 let server: RedisServer;
@@ -158,15 +158,11 @@ describe('over TLS with a CA of our own', () => {
       REDIS_URL: tlsUrl.replace('rediss://', 'rediss://mcp:password@')
     };
     // It ends by itself, or this would not return.
-    const { stdout } = await run(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', script], { env });
+    const { stdout } = await promisify(execFile)(
+      process.execPath,
+      ['--import', 'tsx', '--input-type=module', '-e', script],
+      { env }
+    );
     expect(stdout).toBe('redis false\n');
   });
 });
-
-async function makeCertificates(folder: string): Promise<void> {
-  const openssl = (...args: string[]) => run('openssl', args, { cwd: folder });
-  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2'];
-  await openssl('req', '-x509', ...key, '-keyout', 'ca.key', '-out', 'ca.crt', '-subj', '/CN=test CA');
-  const signed = ['-CA', 'ca.crt', '-CAkey', 'ca.key', '-addext', 'subjectAltName=IP:127.0.0.1'];
-  await openssl('req', '-x509', ...key, ...signed, '-keyout', 'redis.key', '-out', 'redis.crt', '-subj', '/CN=redis');
-}

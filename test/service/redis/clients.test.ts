@@ -38,7 +38,7 @@ for (const [name, connect] of newcomers) {
     describe,
     it,
     name: `RedisSessionStore on ${name}`,
-    optionalMethods: ['touchSession', 'getSessionOwner', 'patchSession', 'listSessionIds'],
+    optionalMethods: ['touchSession', 'refreshSessions', 'getSessionOwner', 'patchSession', 'listSessionIds'],
     makeTwo: async ({ ttlSeconds }) => {
       const clients = [await connect(), await connect()] as const;
       return {

@@ -17,7 +17,7 @@ sessionStoreContract({
   describe,
   it,
   name: 'RedisSessionStore on a cluster of three masters',
-  optionalMethods: ['touchSession', 'getSessionOwner', 'patchSession', 'listSessionIds'],
+  optionalMethods: ['touchSession', 'refreshSessions', 'getSessionOwner', 'patchSession', 'listSessionIds'],
   makeTwo: twoRedisStores(() => new Cluster([...cluster.nodes]))
 });
 

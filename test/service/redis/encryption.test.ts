@@ -21,7 +21,7 @@ sessionStoreContract({
   describe,
   it,
   name: 'RedisSessionStore, encrypted',
-  optionalMethods: ['touchSession', 'getSessionOwner', 'patchSession', 'listSessionIds'],
+  optionalMethods: ['touchSession', 'refreshSessions', 'getSessionOwner', 'patchSession', 'listSessionIds'],
   makeTwo
 });
 sessionStateContract({ describe, it, name: 'RedisSessionStore, encrypted', makeTwo });

@@ -26,7 +26,14 @@ for (const [name, connect] of clients) {
     describe,
     it,
     name: `RedisEventStore on ${name}`,
-    optionalMethods: ['getStreamIdForEventId', 'latestEventId', 'storeLastEvent', 'deleteStreams'],
+    optionalMethods: [
+      'getStreamIdForEventId',
+      'latestEventId',
+      'storeLastEvent',
+      'storeOnlyEvent',
+      'startEventId',
+      'deleteStreams'
+    ],
     makeTwo: async limits => {
       const connections = [connect(), connect()] as const;
       return {

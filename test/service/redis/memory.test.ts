@@ -1,10 +1,12 @@
 import { randomUUID } from 'node:crypto';
+import { Redis } from 'ioredis';
 import { RedisSessionStore, type SessionData } from 'mcp-sdk-anypod/server';
 import { RawClient } from '../../support/clients/rawClient.js';
 import { useRedis } from '../../support/servers/useRedis.js';
 import { LocalPod } from '../../support/pods/localPod.js';
+import { until } from '../../support/until.js';
 
-const redis = useRedis({ enableAutoPipelining: true });
+const redis = useRedis();
 
 const BUDGET = 600;
 
@@ -25,15 +27,21 @@ test(`a session of a usual client takes at most ${BUDGET} bytes of Redis, its pl
   const sizes = await Promise.all(keys.map(key => redis.client.memory('USAGE', key)));
   expect(sizes.reduce((sum, size) => sum! + size!, 0)).toBeLessThanOrEqual(BUDGET);
 
-  await openMany(store, opened, 500);
+  await openMany(opened, 500);
   const before = await memoryUsed();
-  await openMany(store, opened, 10_000);
-  expect(((await memoryUsed()) - before) / 10_000).toBeLessThanOrEqual(BUDGET);
+  await openMany(opened, 10_000);
+  // While Redis enlarges its table of keys, in its idle time, it has two of them.
+  await until('a session takes no more', async () => ((await memoryUsed()) - before) / 10_000 <= BUDGET);
   await pod.stop();
 });
 
-/** As the transport does it: the record first, the end of the handshake behind it. */
-async function openMany(store: RedisSessionStore, like: SessionData, count: number): Promise<void> {
+/**
+ * As the transport does it: the record first, the end of the handshake behind it. Its connection is closed at the end,
+ * because Redis keeps buffers for it that are as large as the last burst of commands.
+ */
+async function openMany(like: SessionData, count: number): Promise<void> {
+  const client = new Redis(redis.server.url, { enableAutoPipelining: true });
+  const store = new RedisSessionStore({ redis: client });
   for (let opened = 0; opened < count; opened += 500) {
     const open = async (): Promise<void> => {
       const sessionId = randomUUID();
@@ -42,11 +50,9 @@ async function openMany(store: RedisSessionStore, like: SessionData, count: numb
     };
     await Promise.all(Array.from({ length: 500 }, open));
   }
+  await client.quit();
 }
 
-/** Without the buffers of connections, which are as large as the last burst of commands. */
 async function memoryUsed(): Promise<number> {
-  const info = await redis.client.info('memory');
-  const of = (name: string): number => Number(new RegExp(`^${name}:(\\d+)`, 'm').exec(info)?.[1]);
-  return of('used_memory') - of('mem_clients_normal');
+  return Number(/^used_memory:(\d+)/m.exec(await redis.client.info('memory'))?.[1]);
 }

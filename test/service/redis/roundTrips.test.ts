@@ -123,7 +123,7 @@ test('DELETE costs a read and a script on any pod', async () => {
   expectAtMost(6, await endOf(elsewhere, pods.second.url), { ...read, ...remove, ...ended });
 });
 
-test('an unknown session costs one trip; a malformed id or request costs none', async () => {
+test('an unknown session costs one round trip; a malformed id or request costs none', async () => {
   const ask = (sessionId: string, headers = {}) =>
     new RawClient({ 'mcp-session-id': sessionId, ...headers }).request(pods.first.url, 'ping');
   expect((await spentOn(pods.admin, () => ask('unknown'))).trips).toBe(1);

@@ -14,7 +14,7 @@ function record(sessionId: string) {
   return { sessionId, initialized: false, createdAt: now, lastActivity: now };
 }
 
-test('when the master is killed amid traffic, sessions, events and bus go on with the replica, over every client', async () => {
+test('when the master is killed under traffic, sessions, events and bus continue on the replica, with every client', async () => {
   const subjects = await Promise.all(
     Object.entries(watched).map(async ([name, connect]) => {
       const client = await connect(sentinels);

@@ -31,7 +31,7 @@ for (const [name, connect] of clients) {
     describe,
     it,
     name: `RedisSessionStore on ${name}`,
-    optionalMethods: ['touchSession', 'getSessionOwner', 'patchSession', 'listSessionIds'],
+    optionalMethods: ['touchSession', 'refreshSessions', 'getSessionOwner', 'patchSession', 'listSessionIds'],
     makeTwo: twoRedisStores(connect)
   });
 }
@@ -91,7 +91,7 @@ describe('RedisSessionStore', () => {
     expect(await loud.deleteSession('a')).toBe(true);
   });
 
-  test('a session that runs out between a look and a patch leaves no key behind', async () => {
+  test('a session that expires between a read and a patch leaves no key', async () => {
     await store.storeSession('a', record('a'));
     await client.del(`${prefix}{a}`);
     expect(await store.patchSession('a', { logLevel: 'info' })).toBe(false);
@@ -100,7 +100,7 @@ describe('RedisSessionStore', () => {
     expect(await store.touchSession('a')).not.toBeNull();
   });
 
-  test('a patch of a session whose record Redis evicted leaves no key behind', async () => {
+  test('a patch of a session whose record Redis evicted leaves no key', async () => {
     await store.storeSession('a', record('a'));
     await client.del(`${prefix}{a}:record`);
     expect(await store.patchSession('a', { logLevel: 'info' })).toBe(false);
@@ -116,7 +116,7 @@ describe('RedisSessionStore', () => {
   });
 
   test.each(['{not json', '"text"', '[1]', '7', 'null'])(
-    'says that metadata %j is unreadable, and keeps it',
+    'reports that metadata %j is unreadable, and keeps it',
     async text => {
       await store.storeSession('a', record('a'));
       await client.hset(`${prefix}{a}:record`, 'm', text);
@@ -126,7 +126,7 @@ describe('RedisSessionStore', () => {
     }
   );
 
-  test('throws where keys hold another type, and does not say that the session is missing', async () => {
+  test('throws if keys hold another type, and does not report the session as missing', async () => {
     await client.set(`${prefix}{a}`, '1');
     await client.set(`${prefix}{a}:record`, 'a string');
     await expect(store.touchSession('a')).rejects.toThrow('WRONGTYPE');
@@ -149,7 +149,7 @@ describe('RedisSessionStore', () => {
     }
   });
 
-  test('a full Redis takes no more sessions, and goes on with those that it has', async () => {
+  test('a full Redis refuses new sessions and keeps the existing ones', async () => {
     await store.storeSession('old', record('old'));
     await store.patchSession('old', { subscribe: 'x' });
     await client.config('SET', 'maxmemory', '1');

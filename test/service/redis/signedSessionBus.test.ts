@@ -48,7 +48,7 @@ sessionBusContract({
   }
 });
 
-test('with hideSessionIds, whoever may list the channels of Redis sees no session id', async () => {
+test('with hideSessionIds, the list of Redis channels shows no session id', async () => {
   const redis = connect();
   const pods = await Promise.all(
     [1, 2].map(() => {

@@ -41,7 +41,7 @@ test('every key of a lock and of a state has a time to live, and is deleted with
   redis.disconnect();
 });
 
-test('a state is written to no record that Redis has evicted, and a full Redis refuses it', async () => {
+test('a state is not written if Redis has evicted the record, and a full Redis refuses the state', async () => {
   const redis = new Redis(server.url);
   const store = new RedisSessionStore({ redis, keyPrefix: 'full:' });
   const now = Date.now();

@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { Cluster, Redis } from 'ioredis';
 import { Cluster as Cluster5, Redis as Redis5 } from 'ioredis5';
 import {
@@ -7,32 +6,34 @@ import {
   type RedisTaskClient,
   type RedisTaskQueueClient
 } from 'mcp-sdk-anypod/server';
-import { startRedisCluster, type RedisCluster } from '../../support/servers/redisCluster.js';
-import { startRedisServer, type RedisServer } from '../../support/servers/redisServer.js';
-import { taskStoreContract, type TwoTaskBackends } from '../../support/contracts/taskStoreContract.js';
+import { taskMessageQueueContract, taskStoreContract } from 'mcp-sdk-anypod/testing';
+import { useRedisAndCluster } from '../../support/servers/useRedisAndCluster.js';
 
-let server: RedisServer;
-let cluster: RedisCluster;
-beforeAll(async () => void ([server, cluster] = await Promise.all([startRedisServer(), startRedisCluster()])));
-afterAll(() => Promise.all([server.stop(), cluster.stop()]));
+const used = useRedisAndCluster();
 
 type Client = RedisTaskClient & RedisTaskQueueClient & { disconnect(): void };
 
 function onRedis(name: string, connect: () => Client): void {
-  taskStoreContract(name, async (): Promise<TwoTaskBackends> => {
+  const makeTwo = async <T>(make: (options: { redis: Client }) => T) => {
     const clients = [connect(), connect()] as const;
     return {
-      stores: [new RedisTaskStore({ redis: clients[0] }), new RedisTaskStore({ redis: clients[1] })],
-      queues: [new RedisTaskMessageQueue({ redis: clients[0] }), new RedisTaskMessageQueue({ redis: clients[1] })],
-      elapse: delay,
+      first: make({ redis: clients[0] }),
+      second: make({ redis: clients[1] }),
       close: async () => clients.forEach(client => client.disconnect())
     };
+  };
+  taskStoreContract({ describe, it, name, makeTwo: () => makeTwo(options => new RedisTaskStore(options)) });
+  taskMessageQueueContract({
+    describe,
+    it,
+    name,
+    makeTwo: () => makeTwo(options => new RedisTaskMessageQueue(options))
   });
 }
 
-onRedis('Redis with ioredis 6', () => new Redis(server.url));
+onRedis('Redis with ioredis 6', () => new Redis(used.server.url));
 onRedis('Redis with ioredis 5, a key prefix and automatic pipelines', () => {
-  return new Redis5(server.url, { keyPrefix: 'app:', enableAutoPipelining: true });
+  return new Redis5(used.server.url, { keyPrefix: 'app:', enableAutoPipelining: true });
 });
-onRedis('a Redis Cluster with ioredis 6', () => new Cluster([...cluster.nodes]));
-onRedis('a Redis Cluster with ioredis 5', () => new Cluster5([...cluster.nodes]));
+onRedis('a Redis Cluster with ioredis 6', () => new Cluster([...used.cluster.nodes]));
+onRedis('a Redis Cluster with ioredis 5', () => new Cluster5([...used.cluster.nodes]));

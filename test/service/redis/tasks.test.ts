@@ -45,7 +45,7 @@ async function timesToLive(): Promise<Record<string, number>> {
 }
 
 // Promise: L8
-test('every key has a time to live from the step that writes it, and the list outlives what is on it', async () => {
+test('every key gets a time to live when it is written, and the list lives longer than its tasks', async () => {
   const { taskId: brief } = await create(100_000);
   expect(await timesToLive()).toEqual({ [`{s}:task:${brief}`]: 100, '{s}:tasks': 100, '{s}:task-expiries': 100 });
   const { taskId: unlimited } = await create(null);
@@ -88,7 +88,7 @@ test('neither the request nor the id of its session is kept with a task', async 
   expect(JSON.stringify(await redis.client.hgetall(`${prefix}{session}:task:${taskId}`))).not.toMatch(/secret|session/);
 });
 
-test('each call costs one trip, and a page of the list two', async () => {
+test('each call costs one round trip, and a page of the list two', async () => {
   const { taskId } = await create(60_000);
   await store.listTasks(undefined, 's');
   await store.updateTaskStatus(taskId, 'working', undefined, 's');
@@ -116,7 +116,7 @@ test('works after Redis has forgotten its scripts', async () => {
   expect(await queue.dequeueAll(taskId, 's')).toHaveLength(1);
 });
 
-test('a full Redis takes no more tasks, results and messages, and leaves what it has as it was', async () => {
+test('a full Redis refuses new tasks, results and messages, and keeps the existing ones unchanged', async () => {
   const { taskId } = await create(60_000);
   // Something to prune must not open the door.
   await create(1);
@@ -136,7 +136,7 @@ test('a full Redis takes no more tasks, results and messages, and leaves what it
   }
 });
 
-test('throws where keys hold another type, and does not say that the task is missing', async () => {
+test('throws if keys hold another type, and does not report the task as missing', async () => {
   const { taskId } = await create();
   await redis.client.set(`${prefix}{s}:task:${taskId}`, 'a string');
   await expect(store.getTask(taskId, 's')).rejects.toThrow('WRONGTYPE');

@@ -52,7 +52,7 @@ describe('a request that was cancelled', () => {
 
   test('does not keep a session that is gone from the store', async () => {
     const sessionStore = new InMemorySessionStore();
-    const pod = await startPodForTest({ sessionStore, sessionFreshnessMs: 60_000 });
+    const pod = await startPodForTest({ sessionStore, sessionFreshnessMs: 5000 });
     const client = await new RawClient().open(pod.url);
     const { id } = await hang(pod, client);
     await cancel(pod, client, id);

@@ -77,7 +77,7 @@ test('a record with the five fields alone, written by another program, is a sess
   expect((await store.getSession('bare'))!.lastActivity).toBeGreaterThanOrEqual(now);
 });
 
-describe('a store that misbehaves', () => {
+describe('a store', () => {
   const misbehaviours: [string, Partial<MapSessionStore>][] = [
     ['rejects', { getSession: () => Promise.reject(new Error('down')) }],
     [
@@ -92,23 +92,26 @@ describe('a store that misbehaves', () => {
     ['cannot refresh what it has read', { updateSessionActivity: () => Promise.reject(new Error('down')) }]
   ];
 
-  test.each(misbehaviours)('and %s is unavailable, and makes no session missing', async (_how, methods) => {
-    const client = await new RawClient().open(first.url);
-    const sessionStore = Object.assign(new MapSessionStore(records), methods);
-    const pod = await LocalPod.start({ sessionStore, storeTimeoutMs: 100 });
-    pods.push(pod);
-    const { status, headers, messages, ms } = await client.request(pod.url, 'ping');
-    expect([status, headers.get('retry-after'), messages[0]?.error?.code]).toEqual([503, '1', -32000]);
-    expect(ms).toBeLessThan(1000);
-    expect(pod.errors).toEqual([expect.stringContaining('SessionStoreUnavailableError')]);
-  });
+  test.each(misbehaviours)(
+    'that %s is unavailable, and its sessions do not count as missing',
+    async (_how, methods) => {
+      const client = await new RawClient().open(first.url);
+      const sessionStore = Object.assign(new MapSessionStore(records), methods);
+      const pod = await LocalPod.start({ sessionStore, storeTimeoutMs: 100 });
+      pods.push(pod);
+      const { status, headers, messages, ms } = await client.request(pod.url, 'ping');
+      expect([status, headers.get('retry-after'), messages[0]?.error?.code]).toEqual([503, '1', -32000]);
+      expect(ms).toBeLessThan(1000);
+      expect(pod.errors).toEqual([expect.stringContaining('SessionStoreUnavailableError')]);
+    }
+  );
 
   test.each([
     ['of another session', { sessionId: 'another' }],
     ['with subscriptions that are no list', { metadata: { mcp: { subscriptions: 'test://a' } } }],
     ['with metadata that is no object', { metadata: 'text' }],
     ['with a handshake that is no object', { metadata: { mcp: { initialize: [] } } }]
-  ])('and gives a record %s is answered for with 503, and the record stays', async (_how, damage) => {
+  ])('that returns a record %s causes 503, and the record stays', async (_how, damage) => {
     const client = await new RawClient().open(first.url);
     const sessionId = client.sessionId!;
     const damaged = JSON.stringify({ ...(JSON.parse(records.get(sessionId)!) as object), ...damage });
@@ -119,7 +122,7 @@ describe('a store that misbehaves', () => {
     expect(second.errors.join()).not.toContain(sessionId);
   });
 
-  test('and answers a read late does not restore a session that was deleted meanwhile', async () => {
+  test('that answers a read late does not restore a session that was deleted meanwhile', async () => {
     const client = await new RawClient().open(first.url);
     const sessionStore = new MapSessionStore(records);
     const pod = await LocalPod.start({ sessionStore, storeTimeoutMs: 100 });

@@ -160,7 +160,7 @@ describe('a body that a middleware has read', () => {
     ['express.json()', express.json()],
     ['express.text()', express.text({ type: 'application/json' })],
     ['express.raw()', express.raw({ type: 'application/json' })]
-  ])('is taken from req.body behind %s', async (_name, parser) => {
+  ])('is read from req.body after %s', async (_name, parser) => {
     const handler = newHandler();
     const app = express()
       .use(parser)
@@ -171,15 +171,18 @@ describe('a body that a middleware has read', () => {
     expect(await (await new RawClient().open(url)).callTool(url, 'greet')).toBe('hello');
   });
 
-  test('and did not keep is answered 400, and onerror reports a remedy', async () => {
+  test('without keeping it is answered 500 with the remedy', async () => {
     const handler = newHandler();
     const server = await listen((req, res) => {
       req.resume().on('end', () => void handler.node(req, res));
     });
     stopAfterTest(() => server.stop());
     const answer = await new RawClient().initialize(`${server.origin}/mcp`);
-    expect(answer.status).toBe(400);
-    expect(reported[0]).toMatch(/had been read before: pass the parsed body as the third argument/);
+    const remedy =
+      /The body of the request was read before: pass the parsed body as the third argument of handler\.node/;
+    expect(answer.status).toBe(500);
+    expect(answer.text).toMatch(remedy);
+    expect(reported[0]).toMatch(remedy);
   });
 });
 
@@ -203,7 +206,7 @@ describe('over HTTP/2', () => {
     'content-type': 'application/json'
   };
 
-  test('a body that is too large ends its own stream, and the GET stream of the connection goes on', async () => {
+  test('a body that is too large ends its own stream, and the GET stream of the connection stays open', async () => {
     const warnings: string[] = [];
     const noteWarning = (warning: Error): void => void warnings.push(warning.message);
     process.on('warning', noteWarning);

@@ -173,7 +173,7 @@ test.each([
   }
 });
 
-test('a transport that is closed while its session is stored leaves nothing behind', async () => {
+test('a transport that is closed while its session is stored leaves no session in the store', async () => {
   const sessionStore = new HeldStore();
   const journal = new Journal();
   const transport = new StreamableHTTPServerTransport({ sessionStore, ...journal.callbacks() });

@@ -10,8 +10,8 @@ class RenamingEventStore implements EventStore {
   /** Absent in a store with the required methods alone. */
   getStreamIdForEventId?: (eventId: string) => Promise<string | undefined>;
 
-  constructor(tellsStreams: boolean) {
-    if (tellsStreams) this.getStreamIdForEventId = async eventId => this.#events[Number(eventId)]?.name;
+  constructor(knowsStreams: boolean) {
+    if (knowsStreams) this.getStreamIdForEventId = async eventId => this.#events[Number(eventId)]?.name;
   }
 
   async storeEvent(streamId: string, message: JSONRPCMessage): Promise<string> {
@@ -84,9 +84,9 @@ describe.each([
   describe.each([
     ['and names the stream of an event', true],
     ['and has the required methods alone', false]
-  ] as const)('%s', (_store, tellsStreams) => {
+  ] as const)('%s', (_store, knowsStreams) => {
     test('a client that left gets the answer that was given before it came back', async () => {
-      const session = await openSession('first', new RenamingEventStore(tellsStreams), external);
+      const session = await openSession('first', new RenamingEventStore(knowsStreams), external);
       const cursor = await session.callAndLeave();
       await session.answer(session.asked[0]!);
       const resumed = await session.resume(cursor);
@@ -103,7 +103,7 @@ describe.each([
     });
 
     test('a client cannot resume the stream of another session', async () => {
-      const eventStore = new RenamingEventStore(tellsStreams);
+      const eventStore = new RenamingEventStore(knowsStreams);
       const first = await openSession('first', eventStore, external);
       const second = await openSession('second', eventStore, external);
       await second.callAndLeave();

@@ -12,29 +12,22 @@ import type { Pool } from 'pg';
 import { listen, type Listening } from '../../support/servers/listen.js';
 import { PostgresPools } from '../../support/servers/postgresPools.js';
 import { RawClient } from '../../support/clients/rawClient.js';
-import { startRedisServer, type RedisServer } from '../../support/servers/redisServer.js';
+import { useRedis } from '../../support/servers/useRedis.js';
 import { until } from '../../support/until.js';
 import { LocalPod } from '../../support/pods/localPod.js';
 
 /* An application may make a store with each transport, that is, one for each session. */
 
-let redisServer: RedisServer;
+const used = useRedis();
 let postgres: PostgresPools;
-let admin: Redis;
 let redis: Redis;
 let pool: Pool;
 let schema: string;
 
-beforeAll(async () => {
-  [redisServer, postgres] = await Promise.all([startRedisServer(), PostgresPools.start()]);
-  admin = new Redis(redisServer.url);
-});
-afterAll(async () => {
-  admin.disconnect();
-  await Promise.all([redisServer.stop(), postgres.stop()]);
-});
+beforeAll(async () => void (postgres = await PostgresPools.start()));
+afterAll(() => postgres.stop());
 beforeEach(async () => {
-  redis = new Redis(redisServer.url);
+  redis = new Redis(used.server.url);
   pool = postgres.pool();
   schema = await postgres.schema();
   await migrate({ pool, schema });
@@ -50,7 +43,7 @@ interface Backend {
 const onRedis: Backend = {
   makeStore: () => new RedisSessionStore({ redis }),
   listening: async () =>
-    String(await admin.client('LIST', 'TYPE', 'PUBSUB'))
+    String(await used.client.client('LIST', 'TYPE', 'PUBSUB'))
       .split('\n')
       .filter(Boolean).length
 };

@@ -50,7 +50,7 @@ test('an onerror that throws does not change what a client is answered', async (
 });
 
 test('an onerror that throws about an error outside of any request does not end the process', async () => {
-  const pod = await start(60_000);
+  const pod = await start(5000);
   try {
     const client = await new RawClient().open(pod.url);
     sessionStore.fails = true;

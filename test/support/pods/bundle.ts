@@ -46,7 +46,8 @@ const mirroredModules: Plugin = {
   name: 'mirrored-modules',
   setup(build) {
     build.onResolve({ filter: /^(mcp-sdk-anypod|@modelcontextprotocol\/sdk)\// }, ({ path }) => {
-      if (/^mcp-sdk-anypod\/(testing|server(\/(streamableHttp|webStandardStreamableHttp)\.js)?)$/.test(path)) return;
+      if (/^mcp-sdk-anypod\/(otel|testing|server(\/(streamableHttp|webStandardStreamableHttp)\.js)?)$/.test(path))
+        return;
       return { path: path.replace(/^(mcp-sdk-anypod|@modelcontextprotocol\/sdk)/, 'mcp-sdk-upstream'), external: true };
     });
   }

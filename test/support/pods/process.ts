@@ -38,7 +38,8 @@ const watchStarter = script(`
  */
 export async function startPod(path: string, args: readonly string[] = [], options: PodOptions = {}): Promise<Pod> {
   const isBundled = path.startsWith('test/') && !path.startsWith('test/examples/');
-  const script = isBundled ? [await bundle(path)] : ['--import', 'tsx', path];
+  const needsTsx = !isBundled && !path.endsWith('.mjs');
+  const script = needsTsx ? ['--import', 'tsx', path] : [isBundled ? await bundle(path) : path];
   const child = spawn(process.execPath, ['--import', watchStarter, ...script, ...args], {
     env: { ...process.env, ...options.env },
     stdio: ['ignore', 'pipe', 'pipe', 'pipe']

@@ -22,6 +22,11 @@ export class PostgresPools {
     return pool;
   }
 
+  /** Creates the tables in the default schema. */
+  async migrate(): Promise<void> {
+    await migrate({ pool: this.pool() });
+  }
+
   /** The name of a schema of its own, with tables. */
   async schema(): Promise<string> {
     const schema = `s${randomUUID().replaceAll('-', '').slice(0, 12)}`;

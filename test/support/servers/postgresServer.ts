@@ -4,6 +4,7 @@ import { chown, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client } from 'pg';
+import { makeCertificates } from './certificates.js';
 import { freePort } from './freePort.js';
 import { until } from '../until.js';
 
@@ -16,11 +17,19 @@ export class PostgresServer {
 
   /** Makes an empty database and serves it; resolves when it answers. */
   static async create(): Promise<PostgresServer> {
-    const folder = await mkdtemp(join(tmpdir(), 'anypod-postgres-'));
-    const { uid, gid } = account();
-    if (uid !== undefined && gid !== undefined) await chown(folder, uid, gid);
+    const folder = await ownFolder();
     const auth = ['--username', 'postgres', '--auth', 'trust'];
     execFileSync('initdb', ['--pgdata', folder, '--no-sync', ...auth], { ...account(), cwd: folder, stdio: 'pipe' });
+    const server = new PostgresServer(folder, await freePort());
+    await server.start();
+    return server;
+  }
+
+  /** Makes a copy that follows this server, and takes no writes. */
+  async replica(): Promise<PostgresServer> {
+    const folder = await ownFolder();
+    const args = ['--dbname', this.url, '--pgdata', folder, '--write-recovery-conf', '--checkpoint=fast', '--no-sync'];
+    execFileSync('pg_basebackup', args, { ...account(), cwd: folder, stdio: 'pipe' });
     const server = new PostgresServer(folder, await freePort());
     await server.start();
     return server;
@@ -62,8 +71,27 @@ export class PostgresServer {
 
   /** From now on this role is asked for its password. */
   async requirePassword(role: string): Promise<void> {
+    await this.#admit(`host all ${role} 127.0.0.1/32 scram-sha-256`);
+  }
+
+  /** From now on this role must encrypt its connections. */
+  async requireTls(role: string): Promise<void> {
+    await this.#admit(`hostssl all ${role} 127.0.0.1/32 trust\nhost all ${role} 127.0.0.1/32 reject`);
+  }
+
+  /** Has it speak TLS as 127.0.0.1. @returns the file of the certificate authority */
+  async enableTls(): Promise<string> {
+    await makeCertificates(this.#folder);
+    await Promise.all(['redis.crt', 'redis.key'].map(name => giveAway(join(this.#folder, name))));
+    const settings = { ssl_cert_file: 'redis.crt', ssl_key_file: 'redis.key', ssl: 'on' };
+    for (const [name, value] of Object.entries(settings)) await this.query(`alter system set ${name} = '${value}'`);
+    await this.query('select pg_reload_conf()');
+    return join(this.#folder, 'ca.crt');
+  }
+
+  async #admit(lines: string): Promise<void> {
     const file = join(this.#folder, 'pg_hba.conf');
-    await writeFile(file, `host all ${role} 127.0.0.1/32 scram-sha-256\n${await readFile(file, 'utf8')}`);
+    await writeFile(file, `${lines}\n${await readFile(file, 'utf8')}`);
     await this.query('select pg_reload_conf()');
   }
 
@@ -82,8 +110,19 @@ export class PostgresServer {
   }
 }
 
-/** PostgreSQL refuses to run as root. */
-function account(): { uid?: number; gid?: number } {
+async function ownFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'anypod-postgres-'));
+  await giveAway(folder);
+  return folder;
+}
+
+async function giveAway(path: string): Promise<void> {
+  const { uid, gid } = account();
+  if (uid !== undefined && gid !== undefined) await chown(path, uid, gid);
+}
+
+/** The account of PostgreSQL and PgBouncer, which refuse to run as root. */
+export function account(): { uid?: number; gid?: number } {
   if (process.getuid?.() !== 0) return {};
   const idOf = (flag: string) => Number(execFileSync('id', [flag, 'postgres']));
   return { uid: idOf('-u'), gid: idOf('-g') };

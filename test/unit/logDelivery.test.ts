@@ -1,7 +1,8 @@
 import { InMemoryEventStore } from 'mcp-sdk-anypod/server';
 import { Connection } from '../../src/engine/streams/connection.js';
 import { EventLog } from '../../src/engine/streams/eventLog.js';
-import { Follower } from '../../src/engine/streams/logFollower.js';
+import { PodEvents } from '../../src/events/podEvents.js';
+import { LogDelivery } from '../../src/engine/streams/logDelivery.js';
 import { replaceTimers } from '../../src/timers.js';
 
 test('a client whose log expires while it listens gets a cursor of the new log', async () => {
@@ -23,7 +24,7 @@ test('a client whose log expires while it listens gets a cursor of the new log',
         wake?.();
       },
       end: () => {},
-      cut: () => {}
+      disconnect: () => {}
     };
     const report = (error: Error): void => {
       throw error;
@@ -38,9 +39,9 @@ test('a client whose log expires while it listens gets a cursor of the new log',
     };
     const stream = { id: 'get', connection: undefined };
     const connection = new Connection(stream, sink, owner, true);
-    const log = new EventLog(store, 1000, report);
+    const log = new EventLog(store, 1000, report, new PodEvents().log);
     const cursor = (await log.append(stream, { jsonrpc: '2.0', method: 'notifications/test' }))!;
-    new Follower(connection, cursor, log, report, false).follow(stream);
+    new LogDelivery(connection, { cursor, log, report, isShared: false }).follow(stream);
     // Another stream drives this one out.
     await store.storeEvent('other', { jsonrpc: '2.0', method: 'notifications/test' });
     const told = new Promise<void>(resolve => (wake = resolve));
@@ -50,4 +51,29 @@ test('a client whose log expires while it listens gets a cursor of the new log',
   } finally {
     restoreTimers();
   }
+});
+
+test('a read that is answered after the session has ended, and its streams are deleted, reports nothing', async () => {
+  const owner = {
+    keepAliveMs: 0,
+    retryInterval: 100,
+    log: undefined,
+    report: () => {},
+    connectionOpened() {},
+    connectionEnded() {}
+  };
+  const sink = { writer: undefined, bufferedBytes: 0, write() {}, end() {}, disconnect() {} };
+  const connection = new Connection({ id: 'get', connection: undefined }, sink, owner, true);
+  const store = new InMemoryEventStore();
+  const read = store.replayEventsAfter.bind(store);
+  let isEnding = false;
+  store.replayEventsAfter = async (...args) => {
+    if (isEnding) connection.close();
+    return read(...args);
+  };
+  const log = new EventLog(store, 1000, owner.report, new PodEvents().log);
+  const delivery = new LogDelivery(connection, { cursor: 'get@7', log, report: owner.report, isShared: false });
+  await expect(delivery.read()).rejects.toThrow('The event that the client saw last is not in the log');
+  isEnding = true;
+  await delivery.read();
 });
