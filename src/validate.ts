@@ -136,7 +136,9 @@ const MIN_LENGTH = 6;
 function isSimilar(name: string, known: string): boolean {
   const [given, meant] = [simplified(name), simplified(known)];
   if (given === meant || UNITS.some(unit => meant === given + unit)) return true;
-  return Math.min(given.length, meant.length) >= MIN_LENGTH && editDistance(given, meant) <= MAX_TYPING_MISTAKES;
+  const isLong = Math.min(given.length, meant.length) >= MIN_LENGTH;
+  const isNear = Math.abs(given.length - meant.length) <= MAX_TYPING_MISTAKES;
+  return isLong && isNear && editDistance(given, meant) <= MAX_TYPING_MISTAKES;
 }
 
 function simplified(name: string): string {

@@ -1,6 +1,7 @@
 import { EventCursorError } from 'mcp-sdk-anypod';
 import type { FollowableEventStore } from 'mcp-sdk-anypod';
 import type { JSONRPCMessage } from 'mcp-sdk-anypod/types.js';
+import { copyOf } from './simStore.js';
 
 interface LoggedEvent {
   readonly number: number;
@@ -71,7 +72,7 @@ export class SimLog implements Required<
     const found = this.#find(lastEventId);
     if (!found) throw new EventCursorError('The event that the client saw last is not in the log');
     for (const { number, message } of found.later) {
-      if ('jsonrpc' in message) await send(`${found.streamId}@${number}`, structuredClone(message));
+      if ('jsonrpc' in message) await send(`${found.streamId}@${number}`, copyOf(message));
     }
     return found.streamId;
   }
@@ -85,7 +86,7 @@ export class SimLog implements Required<
   #append(streamId: string, message: JSONRPCMessage): string {
     const events = this.#streams.get(streamId) ?? [];
     this.#streams.set(streamId, events);
-    events.push({ number: ++this.#last, message: structuredClone(message) });
+    events.push({ number: ++this.#last, message: copyOf(message) });
     if (events.length > this.#keeps) {
       events.shift();
       this.#trimmed.add(streamId);

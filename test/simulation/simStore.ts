@@ -38,19 +38,19 @@ export class SimStore implements SessionStore {
     if (this.#live(id) || this.#isTombstoned(id)) {
       throw new SessionExistsError('A session with this id exists, or was deleted a moment ago');
     }
-    this.#write(id, { data: { ...structuredClone(data), revision: this.#raise() }, refreshedAt: this.#now() });
+    this.#write(id, { data: { ...copyOf(data), revision: this.#raise() }, refreshedAt: this.#now() });
   }
 
   /** As a store of only the five required methods: it replaces what is there. */
   async replaceSession(id: string, data: SessionData): Promise<void> {
-    const replaced = structuredClone(data);
+    const replaced = copyOf(data);
     delete replaced.revision;
     this.#write(id, { data: replaced, refreshedAt: this.#now() });
   }
 
   async getSession(id: string): Promise<SessionData | null> {
     const entry = this.#live(id);
-    return entry ? structuredClone(entry.data) : null;
+    return entry ? copyOf(entry.data) : null;
   }
 
   async updateSessionActivity(id: string): Promise<void> {
@@ -72,7 +72,7 @@ export class SimStore implements SessionStore {
     await this.updateSessionActivity(id);
     const entry = this.#live(id);
     if (!entry) return null;
-    return known && known.revision === entry.data.revision ? known : structuredClone(entry.data);
+    return known && known.revision === entry.data.revision ? known : copyOf(entry.data);
   }
 
   async refreshSessions(known: readonly SessionData[]): Promise<boolean[]> {
@@ -116,4 +116,9 @@ export class SimStore implements SessionStore {
     this.#replaced.push({ at: this.#now(), id, state: this.#states.get(id) });
     this.#states.set(id, { entry, deletedAt });
   }
+}
+
+/** What a server that stores JSON returns. */
+export function copyOf<T>(value: T): T {
+  return JSON.parse(JSON.stringify(value)) as T;
 }
