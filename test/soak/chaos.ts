@@ -2,32 +2,40 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { startPod, startPods, type Pod } from '../support/pods/process.js';
 import type { Spread } from '../support/clients/spread.js';
 import type { Random } from './random.js';
+import type { Kill } from './tally.js';
 
 const podScript = 'test/support/pods/busyPod.ts';
-const podArgs = ['--lease', '2000', '--drain', '3000'];
 
 /** Pods that are killed and paused at random, and replaced; what happened is counted. */
 export class Chaos {
   readonly counts = { killed: 0, paused: 0 };
+  readonly kills: Kill[] = [];
   /** The tokens of what was sent while the event log did not take it. */
   readonly unlogged: Set<string>;
-  readonly #redisUrl: string;
+  readonly #podArgs: string[];
   readonly #random: Random;
   readonly #pods: Pod[];
   readonly spread: Spread;
 
-  private constructor(redisUrl: string, random: Random, pods: Pod[], spread: Spread, unlogged: Set<string>) {
-    this.#redisUrl = redisUrl;
+  private constructor(podArgs: string[], random: Random, pods: Pod[], spread: Spread, unlogged: Set<string>) {
+    this.#podArgs = podArgs;
     this.#random = random;
     this.#pods = pods;
     this.spread = spread;
     this.unlogged = unlogged;
   }
 
-  static async start(redisUrl: string, random: Random, makeSpread: (ports: number[]) => Spread): Promise<Chaos> {
+  /** @param sdk - the version of the SDK that the pods' server is made with: 1 or 2 */
+  static async start(
+    redisUrl: string,
+    sdk: string,
+    random: Random,
+    makeSpread: (ports: number[]) => Spread
+  ): Promise<Chaos> {
     const unlogged = new Set<string>();
-    const pods = await startPods(3, podScript, ['--redis', redisUrl, ...podArgs], { onLine: noteIn(unlogged) });
-    return new Chaos(redisUrl, random, pods, makeSpread(pods.map(pod => pod.port)), unlogged);
+    const podArgs = ['--redis', redisUrl, '--sdk', sdk, '--lease', '2000', '--drain', '3000'];
+    const pods = await startPods(3, podScript, podArgs, { onLine: noteIn(unlogged) });
+    return new Chaos(podArgs, random, pods, makeSpread(pods.map(pod => pod.port)), unlogged);
   }
 
   /** Kills one after the other, and replaces it, until `signal` aborts. */
@@ -53,10 +61,11 @@ export class Chaos {
   async #killOne(): Promise<void> {
     const index = this.#random.below(this.#pods.length);
     this.counts.killed++;
+    const from = Date.now();
     await this.#pods[index]!.stop('SIGKILL');
+    this.kills.push({ from, to: Date.now() });
     // The balancer is not told before there is a new pod: until then it finds the port closed.
-    const args = ['--redis', this.#redisUrl, ...podArgs];
-    this.#pods[index] = await startPod(podScript, args, { onLine: noteIn(this.unlogged) });
+    this.#pods[index] = await startPod(podScript, this.#podArgs, { onLine: noteIn(this.unlogged) });
     this.spread.setPorts(this.#pods.map(pod => pod.port));
   }
 

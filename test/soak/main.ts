@@ -11,11 +11,12 @@ import { COUNTS, examples, hasFailed, reasonOf, tally } from './tally.js';
 /**
  * Many clients at work on three pods that are killed and paused under them, while Redis and the network to it have
  * troubles of their own. Prints what became of everything that was sent: the last line is JSON. SOAK_SECONDS,
- * SOAK_CLIENTS and SOAK_SEED may be set.
+ * SOAK_CLIENTS, SOAK_SEED and SOAK_SDK, the version of the SDK, may be set.
  */
 const seconds = Number(process.env.SOAK_SECONDS ?? 10);
 const clientCount = Number(process.env.SOAK_CLIENTS ?? 200);
 const seed = Number(process.env.SOAK_SEED ?? 20251125);
+const sdk = process.env.SOAK_SDK ?? '1';
 /** A short run has a trouble of Redis or two, a long one has time to recover from each. */
 const redisPauseMs = Math.min(12_000, seconds * 500);
 /**
@@ -28,7 +29,7 @@ const started = Date.now();
 const random = new Random(seed);
 const redis = await startRedisServer();
 const troubles = await RedisTroubles.start(redis, random);
-const chaos = await Chaos.start(troubles.url, random, ports => new Spread(ports));
+const chaos = await Chaos.start(troubles.url, sdk, random, ports => new Spread(ports));
 const clients = await connectAll();
 console.log(`${clients.length} clients after ${Date.now() - started} ms`);
 
@@ -54,14 +55,14 @@ await chaos.stop();
 await troubles.stop();
 await redis.stop();
 const ms = Date.now() - began;
-console.log(JSON.stringify({ seed, ms, clients: clients.length, dead, ...faults(), ...result }));
+console.log(JSON.stringify({ seed, sdk, ms, clients: clients.length, dead, ...faults(), ...result }));
 
 function faults() {
   return { ...chaos.counts, redis: troubles.counts };
 }
 
 function account() {
-  return tally(clients, chaos.unlogged);
+  return tally(clients, chaos.unlogged, chaos.kills);
 }
 
 async function connectAll(): Promise<AccountingClient[]> {

@@ -12,10 +12,10 @@ interface Result extends Tally {
   redis: Record<string, number>;
 }
 
-test(
-  'clients lose nothing that they have a cursor for, and get nothing twice or of others, while pods die and Redis is away',
-  async () => {
-    const env = { ...process.env, SOAK_SECONDS: String(seconds) };
+test.each(['1', '2'])(
+  'clients of pods with SDK version %s lose nothing that they have a cursor for, and get nothing twice or of others, while pods die and Redis is away',
+  async sdk => {
+    const env = { ...process.env, SOAK_SECONDS: String(seconds), SOAK_SDK: sdk };
     const run = promisify(execFile)(process.execPath, ['--import', 'tsx', 'test/soak/main.ts'], { env });
     const { stdout } = await run;
     console.log(stdout);
@@ -26,15 +26,16 @@ test(
       foreign: 0,
       notificationsLost: 0,
       notificationsTwice: 0,
+      // What is errored was on its way to a pod, or waited there for Redis, when that was killed.
+      unexplained: 0,
       dead: []
     });
     const { answered, answeredGone, errored, unavailable } = result;
     expect(result.sent).toBe(answered + answeredGone + errored + unavailable);
     expect(result.killed).toBeGreaterThan(0);
     expect(Object.keys(result.redis)).not.toEqual([]);
+    expect(result.answered).toBeGreaterThan(0);
     expect(result.notifications).toBeGreaterThan(0);
-    // What is errored was on its way to a pod, or waited there for Redis, when that was killed.
-    expect(result.errored).toBeLessThan(result.sent / 4);
   },
   (seconds + 120) * 1000
 );

@@ -8,6 +8,8 @@ export interface Tally {
   answeredGone: number;
   /** The POST failed, or its connection broke before the client had a cursor. */
   errored: number;
+  /** Those of them that failed while no pod was killed. */
+  unexplained: number;
   /** Answered 503: Redis could not be asked. */
   unavailable: number;
   /** Never answered, though the client had a cursor or its connection held. */
@@ -30,15 +32,29 @@ export interface Tally {
 /** How many notifications the tools of a run are asked for. */
 export const COUNTS: Readonly<Record<string, number>> = { tell: 2, beat: 2, steps: 5 };
 
+/** A moment at which a pod was killed: when the signal was sent, and when the process had ended. */
+export interface Kill {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** Within this time after a pod has ended, its clients know that their connections have. */
+const NOTICE_MS = 1000;
+
 /** @param unlogged - the tokens of messages that their pods could not log */
-export function tally(clients: readonly AccountingClient[], unlogged: ReadonlySet<string>): Tally {
+export function tally(
+  clients: readonly AccountingClient[],
+  unlogged: ReadonlySet<string>,
+  kills: readonly Kill[]
+): Tally {
   const calls = clients.flatMap(client => client.calls);
   const of = (outcome: Call['outcome']) => calls.filter(call => call.outcome === outcome);
   const pending = of('pending');
   const cut = pending.filter(hasFailed);
   const unavailable = of('refused').filter(call => reasonOf(call.error).includes('Service Unavailable'));
+  const errored = [...of('refused').filter(call => !unavailable.includes(call)), ...cut];
   const errors: Record<string, number> = {};
-  for (const call of [...of('refused'), ...cut]) {
+  for (const call of [...unavailable, ...errored]) {
     const why = call.error === undefined ? 'cut before a cursor' : reasonOf(call.error);
     errors[why] = (errors[why] ?? 0) + 1;
   }
@@ -46,7 +62,8 @@ export function tally(clients: readonly AccountingClient[], unlogged: ReadonlySe
     sent: calls.length,
     answered: of('answered').length,
     answeredGone: of('gone').length,
-    errored: of('refused').length - unavailable.length + cut.length,
+    errored: errored.length,
+    unexplained: errored.filter(call => !failedByKill(call, kills)).length,
     unavailable: unavailable.length,
     lost: pending.length - cut.length,
     duplicated: sum(clients, client => doubledQuestions(client, unlogged).length + client.secondAnswers.length),
@@ -60,9 +77,14 @@ export function tally(clients: readonly AccountingClient[], unlogged: ReadonlySe
   };
 }
 
+/** A call fails if its pod is killed, whether the pod works for it, waits for Redis or is paused. */
+function failedByKill({ settledAt, brokenAt = settledAt }: Call, kills: readonly Kill[]): boolean {
+  return kills.some(({ from, to }) => brokenAt >= from && brokenAt <= to + NOTICE_MS);
+}
+
 /** Whether the client will never have an answer, and has no cursor to ask for it with. */
 export function hasFailed(call: Call): boolean {
-  return call.outcome === 'pending' && call.broken && !call.hasCursor;
+  return call.outcome === 'pending' && call.brokenAt !== undefined && !call.hasCursor;
 }
 
 /** The notifications that a client's answered calls have sent, and logged. */
@@ -139,7 +161,7 @@ function callOf({ calls }: AccountingClient, notification: string, began: number
   return `${notification} of ${call ? inWords(call, began) : 'no call'}`;
 }
 
-function inWords({ token, tool, sentAt, hasCursor, broken }: Call, began: number): string {
-  const traits = [hasCursor && 'with cursor', broken && 'cut'].filter(Boolean).join(', ');
+function inWords({ token, tool, sentAt, hasCursor, brokenAt }: Call, began: number): string {
+  const traits = [hasCursor && 'with cursor', brokenAt !== undefined && 'cut'].filter(Boolean).join(', ');
   return `${tool} ${token} ${sentAt - began} ms (${traits})`;
 }

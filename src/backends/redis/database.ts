@@ -56,6 +56,7 @@ export class Database<C extends object = object> {
   readonly source: object;
   readonly #batcher: CommandBatcher;
   readonly #readsByScript: boolean;
+  readonly #call: (name: string, args: Argument[]) => Promise<unknown>;
   readonly #timeoutMs: number | undefined;
 
   /**
@@ -73,6 +74,7 @@ export class Database<C extends object = object> {
     watchConnection(client);
     this.#batcher = new CommandBatcher(this.client as unknown as PipelineClient);
     this.#readsByScript = mayReadFromReplicas(this.client);
+    this.#call = callerOf(this.client);
     this.#timeoutMs = timeoutMs;
     for (const script of this.#readsByScript ? [...scripts, READ] : scripts) this.#define(script);
   }
@@ -80,11 +82,11 @@ export class Database<C extends object = object> {
   /** Sends one command. Its first argument is its only key. */
   command(name: string, key: string, ...args: Argument[]): Promise<unknown> {
     if (this.#readsByScript && READS.has(name)) return this.script(READ, [key], name, ...args);
-    return this.#call(name, [key, ...args]);
+    return this.#send(name, [key, ...args]);
   }
 
   script({ name }: Script, keys: readonly string[], ...args: Argument[]): Promise<unknown> {
-    return this.#call(name, [...keys, ...args]);
+    return this.#send(name, [...keys, ...args]);
   }
 
   /**
@@ -99,15 +101,10 @@ export class Database<C extends object = object> {
     return Promise.all(commands.map(([name, ...args]) => this.command(name, ...(args as [string, ...Argument[]]))));
   }
 
-  async #call(name: string, args: Argument[]): Promise<unknown> {
-    const { client } = this;
-    const call = (): Promise<unknown> =>
-      isAutoPipelining(client)
-        ? callAutoPipelining(client, name, args)
-        : ((client as Record<string, unknown>)[name] as Method).apply(client, args);
+  async #send(name: string, args: Argument[]): Promise<unknown> {
     try {
       // No time limit for LPOP: elements in a late reply would be lost.
-      return await (name === 'lpop' ? call() : this.#inTime(call));
+      return await (name === 'lpop' ? this.#call(name, args) : this.#inTime(() => this.#call(name, args)));
     } catch (error) {
       throw redacted(error);
     }
@@ -131,4 +128,10 @@ export class Database<C extends object = object> {
 function mayReadFromReplicas(client: object): boolean {
   const { isCluster, options } = client as { isCluster?: boolean; options?: { scaleReads?: unknown } };
   return isCluster === true && (options?.scaleReads ?? 'master') !== 'master';
+}
+
+/** Calls a method of a client, however the client must be called. */
+function callerOf(client: object): (name: string, args: Argument[]) => Promise<unknown> {
+  if (isAutoPipelining(client)) return (name, args) => callAutoPipelining(client, name, args);
+  return (name, args) => ((client as Record<string, unknown>)[name] as Method).apply(client, args);
 }

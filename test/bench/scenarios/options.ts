@@ -1,12 +1,16 @@
 import { withRedis } from '../redis.js';
 import type { Row, Scenario } from '../scenario.js';
 import { ratio } from '../statistics.js';
-import { CONNECTIONS, interleave, Subject, withSubjects } from '../subjects.js';
-
-const LOAD = `requests/s of an echo tool, SSE, ${CONNECTIONS} keep-alive connections`;
+import { interleave, LOAD, Subject, withSubjects } from '../subjects.js';
 
 function row(measure: string, method: string, ours: Subject, other: Subject, atLeast: number): Row {
-  return { measure, unit: 'x', method: `${LOAD}; ${method}`, goal: { atLeast }, ...ratio(ours.rates, other.rates) };
+  return {
+    measure,
+    unit: 'x',
+    method: `${LOAD}; SSE answers; ${method}`,
+    goal: { atLeast },
+    ...ratio(ours.rates, other.rates)
+  };
 }
 
 /** What it costs that clients can resume the streams of their requests. */

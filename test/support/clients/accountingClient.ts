@@ -7,7 +7,7 @@ import {
   McpError,
   type RequestId
 } from 'mcp-sdk-upstream/types.js';
-import type { Done } from '../pods/busyPod.js';
+import type { Done } from '../pods/busyTools.js';
 
 /** What became of one call. */
 export interface Call {
@@ -21,8 +21,8 @@ export interface Call {
   error: unknown;
   /** Whether the client was given a cursor, with which it resumes by itself. */
   hasCursor: boolean;
-  /** Whether the connection of its POST broke. */
-  broken: boolean;
+  /** When the connection of its POST broke. */
+  brokenAt: number | undefined;
 }
 
 /** The SDK's own client, unchanged, with an account of all that it sent and was sent. */
@@ -107,7 +107,7 @@ export class AccountingClient {
       answer: undefined,
       error: undefined,
       hasCursor: false,
-      broken: false
+      brokenAt: undefined
     };
     this.calls.push(call);
     const progress: number[] = [];
@@ -194,7 +194,7 @@ export class AccountingClient {
     if (init?.method === 'GET') return response.status === 200 ? this.#watchStream(response) : response;
     const token = typeof init?.body === 'string' ? /"token":"([^"]+)"/.exec(init.body)?.[1] : undefined;
     const call = this.calls.findLast(each => each.token === token);
-    return call ? watched(response, cut => (call.broken ||= cut)) : response;
+    return call ? watched(response, cut => void (cut && (call.brokenAt ??= Date.now()))) : response;
   }
 
   #watchStream(response: Response): Response {
