@@ -10,6 +10,8 @@ export interface TestRunner {
 
 /** The subject of a case. It is made for each case and closed after it. */
 export interface Closable {
+  /** Lets this time pass for the backend. */
+  elapse?: (ms: number) => Promise<void>;
   /** Closes what was opened for the case. */
   close?: () => Promise<void>;
 }
@@ -86,15 +88,50 @@ export function runContract<Backend extends Closable>(
   });
 }
 
+/** A step that takes so much longer than it waits says nothing about the backend: a lease or a session may have ended. */
+const SLOW_STEP_MS = 200;
+const MAX_RUNS = 4;
+
+/** Runs a case. A case that fails runs again if the machine was too slow for it: then its steps came too late. */
 async function runCase<Backend extends Closable>(
   make: () => Promise<Backend>,
   run: (backend: Backend) => Promise<void>
 ): Promise<void> {
-  const backend = await make();
-  try {
-    await run(backend);
-  } finally {
-    await backend.close?.();
+  for (let runs = 1; ; runs++) {
+    const backend = await make();
+    const steps = new Steps(backend);
+    try {
+      return await run(backend);
+    } catch (error) {
+      if (runs === MAX_RUNS || !steps.end()) throw error;
+    } finally {
+      await backend.close?.();
+    }
+  }
+}
+
+/** Measures the steps of a case: each begins with a wait, and ends with the next one. */
+class Steps {
+  #startedAt = performance.now();
+  #waitMs = 0;
+  #wasSlow = false;
+
+  constructor(backend: Closable) {
+    const { elapse } = backend;
+    if (!elapse) return;
+    backend.elapse = ms => {
+      this.end();
+      this.#waitMs = ms;
+      return elapse.call(backend, ms);
+    };
+  }
+
+  /** @returns whether this step, or one before it, was slow */
+  end(): boolean {
+    const now = performance.now();
+    this.#wasSlow ||= now - this.#startedAt - this.#waitMs > SLOW_STEP_MS;
+    this.#startedAt = now;
+    return this.#wasSlow;
   }
 }
 

@@ -1,6 +1,8 @@
-import { InMemoryEventStore, InMemorySessionBus, type SessionData } from 'mcp-sdk-anypod/server';
+import { setTimeout as delay } from 'node:timers/promises';
+import { InMemoryEventStore, InMemorySessionBus, InMemorySessionStore, type SessionData } from 'mcp-sdk-anypod/server';
 import {
   eventStoreContract,
+  lockContract,
   sessionBusContract,
   sessionStoreContract,
   taskMessageQueueContract,
@@ -174,4 +176,24 @@ test('the contract of task message queues catches a queue that loses the order',
     'a queue returns its messages unchanged, in the order in which they were added'
   ];
   expect(await failedOf(titles)).toEqual(titles.slice(0, 1));
+});
+
+test.each([
+  ['runs again if a step took so long that a lease ended', 900, 2],
+  ['runs once if the machine was fast enough', 0, 1]
+])('a case of a contract %s', async (_, extraMs, runs) => {
+  let made = 0;
+  const failedOf = collect(runner =>
+    lockContract({
+      ...runner,
+      name: 'x',
+      async makeTwo() {
+        const store = new InMemorySessionStore();
+        const isFirstRun = made++ === 0;
+        return { first: store, second: store, elapse: ms => delay(ms + (isFirstRun ? extraMs : 0)) };
+      }
+    })
+  );
+  expect(await failedOf(['a holder that renews its lock keeps it after the first lease'])).toEqual([]);
+  expect(made).toBe(runs);
 });

@@ -42,7 +42,7 @@ for (const [name, connect] of clients) {
     'patchSession',
     'listSessionIds'
   ] as const;
-  const suite = { describe, it, name: `RedisSessionStore on ${name}`, makeTwo };
+  const suite = { describe, it: test.concurrent, name: `RedisSessionStore on ${name}`, makeTwo };
   sessionStoreContract({ ...suite, optionalMethods: [...optionalMethods] });
   lockContract(suite);
   sessionStateContract(suite);
