@@ -26,6 +26,6 @@ const makeTwo: StoreContractOptions['makeTwo'] = async ({ ttlSeconds }) => ({
   close: async () => {}
 });
 
-lockContract({ describe, it, name: 'PostgresSessionStore', makeTwo });
-sessionStateContract({ describe, it, name: 'PostgresSessionStore', makeTwo });
-principalContract({ describe, it, name: 'PostgresSessionStore', makeTwo });
+lockContract({ describe, it: test.concurrent, name: 'PostgresSessionStore', makeTwo });
+sessionStateContract({ describe, it: test.concurrent, name: 'PostgresSessionStore', makeTwo });
+principalContract({ describe, it: test.concurrent, name: 'PostgresSessionStore', makeTwo });

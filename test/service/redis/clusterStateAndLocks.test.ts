@@ -10,6 +10,6 @@ afterAll(() => cluster.stop());
 const makeTwo = twoRedisStores(() => new Cluster([...cluster.nodes]));
 
 const name = 'RedisSessionStore on a cluster of three masters';
-lockContract({ describe, it, name, makeTwo });
-sessionStateContract({ describe, it, name, makeTwo });
-principalContract({ describe, it, name, makeTwo });
+lockContract({ describe, it: test.concurrent, name, makeTwo });
+sessionStateContract({ describe, it: test.concurrent, name, makeTwo });
+principalContract({ describe, it: test.concurrent, name, makeTwo });

@@ -10,9 +10,9 @@ afterAll(() => server.stop());
 
 const makeTwo = twoRedisStores(() => new Redis(server.url));
 
-lockContract({ describe, it, name: 'RedisSessionStore', makeTwo });
-sessionStateContract({ describe, it, name: 'RedisSessionStore', makeTwo });
-principalContract({ describe, it, name: 'RedisSessionStore', makeTwo });
+lockContract({ describe, it: test.concurrent, name: 'RedisSessionStore', makeTwo });
+sessionStateContract({ describe, it: test.concurrent, name: 'RedisSessionStore', makeTwo });
+principalContract({ describe, it: test.concurrent, name: 'RedisSessionStore', makeTwo });
 
 test('every key of a lock and of a state has a time to live, and is deleted with its session', async () => {
   const redis = new Redis(server.url);
