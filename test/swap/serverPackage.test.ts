@@ -91,7 +91,6 @@ test('passes every contract suite that it exports, with its stores in memory, fi
     );
   const ofSessions = ['lock', 'principal', 'sessionState', 'sessionStore'];
   const all = outcomeOf(['eventStore', 'sessionBus', ...ofSessions]);
-  // Most of the time they wait for something to expire.
   const outputs = await Promise.all(
     [
       ['memory'],

@@ -40,8 +40,8 @@ const actions: Record<string, (name: string) => Promise<unknown>> = {
   /** How often. */
   heard: name => Promise.resolve(heard.filter(each => each === name).length)
 };
-/** A handler waits no longer for its store and bus. */
-const late = () => delay(2000, undefined, { ref: false }).then(() => Promise.reject(new Error('late')));
+/** ioredis asks 16 times within two seconds before it says what the node answers. */
+const late = () => delay(10_000, undefined, { ref: false }).then(() => Promise.reject(new Error('late')));
 const outcomeOf = (action: string, name: string): Promise<string> =>
   Promise.race([actions[action]!(name), late()]).then(
     result => (['boolean', 'number'].includes(typeof result) ? String(result) : 'done'),
