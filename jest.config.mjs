@@ -1,3 +1,5 @@
+import { availableParallelism } from 'node:os';
+
 const tsconfig = {
   module: 'commonjs',
   moduleResolution: 'bundler',
@@ -57,8 +59,8 @@ export default {
       setupFiles: ['<rootDir>/test/support/servers/onPostgres.ts']
     }
   ],
-  // Jest keeps one core for itself by default, and of two cores that is half. Most tests wait for other processes.
-  maxWorkers: '100%',
+  // Of two cores, three: most tests wait for other processes a third of their time.
+  maxWorkers: Math.ceil(availableParallelism() * 1.5),
   testSequencer: '<rootDir>/test/support/slowFirst.mjs',
   // A worker that has run many files, compilers among them, is replaced.
   workerIdleMemoryLimit: '1GB',

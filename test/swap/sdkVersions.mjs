@@ -46,7 +46,8 @@ function result(version, folder, done) {
   done.set(code, version);
   console.log(`SDK ${version}`);
   const env = { ...process.env, ANYPOD_SDK: folder, ORACLE_RUNS: process.env.ORACLE_RUNS ?? (full ? '1' : '0.05') };
-  const jest = ['jest', '--selectProjects', 'oracle'];
+  // All other tests run beside it.
+  const jest = ['jest', '--selectProjects', 'oracle', '--runInBand'];
   const { status } = spawnSync('npx', jest, { stdio: ['ignore', 'inherit', 'inherit'], env });
   return status === 0 ? 'passed' : 'FAILED';
 }
