@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { setImmediate as turn } from 'node:timers/promises';
 import { InMemoryEventStore, InMemorySessionBus, InMemorySessionStore } from 'mcp-sdk-anypod';
 import { Backends, Links } from '../simulation/services.js';
 import { SimProcess, World } from '../simulation/world.js';
@@ -18,7 +19,11 @@ function simulated(pods: number) {
     let isOver = false;
     const end = (): void => void (isOver = true);
     call.then(end, end);
-    while (!isOver) await world.runUntil(world.now + 1);
+    while (!isOver) {
+      await world.runUntil(world.now + 1);
+      // Simulated time needs no turn of the event loop, but real timers do.
+      await turn();
+    }
     return call;
   };
   return { world, backends, links, settle };
