@@ -44,7 +44,8 @@ const mcpProxy = {
         createHttpServer(handler.node).listen(process.env.PORT, '127.0.0.1');`
     }
   },
-  tool: { name: 'echo', arguments: { message: 'hello' } }
+  tool: { name: 'echo', arguments: { message: 'hello' } },
+  modern: {}
 };
 
 const mongodb = {
@@ -96,17 +97,18 @@ const mongodb = {
   // It asks whether it may, and then finds that nobody has connected it to a database.
   tool: { name: 'drop-database', arguments: { connectionId: 'none', database: 'shop' } },
   answer: { confirmation: 'Yes' },
-  says: 'Connection "none" does not exist'
+  says: 'Connection "none" does not exist',
+  modern: {}
 };
 
 const nestApplication = transport => `
         import 'reflect-metadata';
         import { AsyncLocalStorage } from 'node:async_hooks';
+        import { createRequire } from 'node:module';
         import { Module } from '@nestjs/common';
         import { NestFactory } from '@nestjs/core';
         import { Ctx } from '@nestjs/microservices';
         import { Redis } from 'ioredis';
-        import { createMcpHandler, RedisSessionStore } from 'mcp-server-anypod';
         import { type McpContext, McpController, McpStrategy, StreamableHttpTransport, Tool } from '@rekog/mcp-nest';
 
         @McpController()
@@ -117,6 +119,11 @@ const nestApplication = transport => `
             const { content } = await ctx.mcpServer.server.elicitInput({ message: 'Well?', requestedSchema });
             const { headers } = ctx.getRawRequest();
             return { content: [{ type: 'text', text: content.word + ' ' + headers['content-type'] }] };
+          }
+
+          @Tool({ name: 'type', description: 'Says the type of the request' })
+          async type(@Ctx() ctx: McpContext) {
+            return { content: [{ type: 'text', text: ctx.getRawRequest().headers['content-type'] }] };
           }
         }
 ${transport}
@@ -157,6 +164,8 @@ const mcpNest = {
   after: {
     start: () => ['--import', 'tsx', 'main.ts'],
     files: nestFiles(`
+        // The framework is CommonJS. This gives both the same copy of the SDK.
+        const { createMcpHandler, RedisSessionStore } = createRequire(import.meta.url)('mcp-server-anypod');
         const sessionStore = new RedisSessionStore({ redis: new Redis(process.env.REDIS_URL, { socketTimeout: 5000 }) });
         const current = new AsyncLocalStorage();
         // A server serves many requests: guards and tools see the one that is served.
@@ -182,7 +191,9 @@ const mcpNest = {
   },
   tool: { name: 'ask', arguments: {} },
   answer: { word: 'hello' },
-  says: 'hello application/json'
+  says: 'hello application/json',
+  // The framework turns the result that asks a 2026-07-28 client into text.
+  modern: { tool: { name: 'type', arguments: {} }, says: 'application/json', answer: undefined }
 };
 
 export const applications = [mcpProxy, mongodb, mcpNest];

@@ -1,12 +1,12 @@
 /**
- * Moves published applications on version 2 of the SDK to sessions on any pod, and shows what a client of 2025-11-25 sees, on one pod
- * and behind two, before and after.
+ * Moves published applications on version 2 of the SDK to sessions on any pod, and shows what clients of 2025-11-25 and 2026-07-28
+ * see, on one pod and behind two, before and after.
  *
  *   npm run build && node examples/applications/main.mjs           # the package of this repository
  *   node examples/applications/main.mjs 2.4.200                    # or a published one
  *   node examples/applications/main.mjs --check                    # fails if the table in README.md of this folder says otherwise
  *
- * REDIS_URL, or a `redis-server` on the machine, is needed. Takes a minute or two.
+ * REDIS_URL, or a `redis-server` on the machine, is needed. Takes about a minute.
  */
 import { showApplications } from '../swap/showApplications.mjs';
 import { applications } from './applications.mjs';
@@ -21,8 +21,9 @@ await showApplications({
     ])
 });
 
-/** An application, run in one of its two ways. Both install the same packages. */
+/** An application, run in one of its two ways. All are installed together. */
 function cell(application, column, way, anypod, env) {
-  const dependencies = { ...application.dependencies, 'mcp-server-anypod': anypod, ioredis: '^6.0.0' };
+  const all = Object.assign({}, ...applications.map(({ dependencies }) => dependencies));
+  const dependencies = { ...all, 'mcp-server-anypod': anypod, ioredis: '^6.0.0' };
   return { application: { ...application, ...way }, column, env, manifest: { dependencies } };
 }

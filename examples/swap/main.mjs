@@ -24,11 +24,10 @@ await showApplications({
   ]
 });
 
-/** An application with a package in the place of the SDK. */
+/** An application with a package in the place of the SDK. All applications on that package are installed together. */
 function cell(application, column, sdk, env) {
-  const { dependencies, files = {} } = application;
-  // npm wants the direct dependency and the override to be the same.
-  const direct = SDK in dependencies || 'main.js' in files ? { [SDK]: sdk } : {};
-  const overrides = { [SDK]: SDK in direct ? `$${SDK}` : sdk };
-  return { application, column, env, manifest: { dependencies: { ...dependencies, ...direct }, overrides } };
+  const all = Object.assign({}, ...[...applications, fewLines].map(({ dependencies }) => dependencies));
+  // The direct dependency and the override must be the same.
+  const manifest = { dependencies: { ...all, [SDK]: sdk }, overrides: { [SDK]: sdk } };
+  return { application, column, env, manifest };
 }

@@ -1,13 +1,13 @@
 import {
   InMemoryServerEventBus,
   type McpRequestContext,
-  type McpServer,
+  McpServer,
   type Server,
   type ServerEventBus
 } from '@modelcontextprotocol/server';
 import { withDeadline } from '../deadline.js';
 import { engineOf } from '../adapters/httpServerTransport.js';
-import { InvalidOptionError } from '../errors.js';
+import { InvalidOptionError, UnsupportedRuntimeError } from '../errors.js';
 import {
   assembleHandler,
   type AssembledHandler,
@@ -175,13 +175,25 @@ function sessionFactory(factory: McpServerFactory): ServerFactory {
 
 /** Without `onerror`, the failure of the factory becomes a warning. The SDK reports it otherwise. */
 function modernFactory(factory: McpServerFactory, onerror: McpHandlerOptions['onerror']): McpServerFactory {
-  if (onerror) return factory;
   return async context => {
     try {
-      return await factory(context);
+      return ownCopy(await factory(context));
     } catch (error) {
-      warnOfServer(error);
+      if (!onerror) warnOfServer(error);
       throw error;
     }
   };
+}
+
+/**
+ * The SDK's handler serves an `McpServer` of its own copy only. With another one it fails without a reason, and would not
+ * find its scope challenges.
+ */
+function ownCopy(server: McpServer | Server): McpServer | Server {
+  const isForeign = !(server instanceof McpServer) && (server as Partial<McpServer> | undefined)?.server !== undefined;
+  if (!isForeign) return server;
+  throw new UnsupportedRuntimeError(
+    'The factory returned an McpServer of another copy or version of the SDK, which cannot serve 2026-07-28. Load ' +
+      '@modelcontextprotocol/server and mcp-server-anypod both with import, or both with require'
+  );
 }

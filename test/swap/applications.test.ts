@@ -5,7 +5,8 @@ describe('published applications answer on one pod and on two as the table says'
   test.each([
     // Three applications on either, and one with a few lines.
     ['in examples/swap/README.md, with version 1 of the SDK swapped under them', 'examples/swap/main.mjs', 7],
-    ['in examples/applications/README.md, moved to mcp-server-anypod', 'examples/applications/main.mjs', 6]
+    // Three applications, each before and after, for a client of 2025-11-25 and one of 2026-07-28.
+    ['in examples/applications/README.md, moved to mcp-server-anypod', 'examples/applications/main.mjs', 12]
   ])(
     '%s',
     async (_table, script, lines) => {

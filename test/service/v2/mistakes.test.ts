@@ -28,6 +28,22 @@ function initialize(): Request {
   });
 }
 
+function modernRequest(method: string): Request {
+  const meta = { protocolVersion: '2026-07-28', clientInfo: { name: 'raw', version: '1' }, clientCapabilities: {} };
+  const envelope = Object.entries(meta).map(([key, value]) => [`io.modelcontextprotocol/${key}`, value]);
+  const params = { _meta: Object.fromEntries(envelope) as unknown };
+  return new Request('http://pods.test/mcp', {
+    method: 'POST',
+    headers: {
+      'content-type': 'application/json',
+      accept: 'application/json, text/event-stream',
+      'mcp-protocol-version': '2026-07-28',
+      'mcp-method': method
+    },
+    body: JSON.stringify({ jsonrpc: '2.0', id: 1, method, params })
+  });
+}
+
 it.each([
   ['Node', () => new NodeStreamableHTTPServerTransport()],
   ['web-standard', () => new WebStandardStreamableHTTPServerTransport({ sessionStore: new InMemorySessionStore() })]
@@ -59,6 +75,23 @@ it.each([
   await handler.close({ drainMs: 0 });
 });
 
+it('an McpServer of another copy of the SDK, for a request of 2026-07-28, is reported with the remedy', async () => {
+  let copy!: { McpServer: typeof McpServer };
+  jest.isolateModules(() => (copy = jest.requireActual('@modelcontextprotocol/server')));
+  expect(copy.McpServer).not.toBe(McpServer);
+  const reported: string[] = [];
+  const onerror = (error: Error): void => void reported.push(error.message);
+  const handler = createMcpHandler(() => new copy.McpServer(info), { onerror });
+  expect((await handler.fetch(modernRequest('server/discover'))).status).toBe(500);
+  expect(reported).toEqual([
+    'The factory returned an McpServer of another copy or version of the SDK, which cannot serve 2026-07-28. Load ' +
+      '@modelcontextprotocol/server and mcp-server-anypod both with import, or both with require'
+  ]);
+  // Its sessions do not depend on the copy.
+  expect((await handler.fetch(initialize())).status).toBe(200);
+  await handler.close({ drainMs: 0 });
+});
+
 it.each<[unknown, string]>([
   ['stateless', "'stateless'"],
   ['reject', "'reject'"],
@@ -80,25 +113,11 @@ it('modern: another value is refused when the handler is made', () => {
 it.each(['server/discover', 'tools/list', 'subscriptions/listen'])(
   "modern: 'refuse' answers %s of 2026-07-28 as version 1 does",
   async method => {
-    const meta = { protocolVersion: '2026-07-28', clientInfo: { name: 'raw', version: '1' }, clientCapabilities: {} };
-    const envelope = Object.entries(meta).map(([key, value]) => [`io.modelcontextprotocol/${key}`, value]);
-    const params = { _meta: Object.fromEntries(envelope) as unknown };
-    const request = (): Request =>
-      new Request('http://pods.test/mcp', {
-        method: 'POST',
-        headers: {
-          'content-type': 'application/json',
-          accept: 'application/json, text/event-stream',
-          'mcp-protocol-version': '2026-07-28',
-          'mcp-method': method
-        },
-        body: JSON.stringify({ jsonrpc: '2.0', id: 1, method, params })
-      });
     const handlers = [
       firstHandler(oldServer, { onerror: () => {} }),
       createMcpHandler(newServer, { modern: 'refuse', onerror: () => {} })
     ];
-    const [expected, answer] = await Promise.all(handlers.map(handler => handler.fetch(request())));
+    const [expected, answer] = await Promise.all(handlers.map(handler => handler.fetch(modernRequest(method))));
     expect([answer?.status, await answer?.text()]).toEqual([400, await expected?.text()]);
     await Promise.all(handlers.map(handler => handler.close({ drainMs: 0 })));
   }
