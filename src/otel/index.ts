@@ -10,6 +10,12 @@ export interface OpenTelemetryOptions {
   handlers?: readonly Pick<McpHandler, 'health'>[];
   /** Whether to record metrics. @default true */
   metrics?: boolean;
+  /**
+   * Whether to record `http.server.request.duration`. Not needed if an instrumentation of HTTP does. Responses are counted
+   * without it.
+   * @default false
+   */
+  httpDuration?: boolean;
   /** Whether to record spans. @default true */
   traces?: boolean;
   /** @default the global meter provider */
@@ -21,6 +27,7 @@ export interface OpenTelemetryOptions {
 const OPTION_NAMES: Readonly<Record<keyof OpenTelemetryOptions, true>> = {
   handlers: true,
   metrics: true,
+  httpDuration: true,
   traces: true,
   meterProvider: true,
   tracerProvider: true
@@ -39,6 +46,7 @@ export function enableOpenTelemetry(options: OpenTelemetryOptions = {}): () => v
   checkOptionNames(options, OPTION_NAMES);
   checkBoolean('metrics', options.metrics);
   checkBoolean('traces', options.traces);
+  checkBoolean('httpDuration', options.httpDuration);
   const { handlers = [], meterProvider, tracerProvider } = options;
   for (const handler of handlers) checkMethods('handlers', handler, ['health'], 'handlers of createMcpHandler');
   if (meterProvider !== undefined) checkMethods('meterProvider', meterProvider, ['getMeter']);
@@ -50,7 +58,8 @@ export function enableOpenTelemetry(options: OpenTelemetryOptions = {}): () => v
     stops.push(observeTraces(tracer));
   }
   if (options.metrics !== false) {
-    stops.push(observeMetrics((meterProvider ?? metrics.getMeterProvider()).getMeter(SCOPE), handlers));
+    const meter = (meterProvider ?? metrics.getMeterProvider()).getMeter(SCOPE);
+    stops.push(observeMetrics(meter, handlers, options.httpDuration === true));
   }
   return () => stops.splice(0).forEach(stop => stop());
 }

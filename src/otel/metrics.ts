@@ -34,8 +34,8 @@ interface Healthy {
 }
 
 /** Records the metrics of this process. @returns a function that ends it */
-export function observeMetrics(meter: Meter, handlers: readonly Healthy[]): () => void {
-  const recorder = new Recorder(meter);
+export function observeMetrics(meter: Meter, handlers: readonly Healthy[], httpDuration: boolean): () => void {
+  const recorder = new Recorder(meter, httpDuration);
   const stops = [
     listen(exchanges, event => recorder.exchange(event)),
     listen(requests, event => recorder.request(event)),
@@ -57,7 +57,8 @@ export function listen<T>(channel: Channel<T>, listener: (event: T) => void): ()
 }
 
 class Recorder {
-  readonly #exchanges: Histogram;
+  readonly #exchanges: Histogram | undefined;
+  readonly #responses: Tally;
   readonly #operations: Histogram;
   readonly #sessionAges: Histogram;
   readonly #recoveries: Histogram;
@@ -69,10 +70,13 @@ class Recorder {
   readonly #methods = new KnownNames();
   readonly #targets = new KnownNames();
 
-  constructor(meter: Meter) {
+  constructor(meter: Meter, httpDuration: boolean) {
     const seconds = (name: string, explicitBucketBoundaries: number[], description: string): Histogram =>
       meter.createHistogram(name, { unit: 's', description, advice: { explicitBucketBoundaries } });
-    this.#exchanges = seconds('http.server.request.duration', HTTP_SECONDS, 'Duration of HTTP requests to MCP');
+    // For each value, the SDK writes the attributes as JSON: a histogram costs a request more than a count does.
+    this.#exchanges = httpDuration
+      ? seconds('http.server.request.duration', HTTP_SECONDS, 'Duration of HTTP requests to MCP')
+      : undefined;
     this.#operations = seconds(
       'mcp.server.operation.duration',
       MCP_SECONDS,
@@ -83,6 +87,12 @@ class Recorder {
     this.#calls = seconds('mcp.anypod.call.duration', CALL_SECONDS, 'Duration of calls to store, bus and event log');
     const tally = (name: string, description: string, ...attributes: [string, string?]): Tally =>
       new Tally(meter, name, description, ...attributes);
+    this.#responses = tally(
+      'mcp.anypod.http.responses',
+      'Responses to HTTP requests to MCP',
+      'http.request.method',
+      'http.response.status_code'
+    );
     this.#sessionEvents = tally('mcp.anypod.session.events', 'Events of sessions', 'event', 'reason');
     this.#streamEvents = tally('mcp.anypod.stream.events', 'Events of streams', 'event');
     // A rate needs a sample from before the first one.
@@ -92,12 +102,16 @@ class Recorder {
   }
 
   stop(): void {
-    for (const tally of [this.#sessionEvents, this.#streamEvents, this.#replayed, this.#messages]) tally.stop();
+    const tallies = [this.#responses, this.#sessionEvents, this.#streamEvents, this.#replayed, this.#messages];
+    for (const tally of tallies) tally.stop();
   }
 
   exchange({ phase, method, status, durationMs }: ExchangeEvent): void {
     if (phase === 'start') return;
-    const attributes: Attributes = { 'http.request.method': KNOWN_HTTP.has(method) ? method : '_OTHER' };
+    const name = KNOWN_HTTP.has(method) ? method : '_OTHER';
+    this.#responses.add(1, name, status);
+    if (!this.#exchanges) return;
+    const attributes: Attributes = { 'http.request.method': name };
     if (status !== undefined) attributes['http.response.status_code'] = status;
     this.#exchanges.record(durationMs / 1000, attributes);
   }

@@ -11,7 +11,7 @@ interface Count {
  */
 export class Tally {
   readonly #names: readonly [string, string?];
-  readonly #counts = new Map<string, Map<string, Count>>();
+  readonly #counts = new Map<string, Map<string | number, Count>>();
   readonly #counter: ObservableCounter;
 
   /** @param names - of one or two attributes */
@@ -22,8 +22,8 @@ export class Tally {
   }
 
   /** @param first - the value of the first attribute */
-  add(by: number, first = '', second = ''): void {
-    const counts = this.#counts.get(first) ?? new Map<string, Count>();
+  add(by: number, first = '', second: string | number = ''): void {
+    const counts = this.#counts.get(first) ?? new Map<string | number, Count>();
     if (counts.size === 0) this.#counts.set(first, counts);
     const count = counts.get(second);
     if (count) count.value += by;
@@ -34,7 +34,7 @@ export class Tally {
     this.#counter.removeCallback(this.#observe);
   }
 
-  #attributes(first: string, second: string): Attributes {
+  #attributes(first: string, second: string | number): Attributes {
     const [name, other] = this.#names;
     return { ...(name !== '' && { [name]: first }), ...(other !== undefined && { [other]: second }) };
   }

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, readdir, rm, stat, symlink } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
@@ -36,10 +36,52 @@ export async function buildAll(wanted: boolean): Promise<void> {
     // The repository's `paths` lead to sources.
     tsconfigRaw: '{}'
   });
+  await buildBundled(sources, 'bundledPod', {});
+  await buildBundled(sources, 'silentPod', WITHOUT_CHANNELS);
   const second = join(BUILT, 'node_modules/mcp-server-anypod');
   await mkdir(dirname(second), { recursive: true });
   await rm(second, { force: true });
   await symlink(join(ROOT, 'dist-server'), second);
+}
+
+const CHANNEL = '{ hasSubscribers: false, publish() {}, subscribe() {}, unsubscribe: () => false }';
+
+/** Modules of `dist/esm/events` that announce nothing. */
+const WITHOUT_CHANNELS: Readonly<Record<string, string>> = {
+  'channels.js': ['sessions', 'exchanges', 'requests', 'streams', 'storeCalls', 'busCalls', 'logCalls']
+    .map(name => `export const ${name} = ${CHANNEL};`)
+    .join('\n'),
+  'observed.js': ['ObservedExchange', 'ObservedRequest', 'ObservedBusMessage']
+    .map(name => `export const ${name} = { begin() {} };`)
+    .join('\n')
+};
+
+/** The program of a pod with the package in it, some modules of which are replaced. */
+async function buildBundled(sources: string, name: string, replaced: Readonly<Record<string, string>>): Promise<void> {
+  await build({
+    entryPoints: { [name]: join(sources, 'pod.ts') },
+    outdir: BUILT,
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    target: 'es2022',
+    tsconfigRaw: '{}',
+    plugins: [
+      {
+        name: 'replaced modules',
+        setup(building) {
+          // All other packages stay outside, as in the other program.
+          building.onResolve({ filter: /^[^./]/ }, ({ path, kind }) =>
+            kind === 'entry-point' || path.startsWith('mcp-sdk-anypod') ? undefined : { path, external: true }
+          );
+          building.onLoad({ filter: /dist.esm.events.\w+\.js$/ }, ({ path }) => {
+            const contents = replaced[basename(path)];
+            return contents === undefined ? undefined : { contents };
+          });
+        }
+      }
+    ]
+  });
 }
 
 /** When the newest file below a folder was written; 0 where the folder is not there. */

@@ -8,7 +8,7 @@ import { Worker } from './worker.js';
 
 export interface Surroundings {
   /** What each pod runs: a file of `processes`. @default 'pod' */
-  process?: 'pod' | 'version2';
+  process?: 'pod' | 'bundledPod' | 'silentPod' | 'version2';
   pods?: number;
   sessions?: number;
   /** The program that runs the pods. @default the one of this process */

@@ -2,7 +2,12 @@ import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { PrometheusExporter } from '@opentelemetry/exporter-prometheus';
-import { MeterProvider } from '@opentelemetry/sdk-metrics';
+import {
+  AggregationTemporality,
+  InMemoryMetricExporter,
+  MeterProvider,
+  PeriodicExportingMetricReader
+} from '@opentelemetry/sdk-metrics';
 import { InMemoryEventStore, InMemorySessionStore } from 'mcp-sdk-anypod/server';
 import { enableOpenTelemetry } from 'mcp-sdk-anypod/otel';
 import { RawClient } from '../../support/clients/rawClient.js';
@@ -14,6 +19,7 @@ import { until } from '../../support/until.js';
 
 const run = promisify(execFile);
 const FOLDER = 'examples/observability';
+const DESCRIBED = '{"http.request.method":"POST","http.response.status_code":200}';
 
 interface Panel {
   title: string;
@@ -43,7 +49,7 @@ beforeAll(async () => {
   await until('it was scraped', async () => (await prometheus.query('mcp_anypod_ready')).length > 0);
   await until('it was scraped again after more traffic', async () => {
     await traffic();
-    return (await prometheus.query('rate(http_server_request_duration_count[30s]) > 0')).length > 0;
+    return (await prometheus.query('rate(mcp_anypod_http_responses_total[30s]) > 0')).length > 0;
   });
 });
 
@@ -85,9 +91,26 @@ test('metrics have the names of the conventions, and neither session ids nor nam
   );
   expect(calls).toHaveLength(1);
   const everything = JSON.stringify(await prometheus.query('{__name__=~".+"}'));
-  expect(everything).toContain('http_server_request_duration_bucket');
+  expect(everything).toContain('mcp_anypod_http_responses_total');
+  expect(everything).not.toContain('http_server_request_duration');
   expect(everything).not.toContain('made/up');
   expect(everything).not.toContain(client.sessionId);
+});
+
+test('the duration of HTTP requests is recorded if the application asks for it', async () => {
+  const exporter = new InMemoryMetricExporter(AggregationTemporality.CUMULATIVE);
+  const reader = new PeriodicExportingMetricReader({ exporter, exportIntervalMillis: 3_600_000 });
+  const meterProvider = new MeterProvider({ readers: [reader] });
+  const stop = enableOpenTelemetry({ traces: false, httpDuration: true, meterProvider });
+  await new RawClient().open(pods[0]!.url);
+  await until('the metric is there', async () => {
+    await meterProvider.forceFlush();
+    const metrics = exporter.getMetrics().flatMap(({ scopeMetrics }) => scopeMetrics.flatMap(scope => scope.metrics));
+    const found = metrics.find(({ descriptor }) => descriptor.name === 'http.server.request.duration');
+    return JSON.stringify(found?.dataPoints[0]?.attributes) === DESCRIBED;
+  });
+  stop();
+  await meterProvider.shutdown();
 });
 
 test('the gauges show the sessions that are live', async () => {
