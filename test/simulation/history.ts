@@ -5,7 +5,7 @@ import type { LawName } from './laws.js';
 import { type Plan, planOf, type PodPlan, SESSION_MS, type Step } from './plan.js';
 import { ASK_TIMEOUT_MS, SimPod, type Truth } from './pod.js';
 import { Backends, type Service } from './services.js';
-import { enterWorld, World } from './world.js';
+import { enterWorld, eventLoopTurn, World } from './world.js';
 
 export interface Outcome {
   /** Each begins with the name of the law that is broken. */
@@ -51,6 +51,7 @@ export async function play(seedOrPlan: number | Plan, verbose = false): Promise<
     return await new History(plan, world).play();
   } finally {
     enterWorld(undefined);
+    await eventLoopTurn();
   }
 }
 

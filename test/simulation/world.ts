@@ -144,6 +144,11 @@ function tick(): Promise<void> {
 
 let current: World | undefined;
 
+/** A turn of the event loop. Node keeps what weak references refer to until then. */
+export function eventLoopTurn(): Promise<void> {
+  return new Promise(resolve => real.setImmediate(resolve));
+}
+
 /** From here on the process's clock, timers and random numbers are those of a world, or the real ones again. */
 export function enterWorld(world: World | undefined): void {
   current = world;
