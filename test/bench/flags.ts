@@ -9,6 +9,8 @@ const HELP = `npm run bench -- [options]
   --only A,B       these scenarios
   --list           names the scenarios
   --peers          installs other packages into a temporary folder, and measures them too
+  --profile DIR    profiles the CPU of each subject that gets load, without the first round: writes
+                   DIR/<scenario>-<subject>.cpuprofile and prints the largest costs. It slows what is measured
   --markdown       prints the table of goals in markdown
   --svg FILE       draws the measures that have a goal
   --out FILE       writes everything that was measured as JSON
@@ -21,6 +23,7 @@ export interface Flags extends BenchOptions {
   scenarios: readonly Scenario[];
   markdown: boolean;
   build: boolean;
+  profile: string | undefined;
   svg: string | undefined;
   out: string | undefined;
   against: string | undefined;
@@ -39,6 +42,7 @@ export function readFlags(all: readonly Scenario[]): Flags {
       peers: { type: 'boolean', default: false },
       markdown: { type: 'boolean', default: false },
       build: { type: 'boolean', default: true },
+      profile: { type: 'string' },
       svg: { type: 'string' },
       out: { type: 'string' },
       against: { type: 'string' },
@@ -53,12 +57,13 @@ export function readFlags(all: readonly Scenario[]): Flags {
   const rounds = Number(values.rounds ?? (values.quick ? 2 : 7));
   const seconds = Number(values.seconds ?? (values.quick ? 0.3 : 4));
   if (!Number.isInteger(rounds) || rounds < 1 || !(seconds > 0)) quit(HELP, 1);
-  const { quick, peers, markdown, build, svg, out, against } = values;
+  const { quick, peers, markdown, build, profile, svg, out, against } = values;
   return {
     quick,
     peers,
     markdown,
     build,
+    profile,
     svg,
     out,
     against,

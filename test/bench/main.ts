@@ -4,7 +4,8 @@ import { buildAll } from './build.js';
 import { readFlags } from './flags.js';
 import { describeMachine, machineLine } from './machine.js';
 import { svgOf } from './plot.js';
-import { markdown, printCompared, printFindings, printGoals } from './report.js';
+import { Profiles } from './profile.js';
+import { markdown, markdownCosts, printCompared, printCosts, printFindings, printGoals } from './report.js';
 import { isReached, type Findings, type Row } from './scenario.js';
 import { attached } from './scenarios/attached.js';
 import { fanOut } from './scenarios/fanOut.js';
@@ -55,13 +56,16 @@ console.log(machineLine(machine));
 console.log(`${flags.rounds} rounds of ${flags.seconds} s after one that warms up, subjects in turn; medians\n`);
 
 const found: Record<string, Findings> = {};
+const profiled: Record<string, Profiles> = {};
 for (const scenario of flags.scenarios) {
   const { name, title } = scenario;
   const startedAt = performance.now();
   console.log(`${name}: ${title}`);
+  const profiles = flags.profile === undefined ? undefined : (profiled[name] = new Profiles(flags.profile, name));
   try {
-    found[name] = await scenario.run(flags);
+    found[name] = await scenario.run({ ...flags, profiles });
     printFindings(found[name]);
+    printCosts(profiles?.costs ?? []);
   } catch (error) {
     // What the others measure is worth having.
     console.error(error);
@@ -77,7 +81,10 @@ if (kept) {
   printCompared(compared);
   if (compared.length === 0 || compared.some(({ isTooMuch }) => isTooMuch)) process.exitCode = 1;
 }
-if (flags.markdown) console.log(`\n${markdown(rows, machineLine(machine))}`);
+if (flags.markdown) {
+  console.log(`\n${markdown(rows, machineLine(machine))}`);
+  for (const [name, { costs }] of Object.entries(profiled)) console.log(markdownCosts(name, costs));
+}
 if (flags.svg !== undefined) writeFileSync(flags.svg, svgOf(rows, machineLine(machine)));
 if (flags.out !== undefined) {
   const scenarios = Object.entries(found).map(([name, { rows: measured, details }]) => ({

@@ -1,5 +1,6 @@
 import { Console } from 'node:console';
 import type { Compared } from './against.js';
+import type { Costs } from './profile.js';
 import { isReached, type Findings, type Row } from './scenario.js';
 
 export function goalOf({ goal }: Row): string {
@@ -50,9 +51,41 @@ export function printCompared(compared: readonly Compared[]): void {
 }
 
 export function markdown(rows: readonly Row[], machine: string): string {
-  const lines = rows.map(row => `| ${cells(row).join(' | ')} |`);
-  const head = '| measure | value | spread of the rounds | goal | reached |\n| --- | --- | --- | --- | --- |';
-  return `${machine}\n\n${head}\n${lines.join('\n')}\n`;
+  const head = ['measure', 'value', 'spread of the rounds', 'goal', 'reached'];
+  return `${machine}\n\n${markdownTable(head, rows.map(cells))}`;
+}
+
+/** Prints where the CPU time of each subject went, in % of the time in which it was not idle. */
+export function printCosts(costs: readonly Costs[]): void {
+  if (costs.length > 0) table(costs.map(({ subject, groups }) => ({ 'CPU time, %': subject, ...rounded(groups) })));
+  for (const { subject, largest } of costs) {
+    table(
+      largest.map(cost => ({ [subject]: cost.function, file: cost.file, 'self time, %': cost.percent.toFixed(1) }))
+    );
+  }
+}
+
+export function markdownCosts(scenario: string, costs: readonly Costs[]): string {
+  const [first] = costs;
+  if (!first) return '';
+  const names = Object.keys(first.groups);
+  const lines = costs.map(({ subject, groups }) => [`${scenario}: ${subject}`, ...Object.values(rounded(groups))]);
+  const sums = markdownTable(['CPU time, %', ...names], lines);
+  const tables = costs.map(({ subject, largest }) =>
+    markdownTable(
+      [`${scenario}: ${subject}`, 'file', 'self time, %'],
+      largest.map(({ function: name, file, percent }) => [`\`${name}\``, file && `\`${file}\``, percent.toFixed(1)])
+    )
+  );
+  return [sums, ...tables].join('\n');
+}
+
+function rounded(groups: Costs['groups']): Record<string, string> {
+  return Object.fromEntries(Object.entries(groups).map(([name, percent]) => [name, percent.toFixed(1)]));
+}
+
+function markdownTable(head: readonly string[], lines: readonly (readonly string[])[]): string {
+  return [head, head.map(() => '---'), ...lines].map(line => `| ${line.join(' | ')} |\n`).join('');
 }
 
 /** Wide enough for the measures' names whatever the terminal. */

@@ -1,3 +1,4 @@
+import type { Profiles } from './profile.js';
 import type { Summary } from './statistics.js';
 
 /** A number that was measured, and what it should be. */
@@ -26,6 +27,8 @@ export interface BenchOptions {
   seconds: number;
   /** Whether other packages are measured too. */
   peers: boolean;
+  /** Set if the CPU time of the scenario's subjects is profiled. */
+  profiles?: Profiles | undefined;
 }
 
 export interface Scenario {

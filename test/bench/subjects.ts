@@ -61,6 +61,15 @@ export class Subject {
     this.rounds.push({ ...result, cpuPerRequest: spent / result.requests });
   }
 
+  /** Profiles one pod: the others do the same. */
+  startProfile(): Promise<void> {
+    return this.#pods[0]!.call('startProfile');
+  }
+
+  stopProfile(file: string): Promise<void> {
+    return this.#pods[0]!.call('stopProfile', { file });
+  }
+
   /** Of each round. */
   get rates(): number[] {
     return this.rounds.map(({ requests, seconds }) => requests / seconds);
@@ -119,7 +128,7 @@ export function cpuRow(way: string, stock: Subject, ours: Subject): Row {
  */
 export async function interleave(
   subjects: readonly Subject[],
-  { rounds, seconds }: BenchOptions,
+  { rounds, seconds, profiles }: BenchOptions,
   rate?: number
 ): Promise<void> {
   const load = await Worker.start('load');
@@ -131,7 +140,9 @@ export async function interleave(
         else await subject.measure(load, 'open', { ...task, rate: rate * subject.origins.length });
         if (round === 0) subject.rounds.length = 0;
       }
+      if (round === 0) await profiles?.start(subjects);
     }
+    await profiles?.stop(subjects);
   } finally {
     await load.stop();
   }

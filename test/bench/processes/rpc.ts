@@ -1,3 +1,5 @@
+import { startProfile, stopProfile } from './cpuProfile.js';
+
 /** Calls from the bench to a process that it forked, over Node's IPC channel: what a process answers, by name. */
 export type Handlers = Record<string, (argument: never) => unknown>;
 
@@ -16,7 +18,8 @@ export interface Answer {
 /** Answers the parent's calls, and tells it that the process is ready. The process ends with its parent. */
 export function serve(handlers: Handlers): void {
   process.on('disconnect', () => process.exit(0));
-  process.on('message', (call: Call) => void answer(call, handlers));
+  const all = { startProfile, stopProfile, ...handlers };
+  process.on('message', (call: Call) => void answer(call, all));
   process.send!({ id: 0 } satisfies Answer);
 }
 
