@@ -29,9 +29,10 @@ export function endOfTurn(): Promise<void> {
 function atMost(promise: Promise<unknown>, timeoutMs: number): Promise<void> {
   return new Promise(resolve => {
     const timer = setTimeout(resolve, timeoutMs);
-    void promise.finally(() => {
+    const done = (): void => {
       clearTimeout(timer);
       resolve();
-    });
+    };
+    promise.then(done, done);
   });
 }

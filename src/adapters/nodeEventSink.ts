@@ -111,7 +111,9 @@ export class NodeEventSink implements EventSink {
   #sendWhole(status: number, headers: Record<string, string>): void {
     if (this.#hasNoReader()) return;
     const length = Buffer.byteLength(this.#held);
-    writeHead(this.#answer, status, { ...headers, 'content-length': length });
+    // Not in a copy: it costs a microsecond.
+    headers['content-length'] = String(length);
+    writeHead(this.#answer, status, headers);
     this.#res.end(firstChunk(this.#held, length), 'latin1');
     limitUnreadAnswer(this.#answer);
   }

@@ -141,7 +141,8 @@ function sendEmpty(exchange: NodeExchange, status: number, headers: Record<strin
 function sendBody(exchange: NodeExchange, status: number, headers: Record<string, string>, body: string | null): void {
   if (body === null) return sendEmpty(exchange, status, headers);
   const length = Buffer.byteLength(body);
-  writeHead(exchange, status, { ...headers, 'content-length': length });
+  headers['content-length'] = String(length);
+  writeHead(exchange, status, headers);
   exchange.res.end(firstChunk(body, length), 'latin1');
   limitUnreadAnswer(exchange);
 }

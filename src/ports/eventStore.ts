@@ -18,13 +18,15 @@ export interface FollowableEventStore extends EventStore {
   /**
    * Stores an event as `storeEvent` does, and marks the stream as complete. A client that resumes such a stream does so
    * soon, so the store may keep it for a shorter time. If another event is stored later, the usual time applies again.
+   * @param text - the message as JSON, if the caller has it
    */
-  storeLastEvent?(streamId: StreamId, message: JSONRPCMessage): Promise<EventId>;
+  storeLastEvent?(streamId: StreamId, message: JSONRPCMessage, text?: string): Promise<EventId>;
   /**
    * Stores the only event of a stream: none was stored before, and the stream is complete. As `storeLastEvent`, if that is
    * cheaper. Storing the same event again must not add one.
+   * @param text - the message as JSON, if the caller has it
    */
-  storeOnlyEvent?(streamId: StreamId, message: JSONRPCMessage): Promise<EventId>;
+  storeOnlyEvent?(streamId: StreamId, message: JSONRPCMessage, text?: string): Promise<EventId>;
   /**
    * An id that stands before the first event of a stream, made without asking the backend. The client of a request gets it
    * as its first cursor. Without this method an event without a message (`{}`) is stored for that.

@@ -22,6 +22,16 @@ interface Batch {
   isRepeated: boolean;
 }
 
+/** By client. */
+const batchers = new WeakMap<object, CommandBatcher>();
+
+/** The batcher of a client: the session store and the event store of a pod send their commands in one write. */
+export function batcherOf(redis: PipelineClient): CommandBatcher {
+  let batcher = batchers.get(redis);
+  if (!batcher) batchers.set(redis, (batcher = new CommandBatcher(redis)));
+  return batcher;
+}
+
 /**
  * Sends the commands of one turn of the event loop in one write, and reads their replies in one read, whatever the
  * client's options are. One write costs both sides far less than a write for each command.

@@ -1,7 +1,7 @@
 import { withDeadline } from '../../deadline.js';
 import { BackendUnavailableError } from '../../errors.js';
 import { redisClient } from './anyClient.js';
-import { CommandBatcher, type PipelineClient, type PipelineCommand } from './commandBatcher.js';
+import { batcherOf, type CommandBatcher, type PipelineClient, type PipelineCommand } from './commandBatcher.js';
 import type { ScriptDefiner } from './client.js';
 import { watchConnection } from './connectionErrors.js';
 import type { NodeRedisClient } from './nodeRedis.js';
@@ -72,7 +72,7 @@ export class Database<C extends object = object> {
     this.client = redisClient(client, methods);
     this.source = client;
     watchConnection(client);
-    this.#batcher = new CommandBatcher(this.client as unknown as PipelineClient);
+    this.#batcher = batcherOf(this.client as unknown as PipelineClient);
     this.#readsByScript = mayReadFromReplicas(this.client);
     this.#call = callerOf(this.client);
     this.#timeoutMs = timeoutMs;

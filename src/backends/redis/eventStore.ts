@@ -91,13 +91,13 @@ export class RedisEventStore implements FollowableEventStore {
     this.#answeredTtlSeconds = Math.min(options.answeredTtlSeconds ?? 300, this.#ttlSeconds);
   }
 
-  storeEvent(streamId: string, message: JSONRPCMessage): Promise<string> {
-    return this.#append(streamId, message, this.#ttlSeconds);
+  async storeEvent(streamId: string, message: JSONRPCMessage): Promise<string> {
+    return this.#append(streamId, JSON.stringify(message), this.#ttlSeconds);
   }
 
   /** Keeps the complete stream for `answeredTtlSeconds`. */
-  async storeLastEvent(streamId: string, message: JSONRPCMessage): Promise<string> {
-    const appended = this.#append(streamId, message, this.#answeredTtlSeconds);
+  async storeLastEvent(streamId: string, message: JSONRPCMessage, text = JSON.stringify(message)): Promise<string> {
+    const appended = this.#append(streamId, text, this.#answeredTtlSeconds);
     const { sessionId, name } = partsOfStreamId(streamId);
     // Sent together but not awaited: the index may be on another node.
     if (sessionId !== undefined) this.#index(sessionId, [name]);
@@ -105,11 +105,11 @@ export class RedisEventStore implements FollowableEventStore {
   }
 
   /** Keeps the stream for `answeredTtlSeconds`. */
-  async storeOnlyEvent(streamId: string, message: JSONRPCMessage): Promise<string> {
+  async storeOnlyEvent(streamId: string, message: JSONRPCMessage, text = JSON.stringify(message)): Promise<string> {
     const { sessionId, name } = partsOfStreamId(streamId);
-    if (sessionId === undefined) return this.storeLastEvent(streamId, message);
+    if (sessionId === undefined) return this.storeLastEvent(streamId, message, text);
     const key = this.#keys.onlyEvent(sessionId, name);
-    await this.#database.batch(['set', key, JSON.stringify(message), 'EX', this.#answeredTtlSeconds]);
+    await this.#database.batch(['set', key, text, 'EX', this.#answeredTtlSeconds]);
     this.#indexLater(sessionId, name);
     return `${streamId}@${ONLY}`;
   }
@@ -135,9 +135,8 @@ export class RedisEventStore implements FollowableEventStore {
     for (const streamId of all) this.#latest.delete(streamId);
   }
 
-  async #append(streamId: string, message: JSONRPCMessage, ttlSeconds: number): Promise<string> {
+  async #append(streamId: string, text: string, ttlSeconds: number): Promise<string> {
     const key = this.#keys.events(streamId);
-    const text = JSON.stringify(message);
     const call = `${this.#name}.${(++this.#calls).toString(36)}`;
     const since = this.#latest.get(streamId);
     const from = since ? `(${since}` : '-';

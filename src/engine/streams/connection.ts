@@ -120,13 +120,19 @@ export class Connection implements StreamWriter {
   /**
    * Delivers a message, unless the client has received it.
    * @param finalCursor - replaces the event's id if nothing follows
+   * @param text - the message as JSON, if it is known
    * @returns a promise if the sender should wait until the client has read what was sent
    * @throws TypeError if the message cannot be written as JSON
    */
-  deliver(message: JSONRPCMessage, eventId: string | undefined, finalCursor?: string): void | Promise<void> {
+  deliver(
+    message: JSONRPCMessage,
+    eventId: string | undefined,
+    finalCursor?: string,
+    text?: string
+  ): void | Promise<void> {
     return this.#delivery
       ? this.#delivery.deliver(message, eventId, finalCursor)
-      : this.send(message, finalCursor ?? eventId);
+      : this.send(message, finalCursor ?? eventId, text);
   }
 
   /**
@@ -134,8 +140,8 @@ export class Connection implements StreamWriter {
    * @returns a promise if the sender should wait until the client has read what was sent
    * @throws TypeError if the message cannot be written as JSON
    */
-  send(message: JSONRPCMessage, shownId: string | undefined): void | Promise<void> {
-    const event = messageEvent(message, shownId);
+  send(message: JSONRPCMessage, shownId: string | undefined, text?: string): void | Promise<void> {
+    const event = messageEvent(message, shownId, text);
     if (shownId !== undefined) this.#cursors++;
     else if (this.#owner.log) (this.#unlogged ??= new UnloggedMessages()).add(event, this.#cursors);
     return this.write(event);

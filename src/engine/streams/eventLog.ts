@@ -28,6 +28,12 @@ const PATIENCE = 10;
 
 type Append = 'storeEvent' | 'storeLastEvent' | 'storeOnlyEvent';
 
+interface LoggedEvent {
+  readonly message: JSONRPCMessage;
+  /** The message as JSON, if it is known. */
+  readonly text?: string | undefined;
+}
+
 /** The application's event store, with a deadline. If the store is down, the client loses its cursor, not its answer. */
 export class EventLog {
   readonly #store: FollowableEventStore;
@@ -54,17 +60,18 @@ export class EventLog {
     waits?: WaitBudget,
     onstoredLate?: (eventId: string) => void
   ): Promise<string | undefined> {
-    return this.#append('storeEvent', stream, message, waits, onstoredLate);
+    return this.#append('storeEvent', stream, { message }, waits, onstoredLate);
   }
 
   /**
    * Stores the event that completes the stream. The store may keep the stream for a shorter time.
    * @param isOwn - whether no other pod stores events of the stream
+   * @param text - the message as JSON, if it is known
    */
-  appendLast(stream: LoggedStream, message: JSONRPCMessage, isOwn = false): Promise<string | undefined> {
+  appendLast(stream: LoggedStream, message: JSONRPCMessage, isOwn = false, text?: string): Promise<string | undefined> {
     const isOnly = isOwn && stream.lastAppend === undefined && this.#store.storeOnlyEvent !== undefined;
     const last = this.#store.storeLastEvent ? 'storeLastEvent' : 'storeEvent';
-    return this.#append(isOnly ? 'storeOnlyEvent' : last, stream, message);
+    return this.#append(isOnly ? 'storeOnlyEvent' : last, stream, { message, text });
   }
 
   /** A cursor before the first event of a stream. Undefined if the store has none. It is not asked. */
@@ -91,19 +98,21 @@ export class EventLog {
   #append(
     call: Append,
     stream: LoggedStream,
-    message: JSONRPCMessage,
+    event: LoggedEvent,
     waits?: WaitBudget,
     onstoredLate?: (eventId: string) => void
   ): Promise<string | undefined> {
-    let isLate = false;
-    const store = async (): Promise<string> => {
-      const eventId = await this.#storeEvent(call, stream, message);
-      if (isLate) onstoredLate?.(eventId);
-      return eventId;
+    const ask = (): Promise<string | undefined> => {
+      if (!onstoredLate) return this.#ask(call, () => this.#storeEvent(call, stream, event), waits);
+      let isLate = false;
+      const store = async (): Promise<string> => {
+        const eventId = await this.#storeEvent(call, stream, event);
+        if (isLate) onstoredLate(eventId);
+        return eventId;
+      };
+      return this.#ask(call, store, waits, () => (isLate = true));
     };
-    const stored = (stream.lastAppend ?? Promise.resolve()).then(() =>
-      this.#ask(call, store, waits, () => (isLate = true))
-    );
+    const stored = stream.lastAppend ? stream.lastAppend.then(ask) : ask();
     stream.lastAppend = stored;
     return stored;
   }
@@ -112,7 +121,7 @@ export class EventLog {
    * If the store does not answer, the events before an answer must not each wait for it. A client that is not attached
    * here can get them only from the log, so for such a client the store is asked again.
    */
-  async #storeEvent(call: Append, stream: LoggedStream, message: JSONRPCMessage): Promise<string> {
+  async #storeEvent(call: Append, stream: LoggedStream, { message, text }: LoggedEvent): Promise<string> {
     const now = performance.now();
     const silentForMs = now - (stream.unansweredSince ?? -Infinity);
     if (stream.connection && silentForMs < PATIENCE * this.#timeoutMs) {
@@ -120,7 +129,11 @@ export class EventLog {
     }
     stream.unansweredSince = now;
     try {
-      return (stream.lastEventId = await (this.#store as Required<FollowableEventStore>)[call](stream.id, message));
+      const store = this.#store as Required<FollowableEventStore>;
+      // The SDK's method has no third argument: a store may have one of its own.
+      const stored =
+        call === 'storeEvent' ? store.storeEvent(stream.id, message) : store[call](stream.id, message, text);
+      return (stream.lastEventId = await stored);
     } finally {
       // Another call may have started meanwhile.
       if (stream.unansweredSince === now) stream.unansweredSince = undefined;

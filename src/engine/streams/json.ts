@@ -4,9 +4,9 @@ import type { Response } from '../http/jsonRpc.js';
 import { INTERNAL_ERROR } from '../http/replies.js';
 
 /** @throws TypeError if a message cannot be written as JSON (a cycle or a BigInt). It is also reported */
-export function checkJson(message: JSONRPCMessage, report: ReportError): void {
+export function jsonOf(message: JSONRPCMessage, report: ReportError): string {
   try {
-    JSON.stringify(message);
+    return JSON.stringify(message);
   } catch (error) {
     report(error as Error);
     throw error;
@@ -14,12 +14,12 @@ export function checkJson(message: JSONRPCMessage, report: ReportError): void {
 }
 
 /** The response, or an error if the response cannot be written as JSON. That is reported. */
-export function inJson(response: Response, report: ReportError): Response {
+export function inJson(response: Response, report: ReportError): { response: Response; text: string } {
   try {
-    checkJson(response, report);
-    return response;
+    return { response, text: jsonOf(response, report) };
   } catch {
-    return notJson(response);
+    const error = notJson(response);
+    return { response: error, text: JSON.stringify(error) };
   }
 }
 

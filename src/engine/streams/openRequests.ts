@@ -170,7 +170,7 @@ export function answersInJson(stream: RequestStream, sessionId: string | undefin
   try {
     return jsonOf(stream, sessionId);
   } catch {
-    for (const request of stream.requests) request.response &&= inJson(request.response, report);
+    for (const request of stream.requests) request.response &&= inJson(request.response, report).response;
     return jsonOf(stream, sessionId);
   }
 }

@@ -2,7 +2,7 @@ import type { JSONRPCMessage, RequestId } from '../../sdkTypes.js';
 import { isResponse, type Response } from '../http/jsonRpc.js';
 import type { Stream } from './connection.js';
 import type { EventLog } from './eventLog.js';
-import { checkJson, inJson, notJson } from './json.js';
+import { inJson, jsonOf, notJson } from './json.js';
 import { answersInJson, isAnswered, type OpenRequest, type RequestStream } from './openRequests.js';
 import type { SessionStreams } from './sessionStreams.js';
 import { finalCursorOf } from './streamId.js';
@@ -57,16 +57,18 @@ async function respond(streams: SessionStreams, request: OpenRequest, response: 
   const { stream } = request;
   const given = request.id === request.message.id ? response : { ...response, id: request.message.id };
   // The log, and the pod that reads it, must get JSON. Without a log this is checked when the answer is written.
-  const answer = streams.log ? inJson(given, streams.report) : given;
+  const checked = streams.log && inJson(given, streams.report);
+  const answer = checked?.response ?? given;
   if (!streams.options.enableJsonResponse) {
     request.answered = true;
     const isLast = isAnswered(stream);
     const { log } = streams;
-    const stored = log && (isLast ? log.appendLast(stream, answer, true) : append(log, streams, stream, answer));
+    const stored =
+      log && (isLast ? log.appendLast(stream, answer, true, checked?.text) : append(log, streams, stream, answer));
     const eventId = stored && (await stored);
     const finalCursor = isLast ? finalCursorAfter(streams, stream, answer, eventId) : undefined;
     // For a client here nothing is awaited until its request is removed: a second answer in this turn is not written.
-    const forwarded = writeAnswer(streams, stream, answer, eventId, finalCursor);
+    const forwarded = writeAnswer(streams, stream, answer, eventId, finalCursor, checked?.text);
     if (forwarded) await forwarded;
   }
   request.observed?.respond(answer);
@@ -110,9 +112,10 @@ function writeAnswer(
   stream: RequestStream,
   answer: Response,
   eventId: string | undefined,
-  finalCursor: string | undefined
+  finalCursor: string | undefined,
+  text: string | undefined
 ): Promise<void> | undefined {
-  const written = write(streams, stream, answer, eventId, finalCursor);
+  const written = write(streams, stream, answer, eventId, finalCursor, text);
   if (written?.error) write(streams, stream, notJson(answer), eventId);
   return !written && stream.isOnOtherPod ? streams.otherPods?.toStream(stream.id, answer, eventId) : undefined;
 }
@@ -120,9 +123,10 @@ function writeAnswer(
 /** Logs a message and writes it to the client, here or on another pod. @returns undefined if no client is attached here */
 async function deliver(streams: SessionStreams, stream: Stream, message: JSONRPCMessage): Promise<Written | undefined> {
   const { log, otherPods } = streams;
-  if (log || (otherPods && !stream.connection)) checkJson(message, streams.report);
+  const isChecked = log !== undefined || (otherPods !== undefined && !stream.connection);
+  const text = isChecked ? jsonOf(message, streams.report) : undefined;
   const eventId = log && (await append(log, streams, stream, message));
-  const written = write(streams, stream, message, eventId);
+  const written = write(streams, stream, message, eventId, undefined, text);
   if (written?.error) throw written.error;
   if (written || !otherPods) return written;
   if (stream === streams.standalone) await otherPods.toStandalone(message, eventId);
@@ -158,19 +162,23 @@ function finalCursorAfter(
   return otherPods && comesBack ? finalCursorOf(sessionId, eventId) : undefined;
 }
 
-/** @returns undefined if no client is attached here */
+/**
+ * @param text - the message as JSON, if it is known
+ * @returns undefined if no client is attached here
+ */
 function write(
   streams: SessionStreams,
   stream: Stream,
   message: JSONRPCMessage,
   eventId: string | undefined,
-  finalCursor?: string
+  finalCursor?: string,
+  text?: string
 ): Written | undefined {
   // Read after the log has answered: a resume may have replaced the connection meanwhile.
   const { connection } = stream;
   if (!connection) return undefined;
   try {
-    const drained = connection.deliver(message, eventId, finalCursor);
+    const drained = connection.deliver(message, eventId, finalCursor, text);
     if (eventId !== undefined && 'resumable' in stream) stream.resumable = true;
     return { drained };
   } catch (error) {

@@ -1,10 +1,12 @@
 import type { JSONRPCMessage } from '../../sdkTypes.js';
 
-/** One message as an event of the stream (WHATWG HTML, section 9.2.6), formatted as by the SDK. */
-export function messageEvent(message: JSONRPCMessage, eventId: string | undefined): string {
-  return eventId
-    ? `event: message\nid: ${eventId}\ndata: ${JSON.stringify(message)}\n\n`
-    : `event: message\ndata: ${JSON.stringify(message)}\n\n`;
+/** One message as an event of the stream (WHATWG HTML, section 9.2.6), formatted as by the SDK. @param text - its JSON, if it is known */
+export function messageEvent(
+  message: JSONRPCMessage,
+  eventId: string | undefined,
+  text = JSON.stringify(message)
+): string {
+  return eventId ? `event: message\nid: ${eventId}\ndata: ${text}\n\n` : `event: message\ndata: ${text}\n\n`;
 }
 
 /** An event without data that gives the client a cursor to resume from (MCP 2025-11-25, Sending Messages, 6). */

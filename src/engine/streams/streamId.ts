@@ -66,8 +66,21 @@ export function parseStreamId(streamId: string): StreamName {
   }
 }
 
+const DIGITS = '0123456789abcdef';
+
+/** Called for each request, so the usual text is not encoded, and no array is made. */
 function hexOf(text: string): string {
-  return Array.from(new TextEncoder().encode(text), byte => byte.toString(16).padStart(2, '0')).join('');
+  let hex = '';
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code > 0x7f) return Array.from(new TextEncoder().encode(text), hexOfByte).join('');
+    hex += hexOfByte(code);
+  }
+  return hex;
+}
+
+function hexOfByte(byte: number): string {
+  return DIGITS.charAt(byte >> 4) + DIGITS.charAt(byte & 15);
 }
 
 function textOf(hex: string): string {

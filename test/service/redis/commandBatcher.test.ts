@@ -1,5 +1,5 @@
 import { Redis } from 'ioredis';
-import { RedisSessionStore } from 'mcp-sdk-anypod/server';
+import { RedisEventStore, RedisSessionStore } from 'mcp-sdk-anypod/server';
 import { useRedis } from '../../support/servers/useRedis.js';
 import { spentOn } from '../../support/servers/redisStats.js';
 import { startTcpProxy } from '../../support/servers/tcpProxy.js';
@@ -26,6 +26,13 @@ test('the sessions of one turn of the event loop are validated in one trip', asy
   const touch = () => Promise.all(records.map(record => store.touchSession(record.sessionId, record)));
   expect(await spentOn(redis.client, touch)).toEqual({ commands: { getex: 20 }, trips: 1 });
   expect(await touch()).toEqual(records);
+});
+
+test('the session store and the event store on one client send the commands of one turn together', async () => {
+  const record = await open('logged');
+  const events = new RedisEventStore({ redis: pooled, keyPrefix: 'touched:' });
+  const ask = () => Promise.all([store.touchSession('logged', record), events.getStreamIdForEventId('logged:a@0-1')]);
+  expect(await spentOn(redis.client, ask)).toEqual({ commands: { getex: 1, get: 1 }, trips: 1 });
 });
 
 test('a failing or missing session does not affect the others of its batch', async () => {
