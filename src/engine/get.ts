@@ -74,6 +74,8 @@ async function resume(
         host.report(new EventCursorError(EXPIRED));
         return undefined;
       case 'invalid-cursor':
+        // The log of a session ends with it. If the session has ended during this request, the client must learn of that.
+        if (await hasEnded(host)) return sessionNotFound();
         return refuse(host.report, 400, TRANSPORT_ERROR, 'Invalid event ID format');
       case 'conflict':
         return refuse(
@@ -90,6 +92,12 @@ async function resume(
     host.report(error as Error);
     return errorReply(500, TRANSPORT_ERROR, 'Error replaying events');
   }
+}
+
+async function hasEnded({ sessionId, options: { storeAccess } }: EngineParts): Promise<boolean> {
+  if (!storeAccess || sessionId === undefined) return false;
+  const record = await storeAccess.read(sessionId).catch(() => undefined);
+  return record === null;
 }
 
 function understandsCursors(exchange: Exchange): boolean {

@@ -57,7 +57,7 @@ export interface ClientFleet {
   readonly resumable: boolean;
   /** Whether the event log has kept events of which it has never told any pod. */
   readonly logLostAnswers: boolean;
-  /** Whether a message may come again on a later connection, because the log fails, or the bus without a log. */
+  /** Whether a message may come again on a later connection, because the log fails or loses events, the bus without a log fails, or some pods have no log. */
   readonly mayRepeat: boolean;
   /** Whether nothing has failed so far. */
   readonly calm: boolean;

@@ -136,9 +136,13 @@ class History {
       hasLog: this.#plan.pods.some(({ log }) => log),
       resumable: this.#plan.pods.every(({ log }) => log),
       logLostAnswers,
-      mayRepeat: steps.some(
-        step => step.kind === 'link' && (step.service === 'log' || (step.service === 'bus' && !this.#everyPodLogs))
-      ),
+      mayRepeat:
+        new Set(this.#plan.pods.map(({ log }) => log)).size > 1 ||
+        steps.some(
+          step =>
+            step.kind === 'logLoss' ||
+            (step.kind === 'link' && (step.service === 'log' || (step.service === 'bus' && !this.#everyPodLogs)))
+        ),
       get calm() {
         return !history.#troubled;
       },

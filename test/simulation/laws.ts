@@ -51,7 +51,7 @@ export const laws = {
   unrepeated: {
     law: 'No message comes twice.',
     holds:
-      'always; if the log fails, or the bus of a fleet without a log, a message may come again on a later connection, with the same event id or the same id of its question'
+      'always; if the log fails or loses events, if the bus of a fleet without a log fails, or if only some of the pods have a log, a message may come again on a later connection, with the same event id or the same id of its question'
   },
   prompt: {
     law: 'What a server sends reaches its client within seconds, also if the client has just come back elsewhere.',
