@@ -224,7 +224,10 @@ class History {
       case 'drain':
         this.#drains++;
         for (const client of this.#clients) client.cutStandalones++;
-        return pod.drain();
+        pod.drain();
+        // Then every request waits for the next pod.
+        if (!this.#pods.some(({ inService }) => inService)) this.#troubled = true;
+        return;
       case 'add':
         return this.#addPod();
       case 'pause':
