@@ -7,7 +7,7 @@ import type { ReportError } from '../../report.js';
 import type { LoggedStream } from './eventLog.js';
 import { messageEvent, primingEvent } from './sse.js';
 import { UnloggedMessages } from './unloggedMessages.js';
-import { clearInterval, performance, setInterval } from '../../timers.js';
+import { clearInterval, performance, setInterval, setTimeout } from '../../timers.js';
 
 /**
  * A client that leaves more than this unread for longer than this is disconnected, because unread data stays in this
@@ -67,7 +67,7 @@ export class Connection implements StreamWriter {
   #ended = false;
   #delivery: Delivery | undefined;
   /** Absent until the first call of {@link every}. */
-  #timers: ReturnType<typeof setInterval>[] | undefined;
+  #timers: ReturnType<typeof setInterval | typeof setTimeout>[] | undefined;
   /** When the client began to leave too much unread, by `performance.now()`. */
   #behindSince: number | undefined;
   /** The number of event ids that were sent to the client. */
@@ -214,6 +214,14 @@ export class Connection implements StreamWriter {
   every(intervalMs: number, tick: () => void): void {
     if (this.#ended) return;
     const timer = setInterval(tick, intervalMs);
+    unref(timer);
+    (this.#timers ??= []).push(timer);
+  }
+
+  /** Runs work once, unless the connection ends before. */
+  after(delayMs: number, work: () => void): void {
+    if (this.#ended) return;
+    const timer = setTimeout(work, delayMs);
     unref(timer);
     (this.#timers ??= []).push(timer);
   }

@@ -11,6 +11,9 @@ const MAX_UNREAD_EVENTS = REMEMBERED_EVENTS / 2;
 /** How often the log is read without a message of another pod, because such a message may get lost. */
 const READ_EVERY_MS = 15_000;
 
+/** The log ends with the session. A session that was ended on another pod ends its streams here within this time. */
+const END_MS = 1000;
+
 export interface LogDeliveryOptions {
   /** An event of the stream. The events after it are delivered. */
   readonly cursor: string;
@@ -193,9 +196,11 @@ export class LogDelivery implements Delivery {
       // cursor. It is sent without an id, so the client's cursor does not change.
       if (this.#isNewStream && !this.#received.has(eventId)) this.#replay(message, eventId, false);
     } catch (error) {
-      this.#report(error as Error);
+      const isExpired = error instanceof EventCursorError;
+      if (isExpired) this.connection.after(END_MS, () => this.#report(error));
+      else this.#report(error as Error);
       // An expired cursor finds no events: move it. After another error it stays: earlier events may be unread.
-      if (error instanceof EventCursorError || ++this.#unread > MAX_UNREAD_EVENTS) this.deliverLogged(eventId, message);
+      if (isExpired || ++this.#unread > MAX_UNREAD_EVENTS) this.deliverLogged(eventId, message);
       else this.#replay(message, eventId);
     }
   }
