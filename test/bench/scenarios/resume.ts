@@ -91,7 +91,7 @@ async function logOf(url: string): Promise<string> {
     const keys: string[] = [];
     for await (const found of admin.scanStream({ type: 'stream' }) as AsyncIterable<string[]>) keys.push(...found);
     const lengths = await Promise.all(keys.map(key => admin.xlen(key)));
-    return keys[lengths.findIndex(length => length > EVENTS)]!;
+    return keys[lengths.findIndex(length => length >= EVENTS)]!;
   } finally {
     admin.disconnect();
   }
