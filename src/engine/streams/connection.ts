@@ -1,6 +1,6 @@
 import { unref } from '../../deadline.js';
 import type { JSONRPCMessage } from '../../sdkTypes.js';
-import { SlowClientError } from '../../errors.js';
+import { EventCursorError, SlowClientError } from '../../errors.js';
 import { armSseKeepAlive } from './sseKeepAlive.js';
 import type { EventSink, StreamWriter } from '../http/exchange.js';
 import type { ReportError } from '../../report.js';
@@ -228,7 +228,10 @@ export class Connection implements StreamWriter {
 
   /** Closes the connection after everything that is in the log now. */
   async finish(): Promise<void> {
-    await this.#delivery?.catchUp().catch(this.#owner.report);
+    await this.#delivery?.catchUp().catch((error: unknown) => {
+      // The log ends with the session, and then has nothing more.
+      if (!(error instanceof EventCursorError)) this.#owner.report(error as Error);
+    });
     this.close();
   }
 
