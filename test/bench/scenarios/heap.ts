@@ -1,5 +1,6 @@
 import { withRedis } from '../redis.js';
 import type { HeapConfiguration } from '../processes/heap.js';
+import type { HeapVersion2Configuration } from '../processes/heapVersion2.js';
 import type { Detail, Row, Scenario } from '../scenario.js';
 import { summarize } from '../statistics.js';
 import { Worker } from '../worker.js';
@@ -15,6 +16,7 @@ const SUBJECTS: { subject: HeapConfiguration['subject']; measure: string; goal?:
 
 /** These servers take much memory. */
 const COUNT_WITH_TOOLS = 1000;
+const COUNT_OF_VERSION_2 = 5000;
 
 export const heap: Scenario = {
   name: 'heap',
@@ -40,6 +42,7 @@ export const heap: Scenario = {
         found.set(subject, summarize(bytes).median);
         details.push({ subject: measure, 'bytes a session': bytes.map(Math.round).join(' ') });
       }
+      if (!quick) rows.push(...(await version2Rows(redis)));
       const [ours, stock] = ['redis-20-tools', 'stock-20-tools'].map(name => found.get(name));
       if (ours !== undefined && stock !== undefined) {
         rows.push({
@@ -58,6 +61,21 @@ function serverOf(subject: HeapConfiguration['subject']): string {
   if (subject.endsWith('tools')) return 'an McpServer with 20 tools of three parameters';
   if (subject.endsWith('McpServer')) return 'an McpServer with one tool';
   return 'a server of one field that answers the handshake';
+}
+
+async function version2Rows(redis: string): Promise<Row[]> {
+  const subjects: [HeapVersion2Configuration['subject'], string][] = [
+    ['redis', 'heap of a live session with an McpServer of version 2, on Redis'],
+    ['stock', 'heap of a live session with an McpServer of version 2, stock']
+  ];
+  const rows: Row[] = [];
+  for (const [subject, measure] of subjects) {
+    const worker = await Worker.start('heapVersion2', { subject, redis }, ['--expose-gc']);
+    const bytes = await worker.call<number>('measure', { count: COUNT_OF_VERSION_2 }).finally(() => worker.stop());
+    const method = `as on version 1, for each of ${COUNT_OF_VERSION_2} sessions of 2025 clients`;
+    rows.push({ measure, unit: 'KiB', method, ...summarize([bytes / 1024]) });
+  }
+  return rows;
 }
 
 /** In a process of its own: what another one left behind is not measured. */
