@@ -19,9 +19,10 @@ const tokensOf = (calls: Call[], tool: string) =>
 
 describe.each([
   ['with an event store', []],
-  ['without an event store', ['--no-log']]
+  ['without an event store', ['--no-log']],
+  ['on version 2 of the SDK', ['--sdk', '2']]
 ])('%s', (_, flags) => {
-  const hasLog = flags.length === 0;
+  const hasLog = !flags.includes('--no-log');
   const cluster = useCluster(3, { script: 'test/support/pods/busyPod.ts', flags, backend: 'redis' });
 
   test('every call is answered once while every pod is replaced under load', async () => {
