@@ -46,10 +46,9 @@ export const listingCases = {
       const data = record();
       const { sessionId } = data;
       await first.storeSession(sessionId, data);
-      await Promise.all([
-        first.patchSession(sessionId, { subscribe: uri }),
-        first.patchSession(sessionId, { unsubscribe: uri })
-      ]);
+      const patches = [{ subscribe: uri }, { unsubscribe: uri }];
+      if (i % 2 === 1) patches.reverse();
+      await Promise.all(patches.map(patch => first.patchSession!(sessionId, patch)));
       const kept = (await second.getSession(sessionId))?.metadata?.mcp?.subscriptions ?? [];
       equal((await idsOf(second, uri)).length, kept.length, 'the sessions subscribed to the resource');
     }

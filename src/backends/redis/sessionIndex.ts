@@ -42,7 +42,8 @@ export class SessionIndex {
   }
 
   async unsubscribe(sessionId: string, uri: string): Promise<void> {
-    await this.#take(this.#keys.subscriptionIndex(uri), sessionId);
+    // Not in a batch: that leaves later, so it could follow a subscription that the record has after this change.
+    await this.#database.command('zrem', this.#keys.subscriptionIndex(uri), sessionId);
   }
 
   async remove(sessionId: string, data: Pick<SessionData, 'metadata'>): Promise<void> {
