@@ -1,5 +1,6 @@
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import type { Worker } from './worker.js';
 
 /** The parts of a `.cpuprofile` that are read. */
 export interface CpuProfile {
@@ -78,11 +79,20 @@ export function costsOf(subject: string, { nodes }: CpuProfile): Costs {
   return { subject, largest, groups };
 }
 
-/** A pod that can be profiled. */
-interface Profiled {
+/** A process that can be profiled. */
+export interface Profiled {
   readonly name: string;
   startProfile(): Promise<unknown>;
   stopProfile(file: string): Promise<unknown>;
+}
+
+/** A process of the bench that is not a pod under load. */
+export function profilable(name: string, worker: Worker): Profiled {
+  return {
+    name,
+    startProfile: () => worker.call('startProfile'),
+    stopProfile: file => worker.call('stopProfile', { file })
+  };
 }
 
 /** Profiles the subjects of a scenario, each in its own file. */

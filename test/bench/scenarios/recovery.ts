@@ -1,6 +1,7 @@
 import { withRedis } from '../redis.js';
 import type { RecoveryResult, RecoveryTask, ServerKind } from '../processes/recovery.js';
 import type { Detail, Row, Scenario } from '../scenario.js';
+import { profilable } from '../profile.js';
 import { median, ratio, summarize } from '../statistics.js';
 import { Worker } from '../worker.js';
 
@@ -11,14 +12,16 @@ const KINDS: ServerKind[] = ['least', 'McpServer', 'McpServer, shared validator'
 export const recovery: Scenario = {
   name: 'recovery',
   title: 'CPU of recovering a session on a cold pod',
-  run: ({ quick }) =>
+  run: ({ quick, profiles }) =>
     withRedis(async redis => {
       const [warmUp, batches, size] = quick ? [4, 5, 200] : [15, 25, 400];
       const results = new Map<ServerKind, RecoveryResult[]>(KINDS.map(kind => [kind, []]));
       const stock: number[] = [];
       const worker = await Worker.start('recovery', { redis });
+      const process = profilable('calls of cold and of live sessions, every server', worker);
       try {
         for (let batch = -warmUp; batch < batches; batch++) {
+          if (batch === 0) await profiles?.start([process]);
           for (const kind of KINDS) {
             const task: RecoveryTask = { kind, size };
             const result = await worker.call<RecoveryResult>('measure', task);
@@ -27,6 +30,7 @@ export const recovery: Scenario = {
           const stockCall = await worker.call<number>('measureStock', { size });
           if (batch >= 0) stock.push(stockCall);
         }
+        await profiles?.stop([process]);
       } finally {
         await worker.stop();
       }

@@ -1,6 +1,7 @@
 import { withRedis } from '../redis.js';
 import type { WebConfiguration, WebResult } from '../processes/web.js';
 import type { Detail, Row, Scenario } from '../scenario.js';
+import { type Profiled, profilable } from '../profile.js';
 import { median, ratio, summarize } from '../statistics.js';
 import { Worker } from '../worker.js';
 
@@ -11,7 +12,7 @@ const METHOD =
 export const web: Scenario = {
   name: 'web',
   title: 'requests/s of the web-standard adapter, called in process',
-  run: ({ rounds, seconds }) =>
+  run: ({ rounds, seconds, profiles }) =>
     withRedis(async redis => {
       const workers: Worker[] = [];
       const subjects: { name: string; config: WebConfiguration }[] = [
@@ -21,6 +22,7 @@ export const web: Scenario = {
         { name: 'anypod, on Redis', config: { subject: 'redis', redis } }
       ];
       const results: WebResult[][] = subjects.map(() => []);
+      const processes = (): Profiled[] => subjects.map(({ name }, index) => profilable(name, workers[index]!));
       try {
         for (const { config } of subjects) workers.push(await Worker.start('web', config));
         for (let round = 0; round <= rounds; round++) {
@@ -28,7 +30,9 @@ export const web: Scenario = {
             const result = await worker.call<WebResult>('run', { seconds });
             if (round > 0) results[index]!.push(result);
           }
+          if (round === 0) await profiles?.start(processes());
         }
+        await profiles?.stop(processes());
       } finally {
         await Promise.all(workers.map(worker => worker.stop()));
       }
