@@ -92,7 +92,10 @@ export function runContract<Backend extends Closable>(
 const SLOW_STEP_MS = 200;
 const MAX_RUNS = 4;
 
-/** Runs a case. A case that fails runs again if the machine was too slow for it: then its steps came too late. */
+/**
+ * Runs a case. A case that waits and fails runs again if the machine was too slow for it: then its steps came too late. A case
+ * that never waits runs once.
+ */
 async function runCase<Backend extends Closable>(
   make: () => Promise<Backend>,
   run: (backend: Backend) => Promise<void>
@@ -113,13 +116,15 @@ async function runCase<Backend extends Closable>(
 /** Measures the steps of a case: each begins with a wait, and ends with the next one. */
 class Steps {
   #startedAt = performance.now();
-  #waitMs = 0;
+  /** How long this step waits; undefined before the first wait. */
+  #waitMs: number | undefined;
   #wasSlow = false;
 
   constructor(backend: Closable) {
     const { elapse } = backend;
     if (!elapse) return;
     backend.elapse = ms => {
+      this.#waitMs ??= 0;
       this.end();
       this.#waitMs = ms;
       return elapse.call(backend, ms);
@@ -128,6 +133,7 @@ class Steps {
 
   /** @returns whether this step, or one before it, was slow */
   end(): boolean {
+    if (this.#waitMs === undefined) return false;
     const now = performance.now();
     this.#wasSlow ||= now - this.#startedAt - this.#waitMs > SLOW_STEP_MS;
     this.#startedAt = now;

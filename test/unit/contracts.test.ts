@@ -197,3 +197,25 @@ test.each([
   expect(await failedOf(['a holder that renews its lock keeps it after the first lease'])).toEqual([]);
   expect(made).toBe(runs);
 });
+
+test('a case of a contract that never waits runs once, however slow the machine is', async () => {
+  let made = 0;
+  const failedOf = collect(runner =>
+    lockContract({
+      ...runner,
+      name: 'x',
+      async makeTwo() {
+        made++;
+        const store = new InMemorySessionStore();
+        store.acquireLock = async () => {
+          await delay(300);
+          return false;
+        };
+        return { first: store, second: store };
+      }
+    })
+  );
+  const title = 'a lock has one holder at a time, also for a session that does not exist';
+  expect(await failedOf([title])).toEqual([title]);
+  expect(made).toBe(1);
+});
