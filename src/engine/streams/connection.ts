@@ -212,16 +212,15 @@ export class Connection implements StreamWriter {
 
   /** Calls `tick` at an interval until the connection ends. */
   every(intervalMs: number, tick: () => void): void {
-    if (this.#ended) return;
-    const timer = setInterval(tick, intervalMs);
-    unref(timer);
-    (this.#timers ??= []).push(timer);
+    if (!this.#ended) this.#keep(setInterval(tick, intervalMs));
   }
 
   /** Runs work once, unless the connection ends before. */
   after(delayMs: number, work: () => void): void {
-    if (this.#ended) return;
-    const timer = setTimeout(work, delayMs);
+    if (!this.#ended) this.#keep(setTimeout(work, delayMs));
+  }
+
+  #keep(timer: ReturnType<typeof setInterval | typeof setTimeout>): void {
     unref(timer);
     (this.#timers ??= []).push(timer);
   }

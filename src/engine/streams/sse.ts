@@ -1,6 +1,9 @@
 import type { JSONRPCMessage } from '../../sdkTypes.js';
 
-/** One message as an event of the stream (WHATWG HTML, section 9.2.6), formatted as by the SDK. @param text - its JSON, if it is known */
+/**
+ * One message as an event of the stream (WHATWG HTML, section 9.2.6), formatted as by the SDK.
+ * @param text - its JSON, if it is known
+ */
 export function messageEvent(
   message: JSONRPCMessage,
   eventId: string | undefined,
