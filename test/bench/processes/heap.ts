@@ -1,7 +1,7 @@
 import { ours, stockWeb, type WebHandle } from './servers.js';
 import { createMcpHandler, RedisSessionStore } from 'mcp-sdk-anypod/server';
 import { Redis } from 'ioredis';
-import { settledHeap } from './heapUsed.js';
+import { heapOfSession } from './heapUsed.js';
 import { LeastServer } from './leastServer.js';
 import { toolsOfEachServer, toolsOfThePod } from './manyTools.js';
 import { configuration, serve } from './rpc.js';
@@ -28,13 +28,4 @@ function subject(): WebHandle {
 
 const client = new WebClient(subject());
 
-serve({
-  /** Bytes for each session. */
-  async measure({ count }: { count: number }) {
-    // Code, and what is made once, is there before.
-    await client.openMany(count / 5);
-    const before = await settledHeap();
-    await client.openMany(count);
-    return ((await settledHeap()) - before) / count;
-  }
-});
+serve({ measure: ({ count }: { count: number }) => heapOfSession(client, count) });

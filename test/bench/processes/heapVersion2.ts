@@ -3,7 +3,7 @@ import { McpServer, WebStandardStreamableHTTPServerTransport } from '@modelconte
 import { Redis } from 'ioredis';
 import { createMcpHandler, RedisSessionStore } from 'mcp-server-anypod';
 import { z } from 'zod';
-import { settledHeap } from './heapUsed.js';
+import { heapOfSession } from './heapUsed.js';
 import { configuration, serve } from './rpc.js';
 import type { WebHandle } from './servers.js';
 import { WebClient } from './webClient.js';
@@ -45,13 +45,4 @@ function ours(): WebHandle {
 
 const client = new WebClient(subject === 'redis' ? ours() : stock());
 
-serve({
-  /** Bytes for each session. */
-  async measure({ count }: { count: number }) {
-    // Code, and what is made once, is there before.
-    await client.openMany(count / 5);
-    const before = await settledHeap();
-    await client.openMany(count);
-    return ((await settledHeap()) - before) / count;
-  }
-});
+serve({ measure: ({ count }: { count: number }) => heapOfSession(client, count) });
